@@ -28,7 +28,7 @@ export function createLogger(options: LoggerOptions): Logger {
         sync: true,
       })
     : { write }
-  return pino({ level: options.level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, sink)
+  return pino({ level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, sink)
 }
 
 export const silentLogger: Logger = pino({ level: 'silent' })

@@ -1,0 +1,59 @@
+import type { Algorithm, Digest } from '../oci/digest.ts'
+
+export interface BlobInfo {
+  digest: Digest
+  /** Bytes. */
+  size: number
+}
+
+export interface IngestOptions {
+  /** Refused with IntegrityError unless the bytes hash to this. */
+  digest?: Digest
+  /** Refused with IntegrityError unless there are exactly this many. */
+  size?: number
+  /** Refused with IntegrityError `size_mismatch` beyond this. */
+  maxBytes?: number
+  /** Which digest to give where none is asked for; sha256 unless said. */
+  algorithm?: Algorithm
+  signal?: AbortSignal
+}
+
+/** Inclusive, as in HTTP's Range. */
+export interface ByteRange {
+  first: number
+  last: number
+}
+
+/**
+ * Every blob, once, by digest. Knows nothing of repositories: the catalog says who may see what.
+ * Throws StorageError (`disk_full`, `read_only`, `io`, `corrupt`) and IntegrityError.
+ */
+export interface Content {
+  /** Writes aside while hashing, fsyncs, renames: the blob is visible in full or not at all. A blob that is there already is verified and dropped. */
+  ingest(source: AsyncIterable<Uint8Array>, options?: IngestOptions): Promise<BlobInfo>
+  /** A file that grows in pieces (an upload over several requests) and becomes a blob at the end. */
+  startPartial(): Promise<Partial>
+  stat(digest: Digest): Promise<BlobInfo | undefined>
+  /** Throws StorageError `corrupt` when the blob is gone. Not verified: see `verify`. */
+  read(digest: Digest, range?: ByteRange): AsyncIterable<Uint8Array>
+  /** The whole blob in memory, verified. Throws IntegrityError `size_mismatch` beyond `maxBytes`. */
+  bytes(digest: Digest, maxBytes: number): Promise<Buffer>
+  /** A local file with exactly this blob's bytes, for code in other threads; read only. */
+  file(digest: Digest): Promise<string>
+  /** A folder of the same file system for work in progress, emptied at start. */
+  readonly scratch: string
+  /** Hashes the blob as stored. False when bytes and name disagree. */
+  verify(digest: Digest, signal?: AbortSignal): Promise<boolean>
+  remove(digest: Digest): Promise<void>
+  list(): AsyncIterable<BlobInfo>
+  close(): Promise<void>
+}
+
+export interface Partial {
+  readonly size: number
+  /** Appends in order; on an error, what this call appended is taken back. */
+  append(source: AsyncIterable<Uint8Array>, options: { maxBytes: number; signal?: AbortSignal }): Promise<void>
+  /** Verifies, fsyncs, renames. After it, or after `cancel`, the partial is gone. */
+  finish(digest: Digest): Promise<BlobInfo>
+  cancel(): Promise<void>
+}

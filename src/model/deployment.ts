@@ -1,0 +1,21 @@
+import type { Digest } from '../oci/digest.ts'
+
+/** One bundle at one place: what should be there, what we put there, what the place says. */
+export interface Deployment {
+  bundle: string
+  /** A key of the config's `deployers`. */
+  place: string
+  /** Release number that should be there; null before the first release. */
+  desired: number | null
+  /** Release number that we put there last; null before the first success. */
+  deployed: number | null
+  /** What the place said it holds when it was last asked; null where it was not or cannot be. */
+  observed: Digest | null
+  state: 'pending' | 'deploying' | 'done' | 'failed'
+  /** Tries for the current desired release. */
+  attempts: number
+  nextAttemptAt: number | null
+  lastError: string | null
+  lastAttemptAt: number | null
+  deployedAt: number | null
+}

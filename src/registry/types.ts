@@ -1,0 +1,68 @@
+import type { ByteRange } from '../content/content.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Descriptor, RawManifest, Sink } from '../oci/target.ts'
+
+/** Somebody changed a repository: a tag or an untagged manifest came or went. */
+export interface RepositoryChange {
+  repository: string
+  action: 'push' | 'delete'
+  tag: string | null
+  digest: Digest
+}
+
+/** The built-in registry without HTTP: catalog and content together. */
+export interface Registry {
+  /** The name is valid by the specification's grammar; nothing is created until something is written. */
+  repository(name: string): LocalRepository
+  repositories(page: { after?: string; limit: number }): Promise<string[]>
+  hasRepository(name: string): Promise<boolean>
+  /** Called after a change is durable. Returns how to stop listening. */
+  onChange(listener: (change: RepositoryChange) => void): () => void
+  uploads: Uploads
+  close(): Promise<void>
+}
+
+/** `head`, `manifest` take a tag or a digest; a manifest whose references are missing is refused with IntegrityError `bad_manifest`. */
+export interface LocalRepository extends Sink {
+  readonly repositoryName: string
+  /** Size, when this repository has the blob; refreshes its used-at. */
+  statBlob(digest: Digest): Promise<{ size: number } | undefined>
+  /** The bytes as stored, for serving; the caller has checked `statBlob`. */
+  readBlob(digest: Digest, range?: ByteRange): AsyncIterable<Uint8Array>
+  /** A local file with the blob's bytes, for other threads. */
+  blobFile(digest: Digest): Promise<string>
+  /** Ingests, verifies, and makes it visible in this repository. */
+  ingestBlob(
+    source: AsyncIterable<Uint8Array>,
+    options: { digest?: Digest; maxBytes?: number; signal?: AbortSignal },
+  ): Promise<{ digest: Digest; size: number }>
+  /** `readable`: which repositories the caller may read, asked only when `from` is not named. */
+  mount(digest: Digest, options: { from?: string; readable?: string[] | 'all' }): Promise<boolean>
+  removeBlob(digest: Digest): Promise<boolean>
+  /** Validates (JSON, media type, digests, what it names is here) and stores. `missing` lists what is not here; then nothing was stored. */
+  put(
+    manifest: RawManifest,
+    tags: readonly string[],
+  ): Promise<{ missing: Digest[] } | { missing: []; subject: Digest | null }>
+  removeManifest(digest: Digest): Promise<boolean>
+  removeTag(tag: string): Promise<boolean>
+  tagPage(page: { after?: string; limit: number }): Promise<string[]>
+  listReferrers(subject: Digest, artifactType?: string): Promise<Descriptor[]>
+}
+
+/** Uploads over several requests; they expire when nobody touches them for a while. */
+export interface Uploads {
+  /** Returns the session's id, a random uuid. RemoteError `busy` beyond the ceiling on sessions. */
+  start(repository: string): Promise<string>
+  /** Bytes received so far; undefined for an unknown or expired session, or one of another repository. */
+  status(repository: string, id: string): Promise<number | undefined>
+  /** Appends a chunk that starts at `offset`; returns the new size, or the current one with `outOfOrder`. One append at a time per session. */
+  append(
+    repository: string,
+    id: string,
+    source: AsyncIterable<Uint8Array>,
+    options: { offset?: number; maxBytes: number; signal?: AbortSignal },
+  ): Promise<{ size: number; outOfOrder: boolean } | undefined>
+  finish(repository: string, id: string, digest: Digest): Promise<{ digest: Digest; size: number } | undefined>
+  cancel(repository: string, id: string): Promise<boolean>
+}

@@ -1,0 +1,108 @@
+import type { Deployment } from '../model/deployment.ts'
+import type { Look, Memo, Release } from '../model/release.ts'
+import type { Digest } from '../oci/digest.ts'
+
+/**
+ * What is persisted, apart from bytes. Each call is one transaction: it holds in full, durably, or not at all.
+ * Asynchronous from the first day: the embedded database lives in a worker thread.
+ */
+export interface State {
+  readonly catalog: CatalogState
+  readonly bundles: BundleState
+  readonly deployments: DeploymentState
+  /** Small facts about this folder, such as its id. */
+  readonly facts: { get(key: string): Promise<string | undefined>; set(key: string, value: string): Promise<void> }
+  close(): Promise<void>
+}
+
+export interface ManifestRow {
+  digest: Digest
+  mediaType: string
+  /** Bytes. */
+  size: number
+  artifactType: string | null
+  subject: Digest | null
+  annotations: Record<string, string> | null
+}
+
+/** What a manifest names. Those with `required` must be in the repository when it is put. */
+export interface Reference {
+  digest: Digest
+  kind: 'blob' | 'manifest'
+  required: boolean
+}
+
+export interface Page {
+  /** Only names after this one, in lexical (byte) order. */
+  after?: string
+  limit: number
+}
+
+/** Which repository holds which manifest, tag, blob and referrer. Times are milliseconds since the epoch, given by the caller. */
+export interface CatalogState {
+  blob(repository: string, digest: Digest, usedAt: number): Promise<{ size: number } | undefined>
+  addBlob(repository: string, blob: { digest: Digest; size: number }, usedAt: number): Promise<void>
+  /** From `from` if it has it; with `from` undefined from any repository of `readable`. Undefined when none has it. */
+  mountBlob(
+    mount: { digest: Digest; from?: string; readable?: string[] | 'all'; to: string },
+    usedAt: number,
+  ): Promise<{ size: number } | undefined>
+  removeBlob(repository: string, digest: Digest): Promise<boolean>
+  /** By tag or digest. */
+  manifest(repository: string, reference: string): Promise<ManifestRow | undefined>
+  /** Adds the manifest (bytes are in content already), its references, its tags; `missing` lists required ones that are not there, and then nothing was written. */
+  putManifest(
+    repository: string,
+    manifest: ManifestRow,
+    references: Reference[],
+    tags: readonly string[],
+    at: number,
+  ): Promise<{ missing: Digest[]; moved: { tag: string; from: Digest | null }[] }>
+  /** With every tag that pointed at it. */
+  removeManifest(repository: string, digest: Digest): Promise<boolean>
+  removeTag(repository: string, tag: string): Promise<boolean>
+  tags(repository: string, page: Page): Promise<string[]>
+  /** Tags with what they stand for, for writing an index. */
+  tagged(repository: string, page: Page): Promise<{ tag: string; manifest: ManifestRow }[]>
+  untagged(repository: string, page: Page): Promise<ManifestRow[]>
+  hasRepository(repository: string): Promise<boolean>
+  repositories(page: Page): Promise<string[]>
+  /** Newest last. */
+  referrers(repository: string, subject: Digest, artifactType?: string): Promise<ManifestRow[]>
+  /** Every digest that any repository knows (manifests and blobs), in digest order, for checks and collection. */
+  digests(page: Page): Promise<{ digest: Digest; size: number }[]>
+}
+
+/** A release that is about to be; the number and the time are given by the state. */
+export type ReleaseDraft = Omit<Release, 'number' | 'activatedAt' | 'kept'>
+
+export interface BundleState {
+  /** The newest release of each bundle, whether configured or not. */
+  current(): Promise<Release[]>
+  release(bundle: string, number: number): Promise<Release | undefined>
+  /** By the digest that is served or a manifest's, the newest that has it. */
+  releaseByDigest(bundle: string, digest: Digest): Promise<Release | undefined>
+  /** Newest first. */
+  releases(bundle: string, limit: number): Promise<Release[]>
+  /**
+   * Appends to the history, moves the tags of `bundles/NAME`, remembers the memo, sets each place's desired release, and
+   * lets releases beyond `keep` that no place holds or wants go (their manifests leave the catalog); all in one transaction.
+   * The manifest is in the catalog already.
+   */
+  append(
+    draft: ReleaseDraft,
+    context: { tags: string[]; memo: Omit<Memo, 'verdict' | 'at'>; places: string[]; keep: number; at: number },
+  ): Promise<Release>
+  memo(bundle: string, fingerprint: string, recipe: string): Promise<Memo | undefined>
+  remember(memo: Memo): Promise<void>
+  look(bundle: string): Promise<Look | undefined>
+  looks(): Promise<Look[]>
+  saveLook(look: Look): Promise<void>
+}
+
+export interface DeploymentState {
+  list(bundle?: string): Promise<Deployment[]>
+  /** Makes the rows of a bundle those of `places` (as the config says); `desired` is the current release. Rows of places that are gone are removed. */
+  configure(bundle: string, places: string[], desired: number | null): Promise<void>
+  save(deployment: Deployment): Promise<void>
+}
