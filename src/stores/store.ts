@@ -1,0 +1,27 @@
+import type { Descriptor, Sink } from '../oci/target.ts'
+
+/** What a store offers now; nothing downloaded yet. */
+export interface Candidate {
+  /** What the store calls it: a tag, a commit. */
+  version: string
+  /** Opaque; the same content has the same one. For OCI: the manifest's digest. */
+  fingerprint: string
+}
+
+/** Which of a store's versions counts. */
+export type Follow = { tag: string } | { digest: string }
+
+/** Where a bundle's content comes from. */
+export interface Store {
+  /** For messages: `ghcr.io/acme/policies`. */
+  readonly name: string
+  /** Undefined when the store has nothing that `follow` names. Throws RemoteError. */
+  resolve(follow: Follow, signal: AbortSignal): Promise<Candidate | undefined>
+  /** Puts the candidate's manifest and blobs into `into`, verified; returns the manifest that counts (an index's member for `platform`). */
+  fetch(candidate: Candidate, into: Sink, options: { platform: string; signal: AbortSignal }): Promise<Descriptor>
+  /** The repository of the built-in registry it reads, so that a push there starts a look; undefined elsewhere. */
+  readonly watches?: string
+  /** For refusing a deployer that would write where its bundle's store reads: `host/repository` or a folder. */
+  readonly address: string
+  close?(): Promise<void>
+}
