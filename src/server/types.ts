@@ -1,0 +1,47 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { BundleStatus } from '../model/status.ts'
+import type { Look, Release } from '../model/release.ts'
+
+export type Action = 'read' | 'push' | 'delete' | 'deploy' | 'admin'
+
+/** Who asks, and what they may. */
+export interface Caller {
+  /** `anonymous`, `loopback`, a token's or a user's name; for audit lines. */
+  readonly name: string
+  readonly anonymous: boolean
+  /** `target` is a repository's or `bundles/NAME`; without it: whether the caller may do it to anything at all. */
+  may(action: Action, target?: string): boolean
+}
+
+/** One request, past the guard: the caller is known, what it may is for the route to ask. */
+export interface Exchange {
+  request: IncomingMessage
+  response: ServerResponse
+  /** Parsed once; the host is not to be trusted. */
+  url: URL
+  caller: Caller
+  requestId: string
+  /** Aborted when the client goes away or the server gives up on it. */
+  signal: AbortSignal
+}
+
+export type Route = (exchange: Exchange) => Promise<void>
+
+/** What the HTTP side may ask of the rest; `app.ts` puts it together from reconciler and state. */
+export interface Control {
+  status(): Promise<BundleStatus[]>
+  releases(bundle: string, limit: number): Promise<Release[]>
+  /** Looks now (one more if a look is under way) and answers when that look is done. Undefined for a name that is not configured. */
+  look(bundle: string, trigger: string, signal?: AbortSignal): Promise<Look | undefined>
+  /** Takes up the changed config, or refuses it as a whole with ConfigError. */
+  reload(): Promise<{ added: string[]; changed: string[]; removed: string[] }>
+  /** What stands in the way of being ready; empty when ready. */
+  unready(): Promise<string[]>
+}
+
+/** What is served under a bundle's name. */
+export interface ServedBundle {
+  release: Release
+  /** In memory, or undefined when it is read from disk for each request. */
+  bytes: Buffer | undefined
+}
