@@ -1,0 +1,54 @@
+#!/usr/bin/env node
+// Plain JavaScript that any Node can parse: says plainly when the Node that runs it is too old, and hands over to
+// the one that npm brought if there is one.
+var path = require('path')
+var fs = require('fs')
+
+var oldest = [24, 15]
+var running = process.versions.node.split('.').map(Number)
+var root = path.join(__dirname, '..')
+
+function isNewEnough(version) {
+  return version[0] > oldest[0] || (version[0] === oldest[0] && version[1] >= oldest[1])
+}
+
+function findBroughtNode() {
+  var name = 'node-' + process.platform + '-' + process.arch
+  var file = path.join(root, 'node_modules', name, 'bin', 'node')
+  return fs.existsSync(file) ? file : undefined
+}
+
+function handOver(node) {
+  var child = require('child_process').spawn(node, [__filename].concat(process.argv.slice(2)), { stdio: 'inherit' })
+  ;['SIGINT', 'SIGTERM', 'SIGHUP'].forEach(function (signal) {
+    process.on(signal, function () {
+      child.kill(signal)
+    })
+  })
+  child.on('exit', function (code, signal) {
+    if (signal) process.kill(process.pid, signal)
+    else process.exit(code)
+  })
+}
+
+function refuse() {
+  process.stderr.write(
+    'longshore needs Node ' +
+      oldest.join('.') +
+      ' or newer; this is ' +
+      process.versions.node +
+      '.\nRun `npm ci` in ' +
+      root +
+      ' (on Linux it brings a Node along), or install a current Node LTS.\n',
+  )
+  process.exit(2)
+}
+
+if (isNewEnough(running)) {
+  require('module').enableCompileCache()
+  import('../src/main.ts')
+} else {
+  var brought = findBroughtNode()
+  if (brought) handOver(brought)
+  else refuse()
+}

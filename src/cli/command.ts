@@ -1,0 +1,21 @@
+import type { Command } from 'commander'
+import type { Environment } from '../config/environment.ts'
+import type { Redactor } from '../lib/redact.ts'
+import type { Output } from './output.ts'
+
+/** What a command gets from the process, so that tests can hand it something else. */
+export interface CommandContext {
+  output: Output
+  environment: Environment
+  redactor: Redactor
+  cwd: string
+  stdin: NodeJS.ReadableStream
+  stderr: NodeJS.WritableStream
+  /** Aborted on SIGINT and SIGTERM. */
+  signal: AbortSignal
+  /** Calls back on each SIGHUP, until the returned function is called. */
+  onHangup(run: () => void): () => void
+}
+
+/** Each file of this folder that is a command exports one of these. */
+export type AddCommand = (program: Command, context: CommandContext) => void

@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs'
+import { Output } from './cli/output.ts'
+import { runCommand } from './cli/program.ts'
+import { readEnvironment } from './config/environment.ts'
+import { Redactor } from './lib/redact.ts'
+
+const interrupted = new AbortController()
+let signals = 0
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    signals += 1
+    if (signals > 1) process.exit(130)
+    interrupted.abort(new Error(`stopped by ${signal}`))
+  })
+}
+
+const argv = process.argv.slice(2)
+const environment = readEnvironment()
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+const status = await runCommand(argv, version, {
+  output: new Output({
+    stdout: process.stdout,
+    stderr: process.stderr,
+    json: argv.includes('--json'),
+    color: process.stderr.isTTY && !environment.noColor,
+    terminal: process.stderr.isTTY,
+  }),
+  environment,
+  redactor: new Redactor(),
+  cwd: process.cwd(),
+  stdin: process.stdin,
+  stderr: process.stderr,
+  signal: interrupted.signal,
+  onHangup(run) {
+    process.on('SIGHUP', run)
+    return () => process.off('SIGHUP', run)
+  },
+})
+process.exit(status)
