@@ -1,5 +1,5 @@
 import { pino, type Logger as PinoLogger } from 'pino'
-import pretty from 'pino-pretty'
+import { prettyFactory } from 'pino-pretty'
 import type { Redactor } from './redact.ts'
 
 export type Logger = Pick<PinoLogger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'level'> & {
@@ -18,17 +18,15 @@ export interface LoggerOptions {
 
 /** JSON lines, or readable ones on a terminal; every line passes the redactor. */
 export function createLogger(options: LoggerOptions): Logger {
-  const write = (line: string) => void options.stream.write(options.redactor.redact(line))
-  const sink = options.pretty
-    ? pretty({
+  const format = options.pretty
+    ? prettyFactory({
         colorize: 'isTTY' in options.stream && Boolean(options.stream.isTTY),
         ignore: 'pid,hostname',
         translateTime: 'SYS:HH:MM:ss',
-        destination: { write } as unknown as NodeJS.WritableStream,
-        sync: true,
       })
-    : { write }
-  return pino({ level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, sink)
+    : (line: string) => line
+  const write = (line: string) => void options.stream.write(options.redactor.redact(format(line)))
+  return pino({ level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, { write })
 }
 
 export const silentLogger: Logger = pino({ level: 'silent' })
