@@ -3,13 +3,12 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
-const cache = join(root, 'node_modules/.cache')
 
 const parts: Record<string, string[]> = {
   lint: ['eslint', '--max-warnings=0', '.'],
-  format: ['prettier', '--check', '--log-level=warn', '--cache', `--cache-location=${cache}/prettier`, '.'],
-  types: ['tsc', '--incremental', `--tsBuildInfoFile`, `${cache}/tsc.tsbuildinfo`],
-  unit: ['vitest', 'run', '--project=unit'],
+  format: ['prettier', '--check', '--log-level=warn', '--cache', '.'],
+  types: ['tsc', '--incremental', '--tsBuildInfoFile', 'node_modules/.cache/tsc.tsbuildinfo'],
+  unit: ['vitest', 'run', '--project=unit', '--reporter=minimal'],
 }
 
 interface Outcome {

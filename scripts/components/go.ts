@@ -1,14 +1,17 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { describeComponent, expectedPath, isThere, moduleFolder, type ComponentName } from './list.ts'
+
+const prefix = '.building-'
 
 /** Builds aside and renames, so that a build that was interrupted leaves nothing that looks finished. */
 export function buildGoComponent(name: ComponentName): void {
   const binary = expectedPath(name)
   const folder = dirname(binary)
   mkdirSync(dirname(folder), { recursive: true })
-  const aside = mkdtempSync(join(dirname(folder), '.building-'))
+  removeInterruptedBuilds(dirname(folder))
+  const aside = mkdtempSync(join(dirname(folder), prefix))
   try {
     compile(name, join(aside, basename(binary)))
     if (!isThere(name)) {
@@ -18,6 +21,12 @@ export function buildGoComponent(name: ComponentName): void {
   } finally {
     rmSync(aside, { recursive: true, force: true })
   }
+}
+
+/** Who builds holds the lock, so what lies here is nobody's. */
+function removeInterruptedBuilds(cache: string): void {
+  const leftovers = readdirSync(cache).filter((entry) => entry.startsWith(prefix))
+  for (const entry of leftovers) rmSync(join(cache, entry), { recursive: true, force: true })
 }
 
 function compile(name: ComponentName, output: string): void {

@@ -1,13 +1,18 @@
+import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createCertificates } from '../support/certs.ts'
 import { component, needs } from '../support/components.ts'
 import { createContainerStorage, skopeo } from '../support/containers.ts'
 import { exec, execOk } from '../support/exec.ts'
 import { opaVersions, startOpa } from '../support/opa.ts'
+import { startProcess } from '../support/process.ts'
 import { startDistributionV2, startDistributionV3, startOlareg, type Registry } from '../support/registries.ts'
 import { tempDir } from '../support/temp.ts'
+import { waitFor } from '../support/wait.ts'
 
 const registries = [
   { name: 'distribution', start: startDistributionV3 },
@@ -41,12 +46,43 @@ for (const { name, start } of registries) {
   })
 }
 
-for (const { name, start } of registries.slice(0, 2)) {
+const distributions = [
+  { name: 'distribution', start: startDistributionV3, events: 'application/vnd.docker.distribution.events.v2+json' },
+  { name: 'docker-registry', start: startDistributionV2, events: 'application/vnd.docker.distribution.events.v1+json' },
+] as const
+
+for (const { name, start, events } of distributions) {
   needs(name, 'oras')(`${name}, guarded`, () => {
     test('asks for a password', async () => {
       const registry = await start({ users: { ann: 'secret' } })
       expect((await fetch(`${registry.url}/v2/`)).status).toBe(401)
       expect(await pushAndPull(registry, ['--plain-http', '-u', 'ann', '-p', 'secret'])).toBe('hello')
+    })
+
+    test('tells a listener of a push', async () => {
+      const { promise, resolve } = Promise.withResolvers<string>()
+      const listener = createServer((request, response) => {
+        resolve(request.headers['content-type'] ?? '')
+        request.resume()
+        response.end()
+      }).listen(0, '127.0.0.1')
+      await once(listener, 'listening')
+      const { port } = listener.address() as AddressInfo
+      const registry = await start({ notify: [`http://127.0.0.1:${port}/`] })
+      await pushAndPull(registry, ['--plain-http'])
+      expect(await promise).toBe(events)
+      await registry.stop()
+      listener.close()
+    })
+
+    test('deletes only where that is allowed', async () => {
+      for (const allowDelete of [true, false]) {
+        const registry = await start({ allowDelete })
+        await pushAndPull(registry, ['--plain-http'])
+        const reference = `${registry.host}/some/files:v1`
+        const deleted = await exec(component('oras'), ['manifest', 'delete', '--plain-http', '--force', reference])
+        expect(deleted.code === 0, deleted.stderr).toBe(allowDelete)
+      }
     })
 
     test('asks for a client certificate', async () => {
@@ -130,6 +166,34 @@ needs('conftest')('conftest', () => {
   test('runs', async () => {
     expect((await execOk(component('conftest'), ['--version'])).stdout).toMatch(/Conftest/)
   })
+})
+
+describe('a process', () => {
+  test('that ends by itself is told with its output', async () => {
+    const started = startProcess({ command: 'sh', args: ['-c', 'echo bad option >&2; exit 3'], ready: () => false })
+    await expect(started).rejects.toThrow(/exit code 3[^]*bad option/)
+  })
+
+  test('that does not get ready is ended', async () => {
+    const pidFile = join(tempDir('process'), 'pid')
+    const args = ['-c', `echo $$ > ${pidFile}; exec sleep 60`]
+    const started = startProcess({ command: 'sh', args, ready: () => false, readyTimeoutMs: 200 })
+    await expect(started).rejects.toThrow(/in vain/)
+    const pid = Number(readFileSync(pidFile, 'utf8'))
+    expect(() => process.kill(pid, 0)).toThrow('ESRCH')
+  })
+
+  test('that ignores SIGTERM is killed after the bound', async () => {
+    const args = ['-c', 'trap "" TERM; echo up; while :; do sleep 0.05; done']
+    const started = await startProcess({ command: 'sh', args, ready: () => true })
+    await waitFor('the trap', () => started.output().includes('up'))
+    await started.stop({ timeoutMs: 100 })
+    expect(await started.exited).toEqual({ code: null, signal: 'SIGKILL' })
+  })
+})
+
+test('exec ends a command that takes too long', async () => {
+  expect((await exec('sleep', ['60'], { timeoutMs: 100 })).code).toBeNull()
 })
 
 async function pushAndPull(registry: Registry, args: string[]): Promise<string> {
