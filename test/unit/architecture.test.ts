@@ -143,10 +143,10 @@ function isDeclaration(statement: ts.Statement): boolean {
 
 /** Calls that only build a value: schemas, sets, patterns, functions made by promisify. */
 const builders =
-  /^(z|Buffer|Object|Array|Number|BigInt|String|Symbol|Math|promisify|Set|Map|WeakMap|RegExp|URL|TextEncoder|TextDecoder|Uint8Array|AsyncLocalStorage|Intl)\b|Schema\b|\.(strict|optional|default|describe|meta|transform|refine|superRefine|pipe|extend|or|min|max|int|regex|map|filter|join|split|sort|flatMap|concat|keys|entries)$/
+  /^(z|pino|Buffer|Object|Array|Number|BigInt|String|Symbol|Math|promisify|Set|Map|WeakMap|RegExp|URL|TextEncoder|TextDecoder|Uint8Array|AsyncLocalStorage|Intl)\b|Schema\b|\.(strict|optional|default|describe|meta|transform|refine|superRefine|pipe|extend|or|min|max|int|regex|map|filter|join|split|sort|flatMap|concat|keys|entries)$/
 
 function isValue(node: ts.Node): boolean {
-  if (ts.isArrowFunction(node) || ts.isFunctionExpression(node) || ts.isClassExpression(node)) return true
+  if (ts.isFunctionLike(node) || ts.isClassExpression(node)) return true
   if (ts.isAwaitExpression(node)) return false
   if ((ts.isCallExpression(node) || ts.isNewExpression(node)) && !isBuilder(node)) return false
   return !ts.forEachChild(node, (child) => !isValue(child))
