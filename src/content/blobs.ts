@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto'
+import { opendir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { IntegrityError, StorageError } from '../lib/errors.ts'
+import { algorithmOf, finish, isDigest, type Algorithm, type Digest } from '../oci/digest.ts'
+import type { BlobInfo } from './content.ts'
+import { isMissing, onDisk } from './errors.ts'
+import { makeFolder, type FileSteps } from './files.ts'
+import { gone, readFileChunks } from './reader.ts'
+import type { HashingFile } from './writer.ts'
+
+const algorithms: Algorithm[] = ['sha256', 'sha512']
+
+/** `blobs/<alg>/<hex>` as the OCI image layout has it; what is in it is complete and verified. */
+export class BlobFolder {
+  readonly #root: string
+  readonly #steps: FileSteps
+
+  constructor(root: string, steps: FileSteps) {
+    this.#root = root
+    this.#steps = steps
+  }
+
+  async prepare(): Promise<void> {
+    for (const algorithm of algorithms) await makeFolder(this.#folder(algorithm))
+  }
+
+  path(digest: Digest): string {
+    return join(this.#folder(algorithmOf(digest)), digest.slice(digest.indexOf(':') + 1))
+  }
+
+  #folder(algorithm: Algorithm): string {
+    return join(this.#root, 'blobs', algorithm)
+  }
+
+  async stat(digest: Digest): Promise<BlobInfo | undefined> {
+    const path = this.path(digest)
+    return onDisk({ what: 'looking for a blob', path }, async () => {
+      try {
+        return { digest, size: (await stat(path)).size }
+      } catch (error) {
+        if (isMissing(error)) return undefined
+        throw error
+      }
+    })
+  }
+
+  /** Gives the verified file its name. Once this resolves, the blob survives a loss of power. */
+  async keep(file: HashingFile, info: BlobInfo): Promise<void> {
+    const path = this.path(info.digest)
+    const attempt = { what: `storing blob ${info.digest}`, path }
+    if ((await this.stat(info.digest))?.size === info.size) {
+      await file.close()
+      await onDisk(attempt, () => this.#steps.remove(file.path))
+    } else {
+      await file.seal()
+      await onDisk(attempt, () => this.#steps.rename(file.path, path))
+    }
+    // In both cases: the one that was there may have been renamed by another ingest that has not come here yet.
+    await onDisk(attempt, () => this.#steps.syncFolder(this.#folder(algorithmOf(info.digest))))
+  }
+
+  /** All of it in memory, verified. */
+  async bytes(digest: Digest, maxBytes: number): Promise<Buffer> {
+    const path = await this.file(digest)
+    const hash = createHash(algorithmOf(digest))
+    const chunks: Uint8Array[] = []
+    let size = 0
+    for await (const chunk of readFileChunks(path)) {
+      size += chunk.byteLength
+      if (size > maxBytes) throw tooBig(digest, maxBytes)
+      hash.update(chunk)
+      chunks.push(chunk)
+    }
+    if (finish(hash, algorithmOf(digest)) !== digest) throw damaged(path)
+    return Buffer.concat(chunks)
+  }
+
+  async file(digest: Digest): Promise<string> {
+    if ((await this.stat(digest)) === undefined) throw gone(this.path(digest))
+    return this.path(digest)
+  }
+
+  async remove(digest: Digest): Promise<void> {
+    const path = this.path(digest)
+    await onDisk({ what: `removing blob ${digest}`, path }, () => this.#steps.remove(path))
+  }
+
+  async *list(): AsyncIterable<BlobInfo> {
+    for (const algorithm of algorithms) {
+      for await (const entry of await opendir(this.#folder(algorithm), { bufferSize: 256 })) {
+        const digest = `${algorithm}:${entry.name}`
+        // Whatever else lies there is not ours.
+        const info = isDigest(digest) ? await this.stat(digest) : undefined
+        if (info !== undefined) yield info
+      }
+    }
+  }
+}
+
+function tooBig(digest: Digest, maxBytes: number): IntegrityError {
+  return new IntegrityError('size_mismatch', `blob ${digest} has more than the ${maxBytes} bytes that are allowed`)
+}
+
+function damaged(path: string): StorageError {
+  return new StorageError('corrupt', `the blob at ${path} does not hash to its name`, {
+    hint: 'The disk or a program changed it. Restore it from a backup, or remove it and push or fetch its artifact again.',
+  })
+}

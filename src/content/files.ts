@@ -1,0 +1,120 @@
+import { randomUUID } from 'node:crypto'
+import { link, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { codeOf, isMissing, onDisk } from './errors.ts'
+
+/** A new file that is written from its start, in order. */
+export interface NewFile {
+  /** Writes all of the bytes at `position`. */
+  write(buffers: Uint8Array[], position: number): Promise<void>
+  truncate(size: number): Promise<void>
+  sync(): Promise<void>
+  close(): Promise<void>
+}
+
+/** The steps whose order makes a blob durable, injected so that a test can watch them and make them fail. */
+export interface FileSteps {
+  create(path: string): Promise<NewFile>
+  rename(from: string, to: string): Promise<void>
+  syncFolder(path: string): Promise<void>
+  remove(path: string): Promise<void>
+}
+
+export const fileSteps: FileSteps = {
+  create: createFile,
+  rename: (from, to) => rename(from, to),
+  syncFolder,
+  remove: (path) => rm(path, { force: true }),
+}
+
+async function createFile(path: string): Promise<NewFile> {
+  const handle = await open(path, 'wx+')
+  return {
+    async write(buffers, position) {
+      let rest = buffers
+      let at = position
+      while (rest.length > 0) {
+        const { bytesWritten } = await handle.writev(rest, at)
+        at += bytesWritten
+        rest = dropBytes(rest, bytesWritten)
+      }
+    },
+    truncate: (size) => handle.truncate(size),
+    sync: () => handle.sync(),
+    close: () => handle.close(),
+  }
+}
+
+function dropBytes(buffers: Uint8Array[], count: number): Uint8Array[] {
+  let left = count
+  const rest: Uint8Array[] = []
+  for (const buffer of buffers) {
+    if (left >= buffer.byteLength) left -= buffer.byteLength
+    else {
+      rest.push(buffer.subarray(left))
+      left = 0
+    }
+  }
+  return rest
+}
+
+/** Makes what was created, renamed or removed in the folder survive a loss of power. */
+export async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Makes the folder and those above it, durably. */
+export async function makeFolder(path: string): Promise<void> {
+  const absolute = resolve(path)
+  const first = await mkdir(absolute, { recursive: true })
+  if (first === undefined) return
+  const top = dirname(resolve(first))
+  for (let at = dirname(absolute); at.length >= top.length && at !== dirname(at); at = dirname(at)) await syncFolder(at)
+}
+
+export async function emptyFolder(path: string): Promise<void> {
+  for (const name of await readdir(path)) await rm(join(path, name), { recursive: true, force: true })
+}
+
+/**
+ * The id of a content folder, made at the first call, so that a state can tell its own folder from another's.
+ * Changes nothing else, so it may be asked before the lock is held.
+ */
+export async function contentId(folder: string): Promise<string> {
+  const path = join(folder, 'id')
+  return onDisk({ what: "reading the content folder's id", path }, async () => {
+    await makeFolder(folder)
+    return (await readId(path)) ?? (await writeId(folder, path))
+  })
+}
+
+async function readId(path: string): Promise<string | undefined> {
+  try {
+    return (await readFile(path, 'utf8')).trim()
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+async function writeId(folder: string, path: string): Promise<string> {
+  const id = randomUUID()
+  const aside = join(folder, `id.${id}`)
+  await writeFile(aside, `${id}\n`, { flag: 'wx', flush: true })
+  try {
+    // Unlike a rename, a link never replaces the id that another process wrote in the meantime.
+    await link(aside, path)
+    await syncFolder(folder)
+    return id
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error
+    return (await readFile(path, 'utf8')).trim()
+  } finally {
+    await rm(aside, { force: true })
+  }
+}

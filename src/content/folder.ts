@@ -1,0 +1,125 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { IntegrityError } from '../lib/errors.ts'
+import type { Logger } from '../lib/logger.ts'
+import { algorithmOf, type Algorithm, type Digest } from '../oci/digest.ts'
+import { BlobFolder } from './blobs.ts'
+import type { BlobInfo, Content, IngestOptions, Partial } from './content.ts'
+import { onDisk } from './errors.ts'
+import { emptyFolder, fileSteps, makeFolder, type FileSteps } from './files.ts'
+import { hashFile, readFileChunks } from './reader.ts'
+import { HashingFile } from './writer.ts'
+
+export interface FolderOptions {
+  /** Made when it is not there. */
+  path: string
+  logger: Logger
+  /** How files are written; a test may put its own. */
+  steps?: FileSteps
+}
+
+/**
+ * Content in a folder: `blobs/<alg>/<hex>`, `ingest/<uuid>` while hashing, `scratch/` for others' work in progress. What a
+ * process before us left in the last two is removed, so call it only once the state's lock is held; `contentId` gives the
+ * id that the state wants. Throws StorageError.
+ */
+export async function createFolderContent({ path, logger, steps = fileSteps }: FolderOptions): Promise<Content> {
+  const blobs = new BlobFolder(path, steps)
+  const scratch = join(path, 'scratch')
+  const ingestFolder = join(path, 'ingest')
+  await onDisk({ what: 'preparing the content folder', path }, async () => {
+    await blobs.prepare()
+    for (const folder of [scratch, ingestFolder]) {
+      await makeFolder(folder)
+      await emptyFolder(folder)
+    }
+  })
+  const ingesting = createIngest(blobs, ingestFolder, steps, logger)
+  return {
+    ...ingesting,
+    scratch,
+    stat: (digest) => blobs.stat(digest),
+    read: (digest, range) => readFileChunks(blobs.path(digest), range),
+    bytes: (digest, maxBytes) => blobs.bytes(digest, maxBytes),
+    file: (digest) => blobs.file(digest),
+    verify: async (digest, signal) => (await hashFile(blobs.path(digest), algorithmOf(digest), signal)) === digest,
+    remove: (digest) => blobs.remove(digest),
+    list: () => blobs.list(),
+    close: () => onDisk({ what: 'emptying the scratch folder', path: scratch }, () => emptyFolder(scratch)),
+  }
+}
+
+function createIngest(
+  blobs: BlobFolder,
+  folder: string,
+  steps: FileSteps,
+  logger: Logger,
+): Pick<Content, 'ingest' | 'startPartial'> {
+  const begin = (algorithm: Algorithm, what: string) =>
+    HashingFile.create(steps, join(folder, randomUUID()), algorithm, what)
+
+  async function discard(file: HashingFile): Promise<void> {
+    await file.close().catch(() => undefined)
+    await steps.remove(file.path).catch((error: unknown) => {
+      logger.warn({ err: error, path: file.path }, 'removing an unfinished blob failed; the next start does it')
+    })
+  }
+
+  return {
+    async ingest(source, options = {}) {
+      const algorithm = options.digest === undefined ? (options.algorithm ?? 'sha256') : algorithmOf(options.digest)
+      const file = await begin(algorithm, options.digest === undefined ? 'a blob' : `blob ${options.digest}`)
+      try {
+        await file.append(source, { maxBytes: maxBytesOf(options), signal: options.signal })
+        const info = { digest: file.digest(), size: file.size }
+        checkSize(info, options.size)
+        checkDigest(info.digest, options.digest)
+        await blobs.keep(file, info)
+        return info
+      } catch (error) {
+        await discard(file)
+        throw error
+      }
+    },
+
+    async startPartial() {
+      return partialOf(await begin('sha256', 'an upload'), blobs, discard)
+    },
+  }
+}
+
+function partialOf(file: HashingFile, blobs: BlobFolder, discard: (file: HashingFile) => Promise<void>): Partial {
+  return {
+    get size() {
+      return file.size
+    },
+    append: (source, options) => file.append(source, options),
+    async finish(digest) {
+      const algorithm = algorithmOf(digest)
+      try {
+        // The running hash is sha256, which nearly all are; for another the bytes are read once more.
+        checkDigest(algorithm === 'sha256' ? file.digest() : await file.rehash(algorithm), digest)
+        await blobs.keep(file, { digest, size: file.size })
+        return { digest, size: file.size }
+      } catch (error) {
+        await discard(file)
+        throw error
+      }
+    },
+    cancel: () => discard(file),
+  }
+}
+
+function maxBytesOf({ maxBytes = Infinity, size = Infinity }: IngestOptions): number {
+  return Math.min(maxBytes, size)
+}
+
+function checkSize({ digest, size }: BlobInfo, wanted: number | undefined): void {
+  if (wanted === undefined || wanted === size) return
+  throw new IntegrityError('size_mismatch', `${size} bytes came for ${digest}, but ${wanted} were announced`)
+}
+
+function checkDigest(is: Digest, wanted: Digest | undefined): void {
+  if (wanted === undefined || wanted === is) return
+  throw new IntegrityError('digest_mismatch', `what came hashes to ${is}, not to ${wanted}`)
+}
