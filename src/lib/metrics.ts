@@ -1,0 +1,145 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import type { Clock } from './clock.ts'
+
+/** What is counted, as the rest of the code says it; names and units of what is shown are decided here. */
+export interface Metrics {
+  /** One look came to its end; `outcome` is a `Look`'s. */
+  looked(bundle: string, outcome: string): void
+  /** Something was downloaded for a bundle. */
+  fetched(bundle: string, bytes: number): void
+  /** Something failed; `code` is an error's code, never a message. */
+  failed(kind: string, code: string): void
+  /** A release became current; its age is computed when somebody asks. `at` is milliseconds since the epoch. */
+  released(bundle: string, at: number): void
+  /** The bundle left the config: its series end. */
+  forget(bundle: string): void
+  /** The registry client made a request; `status` is HTTP's, or an error code where there was none. */
+  remoteRequest(host: string, status: number | string): void
+  deployed(place: string, outcome: 'done' | 'failed'): void
+  /** An HTTP request was answered. Runs for each one: cheap. `seconds` is left out for what was held on purpose. */
+  answered(route: string, status: number, seconds?: number): void
+  /** Bytes of bundles handed out. */
+  served(bundle: string, bytes: number): void
+  loginFailed(scheme: string): void
+  setWaiting(clients: number): void
+  setBundleMemory(bytes: number): void
+  /** Prometheus' text, and its media type. */
+  text(): Promise<string>
+  readonly contentType: string
+}
+
+const maxHosts = 100
+const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30]
+
+/** Its own registry, no globals. Labels are bounded: names come from the config, hosts beyond a hundred count as `other`. */
+export function createMetrics(clock: Pick<Clock, 'now'>): Metrics {
+  const register = new Registry()
+  collectDefaultMetrics({ register })
+  const bundles = bundleMetrics(register, clock)
+  const http = httpMetrics(register)
+  const counter = counters(register)
+  const remote = counter('registry_requests_total', 'Requests to registries', ['host', 'status'])
+  const failures = counter('failures_total', 'What failed, by kind of work and error code', ['kind', 'code'])
+  const deploys = counter('deploys_total', 'Tries to deploy', ['place', 'outcome'])
+  const logins = counter('login_failures_total', 'Requests with credentials that nobody has', ['scheme'])
+  const gauge = (name: string, help: string) => new Gauge({ name: `longshore_${name}`, help, registers: [register] })
+  const waiting = gauge('waiting_clients', 'Long polls that are held now')
+  const memory = gauge('bundle_memory_bytes', 'Bundles kept in memory for serving')
+  const hosts = new Set<string>()
+
+  return {
+    ...bundles,
+    ...http,
+    failed: (kind, code) => failures.inc({ kind, code }),
+    remoteRequest(host, status) {
+      if (hosts.size < maxHosts) hosts.add(host)
+      remote.inc({ host: hosts.has(host) ? host : 'other', status: String(status) })
+    },
+    deployed: (place, outcome) => deploys.inc({ place, outcome }),
+    loginFailed: (scheme) => logins.inc({ scheme }),
+    setWaiting: (clients) => waiting.set(clients),
+    setBundleMemory: (bytes) => memory.set(bytes),
+    text: () => register.metrics(),
+    contentType: register.contentType,
+  }
+}
+
+function counters(register: Registry) {
+  return <T extends string>(name: string, help: string, labelNames: T[]) =>
+    new Counter({ name: `longshore_${name}`, help, labelNames, registers: [register] })
+}
+
+function bundleMetrics(register: Registry, clock: Pick<Clock, 'now'>) {
+  const counter = counters(register)
+  const looks = counter('looks_total', 'Looks at stores', ['bundle', 'outcome'])
+  const fetches = counter('fetches_total', 'Downloads for a bundle', ['bundle'])
+  const fetchedBytes = counter('fetched_bytes_total', 'Bytes downloaded for a bundle', ['bundle'])
+  const releasedAt = new Map<string, number>()
+  // prom-client's own counters cost a hash per call: too much for a route that answers in microseconds.
+  const servedBytes = new Map<string, number>()
+  new Counter({
+    name: 'longshore_served_bytes_total',
+    help: 'Bytes of bundles handed out',
+    labelNames: ['bundle'],
+    registers: [register],
+    collect() {
+      this.reset()
+      for (const [bundle, bytes] of servedBytes) this.inc({ bundle }, bytes)
+    },
+  })
+  new Gauge({
+    name: 'longshore_release_age_seconds',
+    help: 'Since the current release of a bundle was activated',
+    labelNames: ['bundle'],
+    registers: [register],
+    collect() {
+      this.reset()
+      for (const [bundle, at] of releasedAt) this.set({ bundle }, Math.max(0, (clock.now() - at) / 1000))
+    },
+  })
+  return {
+    looked: (bundle: string, outcome: string) => looks.inc({ bundle, outcome }),
+    fetched(bundle: string, bytes: number) {
+      fetches.inc({ bundle })
+      fetchedBytes.inc({ bundle }, bytes)
+    },
+    released: (bundle: string, at: number) => void releasedAt.set(bundle, at),
+    served: (bundle: string, bytes: number) => void servedBytes.set(bundle, (servedBytes.get(bundle) ?? 0) + bytes),
+    forget(bundle: string) {
+      releasedAt.delete(bundle)
+      servedBytes.delete(bundle)
+      for (const metric of [fetches, fetchedBytes]) metric.remove({ bundle })
+      for (const outcome of ['released', 'unchanged', 'refused', 'failed']) looks.remove({ bundle, outcome })
+    },
+  }
+}
+
+function httpMetrics(register: Registry) {
+  // Plain numbers, as with the bytes: route → status → count.
+  const requests = new Map<string, Map<number, number>>()
+  new Counter({
+    name: 'longshore_http_requests_total',
+    help: 'HTTP requests answered',
+    labelNames: ['route', 'status'],
+    registers: [register],
+    collect() {
+      this.reset()
+      for (const [route, statuses] of requests)
+        for (const [status, count] of statuses) this.inc({ route, status }, count)
+    },
+  })
+  const durations = new Histogram({
+    name: 'longshore_http_request_duration_seconds',
+    help: 'Until an answer was handed to the network; long polls not counted',
+    labelNames: ['route'],
+    buckets: latencyBuckets,
+    registers: [register],
+  })
+  return {
+    answered(route: string, status: number, seconds?: number) {
+      const statuses = requests.get(route) ?? new Map<number, number>()
+      requests.set(route, statuses.set(status, (statuses.get(status) ?? 0) + 1))
+      if (seconds !== undefined) durations.observe({ route }, seconds)
+    },
+  }
+}
