@@ -1,0 +1,128 @@
+import type { DeployerConfig } from '../deployers/types.ts'
+import type { Schedule } from '../lib/schedule.ts'
+import type { Secret } from '../lib/secret.ts'
+import type { BundleKind } from '../model/release.ts'
+import type { Follow } from '../stores/store.ts'
+import type { StoreConfig } from '../stores/types.ts'
+
+/** What `longshore.yaml` says, checked and with every default filled in: durations in ms, sizes in bytes, paths absolute. */
+export interface Config {
+  /** Absolute; null when there is no file: then everything is the default, and `bundles` holds the example. */
+  file: string | null
+  server: ServerConfig
+  log: LogConfig
+  content: { path: string }
+  state: { type: 'sqlite' }
+  registries: RegistryConfig[]
+  /** Shared stores by name; each bundle carries its own resolved `store` too. */
+  stores: Record<string, StoreConfig>
+  /** In the file's order. */
+  bundles: BundleConfig[]
+  deployers: Record<string, DeployerConfig>
+  /** The `opa` program that checks Rego; null where none is configured. */
+  opa: { path: string | null }
+  /** `concurrency`: looks under way at one time. */
+  reconcile: { concurrency: number }
+}
+
+export interface ServerConfig {
+  /** An IPv6 host comes without brackets; port 0 means any free one. */
+  listen: { host: string; port: number }
+  /** Without a slash at the end. */
+  publicUrl: string | null
+  /** Paths of PEM files. */
+  tls: { cert: string; key: string; clientCa: string | null } | null
+  /** Null where nothing is configured: loopback may do everything. */
+  access: AccessConfig | null
+  limits: ServerLimits
+  /** How long a stop waits for what is under way. */
+  shutdownTimeoutMs: number
+  /** After this long a bundle without a release no longer keeps the server from being ready. */
+  readyTimeoutMs: number
+}
+
+export interface ServerLimits {
+  /** The longest that a long poll is held, whatever the client asks for. */
+  waitMaxMs: number
+  maxManifestBytes: number
+  maxBlobBytes: number
+  /** Bundles up to this total are served from memory. */
+  bundleMemoryBytes: number
+  /** An upload that nobody touches is dropped after this long. */
+  uploadExpiryMs: number
+  /** Uploads open at one time. */
+  maxUploads: number
+}
+
+export interface AccessConfig {
+  anonymous: Grant[]
+  tokens: { name: string; token: Secret; allow: Grant[] }[]
+  /** `passwordHash` is bcrypt's, as `htpasswd -B` writes it. */
+  users: { name: string; passwordHash: Secret; allow: Grant[] }[]
+}
+
+export interface Grant {
+  action: 'read' | 'push' | 'delete' | 'deploy' | 'admin'
+  /** A name in which `*` stands for any characters, `/` too; null for every name. */
+  pattern: string | null
+}
+
+export interface LogConfig {
+  level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
+  /** `auto`: readable lines on a terminal, JSON elsewhere. */
+  format: 'auto' | 'json' | 'pretty'
+}
+
+/** How to talk to the registries that `match` names; of several, the longest that has a key gives it. */
+export interface RegistryConfig {
+  /** `ghcr.io`, `ghcr.io/acme` or `*`. */
+  match: string
+  username: string | null
+  password: Secret | null
+  /** A bearer token that is sent as it is. */
+  token: Secret | null
+  /** An OAuth2 refresh token. */
+  identityToken: Secret | null
+  /** Null: plain HTTP for loopback hosts without a `ca`, else HTTPS. */
+  plainHttp: boolean | null
+  /** Paths of PEM files. */
+  ca: string | null
+  cert: string | null
+  key: string | null
+  requestsPerSecond: number | null
+  /** Requests under way at one time. */
+  concurrency: number | null
+}
+
+export interface BundleConfig {
+  name: string
+  kind: BundleKind
+  store: StoreConfig
+  /** The key of `stores` that it came from; null where the bundle spells its store out. */
+  storeName: string | null
+  follow: Follow
+  /** `os/architecture[/variant]`. */
+  platform: string
+  schedule: Schedule
+  deploy: DeployConfig[]
+  /** Releases whose bytes are kept. */
+  keep: number
+  /** Exact URL paths. */
+  aliases: string[]
+  limits: BundleLimits
+}
+
+export interface DeployConfig {
+  /** A key of `deployers`. */
+  to: string
+  /** What goes there: what is served, or what the store offered. */
+  form: 'served' | 'source'
+}
+
+/** The same as artifact's `ArchiveLimits`. */
+export interface BundleLimits {
+  maxEntries: number
+  maxUnpackedBytes: number
+  maxRatio: number
+  maxFileBytes: number
+}

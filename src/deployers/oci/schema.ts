@@ -1,0 +1,29 @@
+import { z } from 'zod'
+import { secretSchema } from '../../lib/schema.ts'
+import { ociRepositorySchema } from '../../oci/repository-schema.ts'
+import { isTag } from '../../oci/reference.ts'
+
+const tagSchema = z.string().refine((template) => isTag(template.replaceAll('{version}', 'v')), {
+  error: 'expected a tag such as latest or prod-{version}; only {version} is replaced',
+})
+
+export const ociDeployerSchema = z
+  .strictObject({
+    type: z.literal('oci').describe('A repository of a registry.'),
+    repository: ociRepositorySchema.describe('The repository, such as `registry.prod/policies/authz`, without a tag.'),
+    tags: z
+      .array(tagSchema)
+      .min(1, { error: 'expected at least one tag' })
+      .prefault(['latest', '{version}'])
+      .describe('Tags that each release gets; `{version}` is what the store calls it.'),
+    username: z.string().min(1).optional().describe('Goes before what `registries` and the docker config say.'),
+    password: secretSchema.optional().describe('The password for `username`.'),
+    plain_http: z.boolean().optional().describe('Plain HTTP instead of HTTPS. Unset: only for this machine.'),
+    referrers: z.boolean().prefault(true).describe('Take signatures and other referrers along.'),
+  })
+  .refine((deployer) => (deployer.username === undefined) === (deployer.password === undefined), {
+    error: 'expected both username and password, or neither',
+  })
+  .transform(({ plain_http, ...deployer }) => ({ ...deployer, plainHttp: plain_http }))
+
+export type OciDeployerConfig = z.output<typeof ociDeployerSchema>
