@@ -1,0 +1,184 @@
+import type { IncomingMessage } from 'node:http'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/logger.ts'
+import type { Metrics } from '../../lib/metrics.ts'
+import { challenge, type Refusal } from '../refusal.ts'
+import type { Caller } from '../types.ts'
+import { isLoopbackAddress, sourceOf } from './address.ts'
+import { createBrowserGuard } from './browser.ts'
+import { readCredentials, type Credentials } from './credentials.ts'
+import { createPasswords, type PasswordUser } from './passwords.ts'
+import { readRights } from './rights.ts'
+import { createSlowdown } from './slowdown.ts'
+import { createTokenIndex, type TokenSecret } from './tokens.ts'
+
+export interface AccessOptions {
+  anonymousRead: boolean
+  tokens: readonly { name: string; secret(): string; allow: readonly string[] }[]
+  users: readonly { name: string; hash: string; allow: readonly string[] }[]
+}
+
+export interface GuardOptions {
+  /** Undefined when none is configured: loopback may do everything, others need the admin token. */
+  access: AccessOptions | undefined
+  adminToken: () => string | undefined
+  /** What we listen on: a name or an address. */
+  listenHost: string
+  publicUrl?: string
+  clock: Clock
+  logger: Logger
+  metrics: Pick<Metrics, 'loginFailed'>
+  /** Password checks that wait for the one that runs; 64 unless said. */
+  maxWaitingChecks?: number
+}
+
+export type Admission = { caller: Caller } | { refusal: Refusal }
+
+export interface Guard {
+  /** Who asks. At once for everybody but those whose password is checked, and those who failed. */
+  admit(request: IncomingMessage): Admission | Promise<Admission>
+  /** Whether some client must be told that it may log in. */
+  readonly hasLogins: boolean
+  /** Takes up a changed config from the next request on. Throws ConfigError and keeps the old one when a right is none. */
+  setAccess(access: AccessOptions | undefined): void
+  close(): Promise<void>
+}
+
+const maxPerAccount = 4
+const maxHeldFailures = 1_000
+
+const loopback: Admission = { caller: { name: 'loopback', anonymous: false, may: () => true } }
+
+export function createGuard(options: GuardOptions): Guard {
+  const { clock, logger, metrics } = options
+  const browser = createBrowserGuard(options)
+  const passwords = createPasswords({ clock, maxWaiting: options.maxWaitingChecks ?? 64, maxPerAccount })
+  const slowdown = createSlowdown(clock)
+  let held = 0
+  let rules = readAccess(options.access, options.adminToken)
+
+  function withoutCredentials(request: IncomingMessage): Admission {
+    const refusal = rules.anonymous === undefined ? closedToOthers : browser.checkHost(request)
+    return refusal === undefined ? rules.anonymous! : { refusal }
+  }
+
+  async function fail(request: IncomingMessage, credentials: Credentials): Promise<Admission> {
+    const source = sourceOf(request.socket.remoteAddress)
+    const delayMs = slowdown.delayMs(source)
+    const count = slowdown.fail(source)
+    metrics.loginFailed(credentials.scheme)
+    // The name only of somebody we know: people type passwords into the wrong field.
+    const user = credentials.scheme === 'basic' && rules.users.has(credentials.user) ? credentials.user : undefined
+    if (Number.isInteger(Math.log2(count))) {
+      logger.warn({ source, scheme: credentials.scheme, user, failures: count }, 'refused credentials that nobody has')
+    }
+    if (held >= maxHeldFailures) return { refusal: tooMany }
+    held++
+    await clock.sleep(delayMs).finally(() => held--)
+    return { refusal: wrongCredentials }
+  }
+
+  async function checkPassword(request: IncomingMessage, credentials: Credentials & { scheme: 'basic' }) {
+    const user = rules.users.get(credentials.user)
+    // Somebody unknown takes as long as somebody known, so that time does not tell who is.
+    const [stranger] = rules.users.values()
+    const checked = user ?? (stranger && { name: '', hash: stranger.hash })
+    if (checked === undefined) return fail(request, credentials)
+    const verdict = await passwords.check(sourceOf(request.socket.remoteAddress), checked, credentials.password)
+    if (verdict === 'busy') return { refusal: tooMany }
+    return verdict === 'right' && user !== undefined ? user.admission : fail(request, credentials)
+  }
+
+  function identify(request: IncomingMessage, credentials: Credentials): Admission | Promise<Admission> {
+    if (credentials.scheme === 'none') return withoutCredentials(request)
+    if (credentials.scheme === 'other') return fail(request, credentials)
+    const token = rules.ownerOf(credentials.scheme === 'bearer' ? credentials.token : credentials.password)
+    if (token !== undefined) return token
+    if (credentials.scheme === 'bearer') return fail(request, credentials)
+    const user = rules.users.get(credentials.user)
+    if (user !== undefined && passwords.isKnown(user, credentials.password)) return user.admission
+    return checkPassword(request, credentials)
+  }
+
+  return {
+    admit(request) {
+      const foreign = browser.checkOrigin(request)
+      if (foreign !== undefined) return { refusal: foreign }
+      if (!rules.configured) {
+        if (isForwarded(request)) return { refusal: behindProxy }
+        if (isLoopbackAddress(request.socket.remoteAddress)) {
+          const refusal = browser.checkHost(request)
+          return refusal === undefined ? loopback : { refusal }
+        }
+      }
+      return identify(request, readCredentials(request.headers.authorization))
+    },
+    get hasLogins() {
+      return rules.configured && rules.hasLogins
+    },
+    setAccess(access) {
+      rules = readAccess(access, options.adminToken)
+    },
+    close: () => passwords.close(),
+  }
+}
+
+function readAccess(access: AccessOptions | undefined, adminToken: () => string | undefined) {
+  const tokens: TokenSecret<Admission>[] = [
+    { secret: adminToken, owner: admission('admin', ['admin']) },
+    ...(access?.tokens ?? []).map((token) => ({
+      secret: () => token.secret(),
+      owner: admission(token.name, token.allow),
+    })),
+  ]
+  const users = new Map<string, PasswordUser & { admission: Admission }>()
+  for (const { name, hash, allow } of access?.users ?? [])
+    users.set(name, { name, hash, admission: admission(name, allow) })
+  return {
+    configured: access !== undefined,
+    hasLogins: tokens.length > 1 || users.size > 0,
+    ownerOf: createTokenIndex(tokens),
+    users,
+    anonymous: access && admission('anonymous', access.anonymousRead ? ['read'] : [], true),
+  }
+}
+
+function admission(name: string, allow: readonly string[], anonymous = false): Admission {
+  return { caller: { name, anonymous, may: readRights(allow) } }
+}
+
+function isForwarded({ headers }: IncomingMessage): boolean {
+  for (const name in headers) {
+    if (name === 'forwarded' || name === 'x-real-ip' || name.startsWith('x-forwarded-')) return true
+  }
+  return false
+}
+
+const closedToOthers: Refusal = {
+  status: 401,
+  code: 'unauthorized',
+  message:
+    'no access is configured here, so that only this machine itself, or the admin token, is let in: see "access" in the documentation',
+  headers: { 'WWW-Authenticate': challenge },
+}
+
+const behindProxy: Refusal = {
+  status: 403,
+  code: 'forwarded',
+  message:
+    'this request came through a proxy, and no access is configured: everybody would look like this machine itself',
+}
+
+const wrongCredentials: Refusal = {
+  status: 401,
+  code: 'unauthorized',
+  message: 'nobody here has these credentials',
+  headers: { 'WWW-Authenticate': challenge },
+}
+
+const tooMany: Refusal = {
+  status: 429,
+  code: 'too_many_attempts',
+  message: 'too many passwords are waiting to be checked: try again in a moment',
+  headers: { 'Retry-After': '2' },
+}

@@ -1,0 +1,93 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import { extname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Piscina } from 'piscina'
+import type { Clock } from '../../lib/clock.ts'
+import { SingleFlight } from '../../lib/single-flight.ts'
+import { createSlowdown } from './slowdown.ts'
+
+export interface PasswordUser {
+  name: string
+  /** bcrypt, as htpasswd writes it: `$2y$…`. */
+  hash: string
+}
+
+/** `busy`: not checked, too many are waiting to be. */
+export type Verdict = 'right' | 'wrong' | 'busy'
+
+/**
+ * Checks passwords against bcrypt hashes with bounded work: successes are remembered by a keyed hash, one check runs at a
+ * time in a worker thread, few wait for it, and few of them for one account from one source.
+ */
+export interface Passwords {
+  /** Whether this password was right before: answered at once. */
+  isKnown(user: PasswordUser, password: string): boolean
+  check(source: string, user: PasswordUser, password: string): Promise<Verdict>
+  close(): Promise<void>
+}
+
+const maxRemembered = 1_000
+const idleThreadMs = 30_000
+
+export function createPasswords(options: { clock: Clock; maxWaiting: number; maxPerAccount: number }): Passwords {
+  const { clock, maxWaiting, maxPerAccount } = options
+  // Ours alone and gone with the process: what is remembered is worth nothing elsewhere.
+  const key = randomBytes(32)
+  const right = new Set<string>()
+  const flights = new SingleFlight<Verdict>()
+  const slowdown = createSlowdown(clock)
+  const perAccount = new Map<string, number>()
+  let waiting = 0
+  let pool: Promise<Piscina> | undefined
+
+  function print(user: PasswordUser, password: string): string {
+    return createHmac('sha256', key)
+      .update(JSON.stringify([user.name, user.hash, password]))
+      .digest('base64')
+  }
+
+  async function compare(account: string, user: PasswordUser, password: string, printed: string): Promise<Verdict> {
+    await clock.sleep(slowdown.delayMs(account))
+    pool ??= startPool()
+    if (!((await (await pool).run({ password, hash: user.hash })) as boolean)) {
+      slowdown.fail(account)
+      return 'wrong'
+    }
+    slowdown.forget(account)
+    right.add(printed)
+    if (right.size > maxRemembered) right.delete(right.values().next().value!)
+    return 'right'
+  }
+
+  return {
+    isKnown: (user, password) => right.size > 0 && right.has(print(user, password)),
+    async check(source, user, password) {
+      const printed = print(user, password)
+      const account = `${source} ${user.name}`
+      // A client that opens several connections with the same password costs one check.
+      return flights.do(`${account} ${printed}`, async () => {
+        const ours = perAccount.get(account) ?? 0
+        if (waiting >= maxWaiting || ours >= maxPerAccount) return 'busy'
+        waiting++
+        perAccount.set(account, ours + 1)
+        try {
+          return await compare(account, user, password, printed)
+        } finally {
+          waiting--
+          const left = perAccount.get(account)! - 1
+          if (left === 0) perAccount.delete(account)
+          else perAccount.set(account, left)
+        }
+      })
+    },
+    async close() {
+      await (await pool)?.destroy()
+    },
+  }
+}
+
+async function startPool(): Promise<Piscina> {
+  const { Piscina } = await import('piscina')
+  const filename = fileURLToPath(new URL(`./password-worker${extname(import.meta.url)}`, import.meta.url))
+  return new Piscina({ filename, minThreads: 0, maxThreads: 1, idleTimeout: idleThreadMs })
+}

@@ -1,0 +1,66 @@
+import type { ServerResponse } from 'node:http'
+import { STATUS_CODES } from 'node:http'
+import type { Caller } from './types.ts'
+
+/** An answer that is not what was asked for. */
+export interface Refusal {
+  status: number
+  /** A stable word that a program may branch on. */
+  code: string
+  /** For a person: what is wrong, what to do. */
+  message: string
+  headers?: Record<string, string>
+}
+
+/** No Bearer challenge: it would need a realm that hands out tokens. https://www.rfc-editor.org/rfc/rfc7617 */
+export const challenge = 'Basic realm="longshore", charset="UTF-8"'
+
+/** For a caller that may not do what it asked: 401 when credentials would help, 403 when it has shown some. */
+export function notAllowed(caller: Caller, what: string): Refusal {
+  if (!caller.anonymous) return { status: 403, code: 'denied', message: `${caller.name} may not ${what}` }
+  return {
+    status: 401,
+    code: 'unauthorized',
+    message: `credentials are needed to ${what}`,
+    headers: { 'WWW-Authenticate': challenge },
+  }
+}
+
+const registryCodes: Record<number, string> = {
+  401: 'UNAUTHORIZED',
+  403: 'DENIED',
+  404: 'NAME_UNKNOWN',
+  429: 'TOOMANYREQUESTS',
+}
+
+/**
+ * Answers in the form that the path's clients read: the distribution specification's JSON under `/v2/`, a problem document
+ * (https://www.rfc-editor.org/rfc/rfc9457) under `/api/`, a line of text elsewhere. Does nothing once an answer has begun.
+ */
+export function refuse(response: ServerResponse, path: string, requestId: string, refusal: Refusal): void {
+  if (response.headersSent || response.destroyed) return
+  const [type, body] = render(path, requestId, refusal)
+  const bytes = Buffer.from(body)
+  response.writeHead(refusal.status, {
+    ...refusal.headers,
+    'Content-Type': type,
+    'Content-Length': bytes.length,
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    'X-Request-Id': requestId,
+  })
+  response.end(response.req.method === 'HEAD' ? undefined : bytes)
+}
+
+function render(path: string, requestId: string, { status, code, message }: Refusal): [type: string, body: string] {
+  if (path === '/v2' || path.startsWith('/v2/')) {
+    const known = registryCodes[status] ?? 'UNSUPPORTED'
+    return ['application/json', JSON.stringify({ errors: [{ code: known, message }] })]
+  }
+  if (path.startsWith('/api/')) {
+    const title = STATUS_CODES[status] ?? 'Error'
+    const problem = { type: 'about:blank', title, status, detail: message, code, request_id: requestId }
+    return ['application/problem+json', JSON.stringify(problem)]
+  }
+  return ['text/plain; charset=utf-8', `${message}\n(request ${requestId})\n`]
+}
