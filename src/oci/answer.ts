@@ -1,0 +1,146 @@
+import type { Dispatcher } from 'undici'
+import { IntegrityError, LongshoreError, RemoteError } from '../lib/errors.ts'
+
+type Headers = Dispatcher.ResponseData['headers']
+
+/** What is read and thrown away rather than giving up a connection. */
+const dumpBytes = 128 * 1024
+
+export interface AnswerOptions {
+  response: Dispatcher.ResponseData
+  url: URL
+  redirected: boolean
+  /** Turns what undici throws into a RemoteError. */
+  explain: (error: unknown) => unknown
+  /** Called once, with the number of bytes of the body that came. */
+  onEnd: (bytes: number) => void
+}
+
+/** An HTTP answer whose body has to be read by exactly one of `bytes`, `stream` and `discard`: until then it holds a slot. */
+export class Answer {
+  readonly status: number
+  /** Where it came from, after redirects. */
+  readonly url: URL
+  /** Whether it came from somewhere else than the registry. */
+  readonly redirected: boolean
+  readonly #headers: Headers
+  readonly #options: AnswerOptions
+  #received = 0
+  #ended = false
+  #onEnd: () => void = () => undefined
+
+  constructor(options: AnswerOptions) {
+    this.status = options.response.statusCode
+    this.url = options.url
+    this.redirected = options.redirected
+    this.#headers = options.response.headers
+    this.#options = options
+  }
+
+  /** Called once, when the body is done with, after the one of the options; the newest listener counts. */
+  onEnd(listener: () => void): void {
+    this.#onEnd = listener
+  }
+
+  /** The first value; `name` in lower case. */
+  header(name: string): string | undefined {
+    const value = this.#headers[name]
+    return Array.isArray(value) ? value[0] : value
+  }
+
+  headers(name: string): string[] {
+    const value = this.#headers[name]
+    return value === undefined ? [] : Array.isArray(value) ? value : [value]
+  }
+
+  /** Content-Length; undefined where there is none that counts. */
+  length(): number | undefined {
+    const text = this.header('content-length')
+    return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
+  }
+
+  /** The body, at most `maxBytes` of it: with `cut`, the beginning of a longer one; without, IntegrityError `size_mismatch`. */
+  async bytes(maxBytes: number, { cut = false } = {}): Promise<Buffer> {
+    const chunks: Uint8Array[] = []
+    let size = 0
+    for await (const chunk of this.stream()) {
+      size += chunk.length
+      chunks.push(chunk)
+      if (size <= maxBytes) continue
+      if (cut) break
+      throw new IntegrityError(
+        'size_mismatch',
+        `${this.url.host} answered with more than the ${maxBytes} bytes that are allowed`,
+      )
+    }
+    return Buffer.concat(chunks).subarray(0, maxBytes)
+  }
+
+  async *stream(): AsyncGenerator<Uint8Array, void, undefined> {
+    const { body } = this.#options.response
+    try {
+      for await (const chunk of body as AsyncIterable<Uint8Array>) {
+        this.#received += chunk.length
+        yield chunk
+      }
+    } catch (error) {
+      throw this.#options.explain(error)
+    } finally {
+      if (!body.destroyed) body.destroy()
+      this.#end()
+    }
+  }
+
+  /** Reads what little there is, so that the connection can be used again. Never throws. */
+  async discard(): Promise<void> {
+    await this.#options.response.body.dump({ limit: dumpBytes }).catch(() => undefined)
+    this.#end()
+  }
+
+  #end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#options.onEnd(this.#received)
+    this.#onEnd()
+  }
+}
+
+const tlsCodes = /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_|HOSTNAME_MISMATCH|ERR_SSL_|EPROTO)/
+
+/** Says in our words what undici, Node or OpenSSL could not do. What is no failure of the line passes as it is. */
+export function explainFailure(error: unknown, host: string, what: string): unknown {
+  if (!(error instanceof Error) || error instanceof LongshoreError) return error
+  const code = codeOf(error)
+  if (code === undefined) return error
+  const at = { host, cause: error }
+  if (/TIMEOUT|ETIMEDOUT/.test(code)) {
+    return new RemoteError('timeout', `cannot ${what}: ${host} did not answer in time (${code})`, {
+      ...at,
+      retryable: true,
+    })
+  }
+  if (tlsCodes.test(code)) {
+    const plain = code === 'EPROTO' || code.includes('WRONG_VERSION') || code.includes('PACKET_LENGTH')
+    return new RemoteError('network', `cannot ${what}: no secure connection to ${host}: ${error.message} (${code})`, {
+      ...at,
+      hint: plain
+        ? `If ${host} speaks plain HTTP, set plain_http for it under registries.`
+        : `If ${host} has a certificate of your own authority, set ca for it under registries.`,
+    })
+  }
+  if (code.startsWith('HPE_'))
+    return new RemoteError('protocol', `cannot ${what}: ${host} does not speak HTTP (${code})`, at)
+  return new RemoteError('network', `cannot ${what}: no connection to ${host}: ${error.message || code} (${code})`, {
+    ...at,
+    retryable: true,
+  })
+}
+
+function codeOf(error: Error): string | undefined {
+  const own = (error as { code?: unknown }).code
+  if (typeof own === 'string') return own
+  // Several addresses were tried.
+  if (error instanceof AggregateError)
+    return error.errors.map((one) => codeOf(one as Error)).find((code) => code !== undefined)
+  return error.cause instanceof Error ? codeOf(error.cause) : undefined
+}

@@ -1,0 +1,71 @@
+import tls from 'node:tls'
+import { Agent, EnvHttpProxyAgent, type Dispatcher } from 'undici'
+import type { Limits } from './limits.ts'
+import { isLoopbackHost } from './reference.ts'
+import type { RegistrySettings } from './settings.ts'
+
+/** URLs, as the environment's variables of these names hold them; a hidden environment is not read. */
+export interface ProxySettings {
+  httpProxy?: string
+  httpsProxy?: string
+  /** Comma-separated. */
+  noProxy?: string
+}
+
+/** Connections, kept by what makes them different: certificates, time-out and proxy. */
+export class Dispatchers {
+  readonly #proxy: ProxySettings
+  readonly #open = new Map<string, Dispatcher>()
+  #roots: readonly string[] | undefined
+
+  constructor(proxy: ProxySettings) {
+    this.#proxy = proxy
+  }
+
+  /** `own`: whether the URL is the registry's own origin; a client certificate is shown to nobody else. */
+  for(url: URL, settings: RegistrySettings, limits: Limits, own: boolean): Dispatcher {
+    const proxy = this.#proxyFor(url)
+    const { ca, cert, key } = settings
+    const client = own && cert !== undefined && key !== undefined ? { cert, key } : {}
+    const id = JSON.stringify([proxy, ca, client, limits.connectMs])
+    let dispatcher = this.#open.get(id)
+    if (dispatcher === undefined) {
+      dispatcher = this.#create(proxy, { ...(ca === undefined ? {} : { ca: this.#rootsAnd(ca) }), ...client }, limits)
+      this.#open.set(id, dispatcher)
+    }
+    return dispatcher
+  }
+
+  async close(): Promise<void> {
+    const open = [...this.#open.values()]
+    this.#open.clear()
+    await Promise.all(open.map((dispatcher) => dispatcher.destroy()))
+  }
+
+  #create(proxy: string | undefined, secure: tls.SecureContextOptions, limits: Limits): Dispatcher {
+    // HTTP/2 is off: one connection's window caps the speed of blobs.
+    const connect = { ...secure, timeout: limits.connectMs, allowH2: false }
+    const options = { connect, allowH2: false }
+    if (proxy === undefined) return new Agent(options)
+    return new EnvHttpProxyAgent({
+      ...options,
+      // Named for both schemes and never undefined: undici would look into the environment.
+      httpProxy: proxy,
+      httpsProxy: proxy,
+      noProxy: this.#proxy.noProxy ?? '',
+      requestTls: connect,
+    })
+  }
+
+  #proxyFor(url: URL): string | undefined {
+    if (isLoopbackHost(url.host)) return undefined
+    const proxy = url.protocol === 'https:' ? this.#proxy.httpsProxy : this.#proxy.httpProxy
+    return proxy === '' ? undefined : proxy
+  }
+
+  /** Node replaces its roots by what is given: so what is given holds them. */
+  #rootsAnd(ca: string): string[] {
+    this.#roots ??= tls.getCACertificates('default')
+    return [...this.#roots, ca]
+  }
+}

@@ -1,0 +1,145 @@
+import type { Clock } from '../lib/clock.ts'
+import { RemoteError } from '../lib/errors.ts'
+import { Answer, explainFailure } from './answer.ts'
+import type { Dispatchers } from './dispatchers.ts'
+import type { Limits } from './limits.ts'
+import { nextHop } from './redirect.ts'
+import { startSending, type Sending, type StreamBody } from './request-body.ts'
+import type { RegistrySettings } from './settings.ts'
+
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+/** One request that was made, for metrics and logs. Never holds a URL: queries are secrets. */
+export interface RequestEvent {
+  /** The registry on whose behalf it was made. */
+  host: string
+  method: Method
+  /** Undefined where there was no answer. */
+  status: number | undefined
+  /** Of the body of the answer. */
+  bytes: number
+  durationMs: number
+  /** What Docker Hub tells: `ratelimit-remaining`. */
+  rateLimitRemaining?: number
+}
+
+export interface Sent {
+  host: string
+  /** Where credentials and client certificates belong. */
+  origin: string
+  method: Method
+  url: URL
+  /** For messages, as in "cannot …". */
+  what: string
+  headers: Readonly<Record<string, string>>
+  authorization?: string | undefined
+  body?: Uint8Array | StreamBody | undefined
+  settings: RegistrySettings
+  limits: Limits
+  signal: AbortSignal
+  /** The body is a secret: refuse to take it anywhere else. */
+  stay?: boolean
+}
+
+export interface ExchangeOptions {
+  dispatchers: Dispatchers
+  clock: Clock
+  userAgent: string
+  onRequest?: ((event: RequestEvent) => void) | undefined
+}
+
+/** Headers that may go to a stranger; all others stay with the registry. */
+const harmless = new Set(['accept', 'range', 'content-type'])
+const redirects = new Set([301, 302, 303, 307, 308])
+
+/** Sends one request and follows its redirects. Throws RemoteError `network`, `timeout`, `redirect`, `protocol`. */
+export async function exchange(sent: Sent, options: ExchangeOptions): Promise<Answer> {
+  let url = sent.url
+  // Once away, always away: a stranger that sends us back does not get to use our credentials.
+  let own = url.origin === sent.origin
+  for (let hop = 0; hop <= sent.limits.redirects; hop++) {
+    const answer = await once(sent, url, own, options)
+    if (!redirects.has(answer.status)) return answer
+    const location = answer.header('location')
+    await answer.discard()
+    if (!keepsMethod(sent.method, answer.status)) {
+      throw refuse(sent, `answers a ${sent.method} with ${answer.status}, which would change the request`)
+    }
+    url = nextHop(url, location, sent)
+    own &&= url.origin === sent.origin
+    if (!own && sent.stay === true) throw refuse(sent, `redirects to ${url.host} what is a secret`)
+  }
+  throw refuse(sent, `redirects more than ${sent.limits.redirects} times`)
+}
+
+/** https://www.rfc-editor.org/rfc/rfc9110#section-15.4: only 307 and 308 promise to keep method and body. */
+function keepsMethod(method: Method, status: number): boolean {
+  return method === 'GET' || method === 'HEAD' || status === 307 || status === 308
+}
+
+function refuse({ host, what }: Sent, why: string): RemoteError {
+  return new RemoteError('redirect', `cannot ${what}: ${host} ${why}`, { host })
+}
+
+async function once(sent: Sent, url: URL, own: boolean, options: ExchangeOptions): Promise<Answer> {
+  const { host, what, method, limits } = sent
+  const startedAt = options.clock.monotonic()
+  const aborter = new AbortController()
+  const sending = startBody(sent, options.clock, aborter)
+  const report = (status: number | undefined, bytes: number, rateLimitRemaining?: number) =>
+    options.onRequest?.({
+      host,
+      method,
+      status,
+      bytes,
+      durationMs: options.clock.monotonic() - startedAt,
+      ...(rateLimitRemaining === undefined ? {} : { rateLimitRemaining }),
+    })
+  const explain = (error: unknown) => explainFailure(sent.signal.aborted ? sent.signal.reason : error, host, what)
+  try {
+    const response = await options.dispatchers.for(url, sent.settings, limits, own).request({
+      origin: url.origin,
+      path: `${url.pathname}${url.search}`,
+      method,
+      headers: headersFor(sent, own, options.userAgent),
+      body: sending?.readable ?? (sent.body instanceof Uint8Array ? sent.body : null),
+      signal: AbortSignal.any([sent.signal, aborter.signal]),
+      headersTimeout: sending === undefined ? limits.headersMs : 0,
+      bodyTimeout: limits.stallMs,
+    })
+    const remaining = /^\d+/.exec(String(response.headers['ratelimit-remaining'] ?? ''))?.[0]
+    return new Answer({
+      response,
+      url,
+      redirected: !own,
+      explain,
+      onEnd: (bytes) => report(response.statusCode, bytes, remaining === undefined ? undefined : Number(remaining)),
+    })
+  } catch (error) {
+    report(undefined, 0)
+    throw sending?.failure() ?? explain(aborter.signal.aborted ? aborter.signal.reason : error)
+  } finally {
+    sending?.stop()
+  }
+}
+
+function startBody(sent: Sent, clock: Clock, aborter: AbortController): Sending | undefined {
+  const { body, host, what, limits } = sent
+  if (body === undefined || body instanceof Uint8Array) return undefined
+  const abort = (reason: Error) => aborter.abort(reason)
+  return startSending(body, { clock, host, what, stallMs: limits.stallMs, commitMs: limits.commitMs, abort })
+}
+
+function headersFor(sent: Sent, own: boolean, userAgent: string): Record<string, string> {
+  const given = Object.entries(sent.headers).filter(([name]) => own || harmless.has(name))
+  const body = sent.body
+  const size = body === undefined ? undefined : body instanceof Uint8Array ? body.length : body.size
+  return {
+    // Whoever unpacks on the way breaks digests.
+    'accept-encoding': 'identity',
+    'user-agent': userAgent,
+    ...Object.fromEntries(given),
+    ...(own && sent.authorization !== undefined ? { authorization: sent.authorization } : {}),
+    ...(size === undefined ? {} : { 'content-length': String(size) }),
+  }
+}

@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto'
+import type { Clock } from '../lib/clock.ts'
+import { IntegrityError, RemoteError } from '../lib/errors.ts'
+import { backoffMs } from '../lib/retry.ts'
+import type { Answer } from './answer.ts'
+import { algorithmOf, finish, type Digest } from './digest.ts'
+import type { Limits } from './limits.ts'
+
+export interface Expected {
+  digest: Digest
+  /** Bytes. */
+  size: number
+}
+
+/**
+ * Passes bytes on and throws IntegrityError when they are not what was expected. The last piece is held back until
+ * everything was found to be right: whoever got all bytes got the right ones. `what` names them in the message.
+ */
+export async function* verified(
+  source: AsyncIterable<Uint8Array>,
+  { digest, size }: Expected,
+  what: string,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const algorithm = algorithmOf(digest)
+  const hash = createHash(algorithm)
+  let received = 0
+  let held: Uint8Array | undefined
+  for await (const chunk of source) {
+    received += chunk.length
+    if (received > size) throw wrongSize(what, `more than the ${size} bytes that were announced`)
+    hash.update(chunk)
+    if (held !== undefined) yield held
+    held = chunk
+  }
+  if (received < size) throw wrongSize(what, `${received} bytes, not the ${size} that were announced`)
+  const actual = finish(hash, algorithm)
+  if (actual !== digest) throw new IntegrityError('digest_mismatch', `${what} has the digest ${actual}, not ${digest}`)
+  if (held !== undefined) yield held
+}
+
+export interface ResumeOptions {
+  size: number
+  host: string
+  what: string
+  limits: Limits
+  clock: Clock
+  random: () => number
+  signal?: AbortSignal | undefined
+  /** Asks the registry, never the storage it redirected to: signed URLs expire. `from` is the first byte that is wanted. */
+  open: (from: number) => Promise<Answer>
+}
+
+/** The bytes of a blob, unverified; goes on where the line was cut. https://www.rfc-editor.org/rfc/rfc9110#section-14 */
+export async function* resumed(options: ResumeOptions): AsyncGenerator<Uint8Array, void, undefined> {
+  const { limits, clock, random, signal } = options
+  let received = 0
+  let tries = 0
+  for (let resumes = 0; ; resumes++) {
+    const before = received
+    try {
+      for await (const chunk of opened(options, received)) {
+        received += chunk.length
+        yield chunk
+      }
+      return
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!(error instanceof LineCut)) throw error
+      // A line that brings something each time is slow, not dead.
+      tries = received > before ? 1 : tries + 1
+      if (tries >= limits.tries || resumes >= limits.resumes) throw error.cause
+      const backoff = { firstMs: limits.backoffFirstMs, factor: limits.backoffFactor, capMs: limits.backoffCapMs }
+      await clock.sleep(backoffMs(tries, backoff, random), signal)
+    }
+  }
+}
+
+/** A body that ended too early for a reason that may pass; told apart from a request that was refused after all its retries. */
+class LineCut extends Error {
+  constructor(cause: RemoteError) {
+    super('the line was cut', { cause })
+  }
+}
+
+async function* opened(options: ResumeOptions, from: number): AsyncGenerator<Uint8Array, void, undefined> {
+  const { size, host, what } = options
+  const answer = await options.open(from)
+  const wrong = wrongRange(answer, from, options)
+  if (wrong !== undefined) {
+    await answer.discard()
+    throw wrong
+  }
+  // 200 instead of 206: it begins at the beginning.
+  let skip = answer.status === 200 ? from : 0
+  let at = from - skip
+  try {
+    for await (const chunk of answer.stream()) {
+      const rest = chunk.subarray(Math.min(skip, chunk.length))
+      skip -= chunk.length - rest.length
+      at += chunk.length
+      if (rest.length > 0) yield rest
+    }
+  } catch (error) {
+    if (error instanceof RemoteError && error.retryable) throw new LineCut(error)
+    throw error
+  }
+  // Without a length, a cut line looks like the end.
+  if (at < size && answer.length() === undefined) {
+    const message = `cannot ${what}: ${host} ended after ${at} of ${size} bytes`
+    throw new LineCut(new RemoteError('network', message, { host, retryable: true }))
+  }
+}
+
+function wrongRange(answer: Answer, from: number, { size, host, what }: ResumeOptions): Error | undefined {
+  if (answer.status === 200) {
+    const length = answer.length()
+    const isRight = length === undefined || length === size
+    return isRight ? undefined : wrongSize(what, `${length} bytes, not the ${size} that were announced`)
+  }
+  const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(answer.header('content-range') ?? '')
+  const isRight = range !== null && Number(range[1]) === from && Number(range[2]) === size - 1
+  if (isRight && (range[3] === '*' || Number(range[3]) === size)) return undefined
+  const message = `cannot ${what}: ${host} was asked for bytes ${from}-${size - 1} and answered with other ones`
+  return new RemoteError('protocol', message, { host, status: answer.status })
+}
+
+function wrongSize(what: string, why: string): IntegrityError {
+  return new IntegrityError('size_mismatch', `${what} has ${why}`)
+}
