@@ -1,0 +1,85 @@
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { Clock } from '../../lib/clock.ts'
+import type { Call } from './call.ts'
+import type { Refusal } from './refusal.ts'
+
+/** What is left of a refused request's body up to this much is read away, so that the connection can go on. */
+const smallRestBytes = 1024 * 1024
+/** A bigger rest ends the connection, but not before the client had a chance to read the answer. */
+const drainBytes = 64 * 1024 * 1024
+const drainMs = 5_000
+
+export function sendEmpty(call: Call, status: number, headers: OutgoingHttpHeaders = {}): void {
+  const { response } = call.exchange
+  // RFC 9110, section 8.6: no Content-Length with 204, and with 304 it would be the body's that is not sent.
+  response.writeHead(status, status === 204 || status === 304 ? headers : { ...headers, 'Content-Length': 0 })
+  response.end()
+}
+
+export function sendJson(call: Call, value: unknown, headers: OutgoingHttpHeaders = {}): void {
+  sendBytes(call, Buffer.from(JSON.stringify(value)), { 'Content-Type': 'application/json', ...headers })
+}
+
+/** Node leaves the body out when the request is a HEAD. */
+export function sendBytes(call: Call, bytes: Uint8Array, headers: OutgoingHttpHeaders): void {
+  const { response } = call.exchange
+  response.writeHead(200, { ...headers, 'Content-Length': bytes.length })
+  response.end(bytes)
+}
+
+/** RFC 9110, section 13.1.2; a digest is compared whether or not it is quoted, since clients do both. */
+export function isNotModified(request: IncomingMessage, etag: string): boolean {
+  const header = request.headers['if-none-match']
+  if (header === undefined) return false
+  return header.split(',').some((entry) => {
+    const bare = entry.trim().replace(/^W\//, '')
+    return bare === '*' || bare === etag || `"${bare}"` === etag
+  })
+}
+
+/** Sends the refusal; the rest of the request's body is read away, or the connection ends. */
+export async function sendRefusal(
+  request: IncomingMessage,
+  response: ServerResponse,
+  refusal: Refusal,
+  clock: Clock,
+): Promise<void> {
+  if (response.headersSent || response.destroyed) {
+    response.destroy()
+    return
+  }
+  const body = Buffer.from(JSON.stringify({ errors: refusal.entries }))
+  const headers = { ...refusal.headers, 'Content-Type': 'application/json', 'Content-Length': body.length }
+  const declared = Number(request.headers['content-length'] ?? Infinity)
+  if (request.complete || declared <= smallRestBytes) {
+    response.writeHead(refusal.status, headers)
+    response.end(body)
+    request.resume()
+    return
+  }
+  response.writeHead(refusal.status, { ...headers, Connection: 'close' })
+  response.write(body)
+  await drain(request, clock)
+  response.end()
+}
+
+/** Ending at once would reset the connection while the client still writes, and it would never see the answer. */
+function drain(request: IncomingMessage, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    let left = drainBytes
+    const cancel = clock.after(drainMs, stop)
+    function stop() {
+      cancel()
+      request.pause()
+      resolve()
+    }
+    request.on('data', (chunk: Buffer) => {
+      left -= chunk.length
+      if (left < 0) stop()
+    })
+    request.once('end', stop)
+    request.once('close', stop)
+    request.once('error', stop)
+    request.resume()
+  })
+}

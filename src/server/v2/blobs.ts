@@ -1,0 +1,56 @@
+import { pipeline } from 'node:stream/promises'
+import type { ByteRange } from '../../content/content.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { isNotModified, sendEmpty } from './answer.ts'
+import { audit, demand, digestIn, repositoryOf, type Call } from './call.ts'
+import { readRange } from './range.ts'
+import { Refusal, refusal } from './refusal.ts'
+
+/** GET and HEAD `/v2/<name>/blobs/<digest>`. */
+export async function getBlob(call: Call): Promise<void> {
+  demand(call, 'read')
+  const digest = digestIn(call.reference)
+  const stat = await repositoryOf(call).statBlob(digest)
+  if (stat === undefined) throw blobUnknown(call, digest)
+  const { request, response } = call.exchange
+  const etag = `"${digest}"`
+  const headers = { 'Docker-Content-Digest': digest, ETag: etag, 'Accept-Ranges': 'bytes' }
+  if (isNotModified(request, etag)) {
+    sendEmpty(call, 304, headers)
+    return
+  }
+  // RFC 9110, section 14.2: Range means something with GET alone.
+  const range = request.method === 'GET' ? readRange(request.headers.range, stat.size) : undefined
+  if (range === 'unsatisfiable') {
+    throw new Refusal(416, [{ code: 'SIZE_INVALID', message: `the blob has ${stat.size} bytes` }], {
+      'Content-Range': `bytes */${stat.size}`,
+    })
+  }
+  const length = range === undefined ? stat.size : range.last - range.first + 1
+  response.writeHead(range === undefined ? 200 : 206, {
+    ...headers,
+    'Content-Type': 'application/octet-stream',
+    'Content-Length': length,
+    ...(range && { 'Content-Range': `bytes ${range.first}-${range.last}/${stat.size}` }),
+  })
+  if (request.method === 'HEAD' || length === 0) response.end()
+  else await sendContent(call, digest, range)
+}
+
+async function sendContent(call: Call, digest: Digest, range: ByteRange | undefined): Promise<void> {
+  const { response, signal } = call.exchange
+  await pipeline(repositoryOf(call).readBlob(digest, range), response, { signal })
+}
+
+/** DELETE `/v2/<name>/blobs/<digest>`: from this repository alone. */
+export async function deleteBlob(call: Call): Promise<void> {
+  demand(call, 'delete')
+  const digest = digestIn(call.reference)
+  if (!(await repositoryOf(call).removeBlob(digest))) throw blobUnknown(call, digest)
+  audit(call, 'delete', { kind: 'blob', reference: digest, digest })
+  sendEmpty(call, 202)
+}
+
+function blobUnknown(call: Call, digest: Digest): Refusal {
+  return refusal(404, 'BLOB_UNKNOWN', `${call.repository} has no such blob`, { digest })
+}

@@ -1,0 +1,75 @@
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/logger.ts'
+import { isDigest, type Digest } from '../../oci/digest.ts'
+import type { LocalRepository, Registry } from '../../registry/types.ts'
+import type { Action, Exchange } from '../types.ts'
+import type { Endpoint } from './path.ts'
+import { Refusal, refusal } from './refusal.ts'
+
+export interface V2Options {
+  registry: Registry
+  limits: {
+    /** Beyond it 413; the specification asks for 4 MiB at least. */
+    maxManifestBytes: number
+    maxBlobBytes: number
+    /** How many names a list has at most in one answer. */
+    pageMax: number
+  }
+  /** Whether logging in could help somebody: then who may not is told how (401), else only that (403). */
+  challenge: boolean
+  logger: Logger
+  clock: Clock
+}
+
+/** One request to one endpoint. */
+export interface Call extends Endpoint {
+  options: V2Options
+  exchange: Exchange
+}
+
+const readOnlyPrefix = 'bundles/'
+
+export function repositoryOf(call: Call): LocalRepository {
+  return call.options.registry.repository(call.repository)
+}
+
+/** Throws Refusal unless the caller may do it here. */
+export function demand(call: Call, action: Action, repository: string | undefined = call.repository): void {
+  if (action !== 'read') refuseReadOnly(call.repository)
+  const { caller } = call.exchange
+  if (caller.may(action, repository)) return
+  const what = repository === undefined ? `may not ${action}` : `may not ${action} ${repository}`
+  throw denied(call, `${caller.name} ${what}`)
+}
+
+function denied(call: Call, message: string): Refusal {
+  if (!call.exchange.caller.anonymous || !call.options.challenge) return refusal(403, 'DENIED', message)
+  return new Refusal(401, [{ code: 'UNAUTHORIZED', message }], { 'WWW-Authenticate': 'Basic realm="longshore"' })
+}
+
+function refuseReadOnly(repository: string): void {
+  if (!repository.startsWith(readOnlyPrefix)) return
+  const message = `${repository} holds what longshore serves as a bundle and is read only: push to another repository and let the bundle follow that`
+  throw new Refusal(405, [{ code: 'UNSUPPORTED', message }], { Allow: 'GET, HEAD' })
+}
+
+/** Throws Refusal DIGEST_INVALID: no digest goes further before it passed here. */
+export function digestIn(text: string | null): Digest {
+  if (text !== null && isDigest(text)) return text
+  const given =
+    text === null ? 'no digest was given' : `not a sha256 or sha512 digest: ${JSON.stringify(text.slice(0, 200))}`
+  throw refusal(400, 'DIGEST_INVALID', given)
+}
+
+/** Who did what to what: one line for each change, for people who have to know later. */
+export function audit(
+  call: Call,
+  action: 'push' | 'mount' | 'delete',
+  what: { kind: 'blob' | 'manifest' | 'tag'; reference: string; digest?: Digest },
+): void {
+  const { caller, requestId } = call.exchange
+  call.options.logger.info(
+    { audit: true, who: caller.name, action, repository: call.repository, ...what, requestId },
+    `${caller.name}: ${action} ${call.repository} ${what.kind} ${what.reference}`,
+  )
+}
