@@ -40,6 +40,7 @@ export interface Page {
 
 /** Which repository holds which manifest, tag, blob and referrer. Times are milliseconds since the epoch, given by the caller. */
 export interface CatalogState {
+  /** Notes the use, to the minute. */
   blob(repository: string, digest: Digest, usedAt: number): Promise<{ size: number } | undefined>
   addBlob(repository: string, blob: { digest: Digest; size: number }, usedAt: number): Promise<void>
   /** From `from` if it has it; with `from` undefined from any repository of `readable`. Undefined when none has it. */
@@ -58,19 +59,26 @@ export interface CatalogState {
     tags: readonly string[],
     at: number,
   ): Promise<{ missing: Digest[]; moved: { tag: string; from: Digest | null }[] }>
-  /** With every tag that pointed at it. */
-  removeManifest(repository: string, digest: Digest): Promise<boolean>
-  removeTag(repository: string, tag: string): Promise<boolean>
+  /** With every tag that pointed at it; undefined when there is no such manifest. */
+  removeManifest(repository: string, digest: Digest): Promise<{ tags: string[] } | undefined>
+  /** What the tag pointed at; undefined when there is no such tag. */
+  removeTag(repository: string, tag: string): Promise<Digest | undefined>
   tags(repository: string, page: Page): Promise<string[]>
   /** Tags with what they stand for, for writing an index. */
   tagged(repository: string, page: Page): Promise<{ tag: string; manifest: ManifestRow }[]>
   untagged(repository: string, page: Page): Promise<ManifestRow[]>
+  /** Whether it holds a manifest or a blob. */
   hasRepository(repository: string): Promise<boolean>
+  /** Those that hold a manifest. */
   repositories(page: Page): Promise<string[]>
   /** Newest last. */
   referrers(repository: string, subject: Digest, artifactType?: string): Promise<ManifestRow[]>
   /** Every digest that any repository knows (manifests and blobs), in digest order, for checks and collection. */
   digests(page: Page): Promise<{ digest: Digest; size: number }[]>
+  /** Repositories that changed since their index was written, those without manifests included. */
+  staleIndexes(limit: number): Promise<{ repository: string; version: number; empty: boolean }[]>
+  /** The index on disk now shows this version. */
+  indexWritten(repository: string, version: number): Promise<void>
 }
 
 /** A release that is about to be; the number and the time are given by the state. */
@@ -102,7 +110,14 @@ export interface BundleState {
 
 export interface DeploymentState {
   list(bundle?: string): Promise<Deployment[]>
-  /** Makes the rows of a bundle those of `places` (as the config says); `desired` is the current release. Rows of places that are gone are removed. */
+  /**
+   * Makes the rows of a bundle those of `places` (as the config says). Rows of places that are gone are removed; new ones
+   * want `desired`, the current release; those that stay are left as they are.
+   */
   configure(bundle: string, places: string[], desired: number | null): Promise<void>
+  /**
+   * Of a row that `configure` made; a place that left the config in the meantime stays away. Where a newer release is
+   * desired by now, that stands: only what was deployed, observed and went wrong is noted.
+   */
   save(deployment: Deployment): Promise<void>
 }

@@ -1,0 +1,190 @@
+import type { Look, Memo, Release } from '../../model/release.ts'
+import type { Digest } from '../../oci/digest.ts'
+import type { Db, Schema } from '../schema.ts'
+import type { BundleState } from '../state.ts'
+import type { Operations } from './operation.ts'
+import { noteChange, pieces, pointTag } from './repository.ts'
+
+export const bundleOperations: Operations<BundleState> = {
+  async current(db) {
+    const rows = await db
+      .selectFrom('bundles')
+      .innerJoin('releases', (join) =>
+        join.onRef('releases.bundle', '=', 'bundles.name').onRef('releases.number', '=', 'bundles.newest'),
+      )
+      .selectAll('releases')
+      .orderBy('bundles.name')
+      .execute()
+    return rows.map(releaseOf)
+  },
+
+  async release(db, bundle, number) {
+    const row = await db
+      .selectFrom('releases')
+      .selectAll()
+      .where('bundle', '=', bundle)
+      .where('number', '=', number)
+      .executeTakeFirst()
+    return row && releaseOf(row)
+  },
+
+  async releaseByDigest(db, bundle, digest) {
+    const found: Release[] = []
+    for (const column of ['bundleDigest', 'manifestDigest', 'sourceDigest'] as const) {
+      const row = await db
+        .selectFrom('releases')
+        .selectAll()
+        .where('bundle', '=', bundle)
+        .where(column, '=', digest)
+        .orderBy('number', 'desc')
+        .limit(1)
+        .executeTakeFirst()
+      if (row !== undefined) found.push(releaseOf(row))
+    }
+    return found.sort((a, b) => b.number - a.number)[0]
+  },
+
+  async releases(db, bundle, limit) {
+    const rows = await db
+      .selectFrom('releases')
+      .selectAll()
+      .where('bundle', '=', bundle)
+      .orderBy('number', 'desc')
+      .limit(limit)
+      .execute()
+    return rows.map(releaseOf)
+  },
+
+  async append(db, draft, { tags, memo, places, keep, at }) {
+    const release: Release = { ...draft, number: await nextNumber(db, draft.bundle), activatedAt: at, kept: true }
+    await db
+      .insertInto('releases')
+      .values({ ...release, kept: 1 })
+      .execute()
+    const repository = `bundles/${release.bundle}`
+    for (const tag of tags) await pointTag(db, repository, tag, release.manifestDigest)
+    if (tags.length > 0) await noteChange(db, repository)
+    await remember(db, { ...memo, verdict: { release: release.number }, at })
+    for (const place of places) await desire(db, release.bundle, place, release.number)
+    await letGo(db, release, keep)
+    return release
+  },
+
+  async memo(db, bundle, fingerprint, recipe) {
+    const row = await db
+      .selectFrom('memos')
+      .selectAll()
+      .where('bundle', '=', bundle)
+      .where('fingerprint', '=', fingerprint)
+      .where('recipe', '=', recipe)
+      .executeTakeFirst()
+    return row && { ...row, verdict: JSON.parse(row.verdict) as Memo['verdict'] }
+  },
+
+  remember,
+
+  async look(db, bundle) {
+    const row = await db.selectFrom('looks').selectAll().where('bundle', '=', bundle).executeTakeFirst()
+    return row as Look | undefined
+  },
+
+  async looks(db) {
+    return (await db.selectFrom('looks').selectAll().orderBy('bundle').execute()) as Look[]
+  },
+
+  async saveLook(db, look) {
+    const { bundle, ...columns } = look
+    await db
+      .insertInto('looks')
+      .values({ bundle, ...columns })
+      .onConflict((conflict) => conflict.column('bundle').doUpdateSet(columns))
+      .execute()
+  },
+}
+
+function releaseOf(row: Schema['releases']): Release {
+  return { ...row, kept: row.kept === 1 } as Release
+}
+
+async function nextNumber(db: Db, bundle: string): Promise<number> {
+  const { newest } = await db
+    .insertInto('bundles')
+    .values({ name: bundle, newest: 1 })
+    .onConflict((conflict) => conflict.column('name').doUpdateSet((eb) => ({ newest: eb('bundles.newest', '+', 1) })))
+    .returning('newest')
+    .executeTakeFirstOrThrow()
+  return newest
+}
+
+async function remember(db: Db, memo: Memo): Promise<void> {
+  const { bundle, fingerprint, recipe, at } = memo
+  const verdict = JSON.stringify(memo.verdict)
+  await db
+    .insertInto('memos')
+    .values({ bundle, fingerprint, recipe, verdict, at })
+    .onConflict((conflict) => conflict.columns(['bundle', 'fingerprint', 'recipe']).doUpdateSet({ verdict, at }))
+    .execute()
+}
+
+async function desire(db: Db, bundle: string, place: string, number: number): Promise<void> {
+  const wanted = { desired: number, state: 'pending', attempts: 0, nextAttemptAt: null, lastError: null }
+  const unknown = { deployed: null, observed: null, lastAttemptAt: null, deployedAt: null }
+  await db
+    .insertInto('deployments')
+    .values({ bundle, place, ...wanted, ...unknown })
+    .onConflict((conflict) => conflict.columns(['bundle', 'place']).doUpdateSet(wanted))
+    .execute()
+}
+
+/** Releases that nobody needs any more keep their line in the history; their manifests leave the catalog. */
+async function letGo(db: Db, { bundle, number }: Release, keep: number): Promise<void> {
+  const gone = await db
+    .selectFrom('releases')
+    .select(['number', 'manifestDigest', 'sourceDigest'])
+    .where('bundle', '=', bundle)
+    .where('kept', '=', 1)
+    .where('number', '<=', number - Math.max(1, keep))
+    .where((eb) =>
+      eb.not(
+        eb.exists(
+          eb
+            .selectFrom('deployments')
+            .select('place')
+            .whereRef('deployments.bundle', '=', 'releases.bundle')
+            .where((eb) =>
+              eb.or([
+                eb('deployments.deployed', '=', eb.ref('releases.number')),
+                eb('deployments.desired', '=', eb.ref('releases.number')),
+              ]),
+            ),
+        ),
+      ),
+    )
+    .execute()
+  for (const piece of pieces(gone)) {
+    const numbers = piece.map((release) => release.number)
+    await db
+      .updateTable('releases')
+      .set({ kept: 0 })
+      .where('bundle', '=', bundle)
+      .where('number', 'in', numbers)
+      .execute()
+  }
+  const digests = new Set(gone.flatMap((release) => [release.manifestDigest, release.sourceDigest]))
+  for (const digest of digests) await removeUnlessKept(db, bundle, digest as Digest)
+}
+
+async function removeUnlessKept(db: Db, bundle: string, digest: Digest): Promise<void> {
+  const keeper = await db
+    .selectFrom('releases')
+    .select('number')
+    .where('bundle', '=', bundle)
+    .where('kept', '=', 1)
+    .where((eb) => eb.or([eb('manifestDigest', '=', digest), eb('sourceDigest', '=', digest)]))
+    .limit(1)
+    .executeTakeFirst()
+  if (keeper !== undefined) return
+  const repository = `bundles/${bundle}`
+  await db.deleteFrom('manifests').where('repository', '=', repository).where('digest', '=', digest).execute()
+  await noteChange(db, repository)
+}

@@ -1,0 +1,195 @@
+import type { Digest } from '../../oci/digest.ts'
+import { isDigest } from '../../oci/digest.ts'
+import type { Db } from '../schema.ts'
+import type { CatalogState, Reference } from '../state.ts'
+import type { Operations } from './operation.ts'
+import { listOperations, manifestColumns, rowOf } from './lists.ts'
+import { noteChange, pieces, pointTag } from './repository.ts'
+
+/** A blob's use is noted no finer than this, so that most looks at a blob write nothing. */
+const usedWithinMs = 60_000
+
+export const catalogOperations: Operations<CatalogState> = {
+  ...listOperations,
+
+  async blob(db, repository, digest, usedAt) {
+    const row = await db
+      .selectFrom('blobs')
+      .select(['size', 'usedAt'])
+      .where('repository', '=', repository)
+      .where('digest', '=', digest)
+      .executeTakeFirst()
+    if (row === undefined) return undefined
+    if (usedAt - row.usedAt >= usedWithinMs) await addBlob(db, repository, { digest, size: row.size }, usedAt)
+    return { size: row.size }
+  },
+
+  addBlob,
+
+  async mountBlob(db, { digest, from, readable, to }, usedAt) {
+    const size = from === undefined ? await findBlob(db, digest, readable) : await findBlob(db, digest, [from])
+    if (size === undefined) return undefined
+    await addBlob(db, to, { digest, size }, usedAt)
+    return { size }
+  },
+
+  async removeBlob(db, repository, digest) {
+    const { numDeletedRows } = await db
+      .deleteFrom('blobs')
+      .where('repository', '=', repository)
+      .where('digest', '=', digest)
+      .executeTakeFirstOrThrow()
+    return numDeletedRows > 0n
+  },
+
+  async manifest(db, repository, reference) {
+    const query = isDigest(reference)
+      ? db.selectFrom('manifests').where('manifests.digest', '=', reference)
+      : db
+          .selectFrom('tags')
+          .innerJoin('manifests', (join) =>
+            join.onRef('manifests.repository', '=', 'tags.repository').onRef('manifests.digest', '=', 'tags.digest'),
+          )
+          .where('tags.repository', '=', repository)
+          .where('tags.tag', '=', reference)
+    const row = await query.where('manifests.repository', '=', repository).select(manifestColumns).executeTakeFirst()
+    return row && rowOf(row)
+  },
+
+  async putManifest(db, repository, manifest, references, tags, at) {
+    const missing = await findMissing(db, repository, references)
+    if (missing.length > 0) return { missing, moved: [] }
+    const { annotations, ...columns } = manifest
+    const values = { ...columns, annotations: annotations && JSON.stringify(annotations) }
+    const { digest: _, ...changeable } = values
+    await db
+      .insertInto('manifests')
+      .values({ repository, putAt: at, ...values })
+      .onConflict((conflict) => conflict.columns(['repository', 'digest']).doUpdateSet(changeable))
+      .execute()
+    await addLinks(db, repository, manifest.digest, references)
+    const moved: { tag: string; from: Digest | null }[] = []
+    for (const tag of tags) {
+      const from = await pointTag(db, repository, tag, manifest.digest)
+      if (from !== manifest.digest) moved.push({ tag, from })
+    }
+    await noteChange(db, repository)
+    return { missing: [], moved }
+  },
+
+  async removeManifest(db, repository, digest) {
+    const tags = await db
+      .selectFrom('tags')
+      .select('tag')
+      .where('repository', '=', repository)
+      .where('digest', '=', digest)
+      .orderBy('tag')
+      .execute()
+    // Tags and links go with it, as the foreign keys say.
+    const { numDeletedRows } = await db
+      .deleteFrom('manifests')
+      .where('repository', '=', repository)
+      .where('digest', '=', digest)
+      .executeTakeFirstOrThrow()
+    if (numDeletedRows === 0n) return undefined
+    await noteChange(db, repository)
+    return { tags: tags.map(({ tag }) => tag) }
+  },
+
+  async removeTag(db, repository, tag) {
+    const row = await db
+      .deleteFrom('tags')
+      .where('repository', '=', repository)
+      .where('tag', '=', tag)
+      .returning('digest')
+      .executeTakeFirst()
+    if (row === undefined) return undefined
+    await noteChange(db, repository)
+    return row.digest as Digest
+  },
+
+  async staleIndexes(db, limit) {
+    const rows = await db
+      .selectFrom('repositories')
+      .select(['name', 'version'])
+      .select((eb) =>
+        eb
+          .exists(
+            eb.selectFrom('manifests').select('serial').whereRef('manifests.repository', '=', 'repositories.name'),
+          )
+          .as('full'),
+      )
+      .whereRef('version', '<>', 'indexed')
+      .orderBy('name')
+      .limit(limit)
+      .execute()
+    return rows.map(({ name, version, full }) => ({ repository: name, version, empty: !full }))
+  },
+
+  async indexWritten(db, repository, version) {
+    await db.updateTable('repositories').set({ indexed: version }).where('name', '=', repository).execute()
+    // One that is empty, and shown as empty, needs no row any more.
+    await db
+      .deleteFrom('repositories')
+      .where('name', '=', repository)
+      .where('version', '=', version)
+      .where((eb) =>
+        eb.not(eb.exists(eb.selectFrom('manifests').select('serial').where('manifests.repository', '=', repository))),
+      )
+      .execute()
+  },
+}
+
+async function addBlob(
+  db: Db,
+  repository: string,
+  { digest, size }: { digest: Digest; size: number },
+  usedAt: number,
+): Promise<void> {
+  await db
+    .insertInto('blobs')
+    .values({ repository, digest, size, usedAt })
+    .onConflict((conflict) => conflict.columns(['repository', 'digest']).doUpdateSet({ size, usedAt }))
+    .execute()
+}
+
+async function findBlob(db: Db, digest: Digest, repositories: string[] | 'all' = []): Promise<number | undefined> {
+  const query = db.selectFrom('blobs').select('size').where('digest', '=', digest).limit(1)
+  if (repositories === 'all') return (await query.executeTakeFirst())?.size
+  for (const names of pieces(repositories)) {
+    const row = await query.where('repository', 'in', names).executeTakeFirst()
+    if (row !== undefined) return row.size
+  }
+  return undefined
+}
+
+async function findMissing(db: Db, repository: string, references: readonly Reference[]): Promise<Digest[]> {
+  const required = references.filter((reference) => reference.required)
+  const here = { blob: new Set<string>(), manifest: new Set<string>() }
+  for (const wanted of pieces([...new Set(required.map(({ digest }) => digest))])) {
+    for (const [kind, table] of [['blob', 'blobs'] as const, ['manifest', 'manifests'] as const]) {
+      if (!required.some((reference) => reference.kind === 'manifest' || reference.kind === kind)) continue
+      const rows = await db
+        .selectFrom(table)
+        .select('digest')
+        .where('repository', '=', repository)
+        .where('digest', 'in', wanted)
+        .execute()
+      for (const { digest } of rows) here[kind].add(digest)
+    }
+  }
+  // A member of an index may be any blob; what an image names as a blob is not there because a manifest has the same bytes.
+  const isHere = ({ digest, kind }: Reference) =>
+    here.blob.has(digest) || (kind === 'manifest' && here.manifest.has(digest))
+  return [...new Set(required.filter((reference) => !isHere(reference)).map(({ digest }) => digest))]
+}
+
+async function addLinks(db: Db, repository: string, digest: Digest, references: readonly Reference[]): Promise<void> {
+  for (const piece of pieces(references)) {
+    await db
+      .insertInto('links')
+      .values(piece.map(({ digest: target, kind }) => ({ repository, digest, target, kind })))
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
+  }
+}

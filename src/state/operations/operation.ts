@@ -1,0 +1,58 @@
+import type { BundleState, CatalogState, DeploymentState, State } from '../state.ts'
+import type { Db } from '../schema.ts'
+
+export interface Groups {
+  catalog: CatalogState
+  bundles: BundleState
+  deployments: DeploymentState
+  facts: State['facts']
+}
+
+/**
+ * Each method of a part of the state, as what it does in a transaction that the caller began: it holds in full or not at
+ * all. Nothing but the database may be awaited in it, and it may run again when its transaction failed.
+ */
+export type Operations<Part> = {
+  [Name in keyof Part]: Part[Name] extends (...args: infer Args) => infer Result
+    ? (db: Db, ...args: Args) => Result
+    : never
+}
+
+/** Operations that only read need no write transaction, and no disk that takes writes. */
+export type Access<Part> = Record<keyof Part, 'read' | 'write'>
+
+export const access: { [Group in keyof Groups]: Access<Groups[Group]> } = {
+  catalog: {
+    blob: 'write',
+    addBlob: 'write',
+    mountBlob: 'write',
+    removeBlob: 'write',
+    manifest: 'read',
+    putManifest: 'write',
+    removeManifest: 'write',
+    removeTag: 'write',
+    tags: 'read',
+    tagged: 'read',
+    untagged: 'read',
+    hasRepository: 'read',
+    repositories: 'read',
+    referrers: 'read',
+    digests: 'read',
+    staleIndexes: 'read',
+    indexWritten: 'write',
+  },
+  bundles: {
+    current: 'read',
+    release: 'read',
+    releaseByDigest: 'read',
+    releases: 'read',
+    append: 'write',
+    memo: 'read',
+    remember: 'write',
+    look: 'read',
+    looks: 'read',
+    saveLook: 'write',
+  },
+  deployments: { list: 'read', configure: 'write', save: 'write' },
+  facts: { get: 'read', set: 'write' },
+}

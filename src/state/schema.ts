@@ -1,0 +1,80 @@
+import type { Generated, Kysely } from 'kysely'
+
+/** The tables as the newest migration leaves them. Times are milliseconds since the epoch, flags are 0 or 1. */
+export interface Schema {
+  facts: { key: string; value: string }
+  /** `version` grows with each change of the repository; `indexed` is the version that its index on disk shows. */
+  repositories: { name: string; version: number; indexed: number }
+  manifests: ManifestTable
+  tags: { repository: string; tag: string; digest: string }
+  /** What each manifest names. */
+  links: { repository: string; digest: string; target: string; kind: 'blob' | 'manifest' }
+  blobs: { repository: string; digest: string; size: number; usedAt: number }
+  /** `newest` is the number of the newest release. */
+  bundles: { name: string; newest: number }
+  releases: ReleaseTable
+  /** `verdict` is JSON. */
+  memos: { bundle: string; fingerprint: string; recipe: string; verdict: string; at: number }
+  looks: LookTable
+  deployments: DeploymentTable
+}
+
+interface ManifestTable {
+  repository: string
+  digest: string
+  mediaType: string
+  size: number
+  artifactType: string | null
+  subject: string | null
+  /** JSON. */
+  annotations: string | null
+  putAt: number
+  /** Order of arrival. */
+  serial: Generated<number>
+}
+
+interface ReleaseTable {
+  bundle: string
+  number: number
+  bundleDigest: string | null
+  size: number
+  manifestDigest: string
+  sourceDigest: string
+  form: string
+  version: string
+  revision: string | null
+  activatedAt: number
+  reason: string
+  kept: number
+}
+
+interface LookTable {
+  bundle: string
+  startedAt: number
+  endedAt: number
+  outcome: string
+  trigger: string
+  version: string | null
+  fingerprint: string | null
+  message: string | null
+  code: string | null
+  failures: number
+  nextAt: number | null
+}
+
+interface DeploymentTable {
+  bundle: string
+  place: string
+  desired: number | null
+  deployed: number | null
+  observed: string | null
+  state: string
+  attempts: number
+  nextAttemptAt: number | null
+  lastError: string | null
+  lastAttemptAt: number | null
+  deployedAt: number | null
+}
+
+/** A database or a transaction in it. */
+export type Db = Kysely<Schema>

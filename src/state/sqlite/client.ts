@@ -1,0 +1,134 @@
+import { access as checkAccess, constants, mkdir } from 'node:fs/promises'
+import { Worker } from 'node:worker_threads'
+import { StorageError } from '../../lib/errors.ts'
+import type { Logger } from '../../lib/logger.ts'
+import { access, type Groups } from '../operations/operation.ts'
+import type { State } from '../state.ts'
+import { unpackError } from './errors.ts'
+import { startId, type Reply, type Request, type WorkerStart } from './messages.ts'
+
+export interface SqliteOptions {
+  /** The folder of `state.db` and `lock.db`; made when it is not there. */
+  path: string
+  /** Of the content that this state speaks of; another one is refused ever after. */
+  contentId: string
+  logger: Logger
+}
+
+interface Waiter {
+  resolve: (result: unknown) => void
+  reject: (error: Error) => void
+}
+
+/**
+ * The embedded state: SQLite in a thread of its own, so that a disk's fsync never holds the loop. Throws StorageError
+ * `locked` when another process uses the folder, `foreign` when the state belongs to other content or a newer longshore,
+ * `corrupt`, `disk_full`, `read_only`, `io`.
+ */
+export async function createSqliteState({ path, contentId, logger }: SqliteOptions): Promise<State> {
+  await makeFolder(path)
+  const thread = new StateThread({ path, contentId }, logger)
+  await thread.started
+  const part = <Group extends keyof Groups>(group: Group) =>
+    Object.fromEntries(
+      Object.keys(access[group]).map((method) => [
+        method,
+        (...args: unknown[]) => thread.call({ name: `${group}.${method}`, args }),
+      ]),
+    ) as unknown as Groups[Group]
+  return {
+    catalog: part('catalog'),
+    bundles: part('bundles'),
+    deployments: part('deployments'),
+    facts: part('facts'),
+    close: () => thread.close(),
+  }
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true })
+    await checkAccess(path, constants.W_OK)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const isReadOnly = code === 'EROFS' || code === 'EACCES' || code === 'EPERM'
+    throw new StorageError(
+      isReadOnly ? 'read_only' : code === 'ENOSPC' ? 'disk_full' : 'io',
+      `the folder ${path} for the state cannot be used: ${code}`,
+      { cause: error, hint: `Make sure that ${path} is a folder that the user that longshore runs as may write.` },
+    )
+  }
+}
+
+class StateThread {
+  readonly started: Promise<unknown>
+  readonly #worker: Worker
+  readonly #waiting = new Map<number, Waiter>()
+  readonly #exited: Promise<void>
+  #nextId = startId
+  #ended: Error | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(start: WorkerStart, logger: Logger) {
+    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: start })
+    this.started = this.#expect()
+    this.#worker.on('message', (reply: Reply) => {
+      this.#settle(reply)
+    })
+    this.#exited = new Promise((resolve) => {
+      this.#worker.once('exit', () => {
+        this.#end(new StorageError('io', `the state in ${start.path} is closed`))
+        resolve()
+      })
+    })
+    this.#worker.once('error', (error) => {
+      logger.error({ err: error }, 'the thread of the state ended; restart longshore')
+      this.#end(new StorageError('io', `the thread of the state in ${start.path} ended by itself`, { cause: error }))
+    })
+  }
+
+  call(request: { name: string; args: unknown[] }): Promise<unknown> {
+    return this.#closing === undefined ? this.#send(request) : Promise.reject(closed())
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    if (this.#ended === undefined) await this.#send({ close: true })
+    await this.#exited
+  }
+
+  #send(request: { name: string; args: unknown[] } | { close: true }): Promise<unknown> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended)
+    const answer = this.#expect()
+    const message: Request = { id: this.#nextId - 1, ...request }
+    this.#worker.postMessage(message)
+    return answer
+  }
+
+  #expect(): Promise<unknown> {
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    this.#waiting.set(this.#nextId++, { resolve, reject })
+    return promise
+  }
+
+  #settle(reply: Reply): void {
+    const waiter = this.#waiting.get(reply.id)
+    this.#waiting.delete(reply.id)
+    if ('error' in reply) waiter?.reject(unpackError(reply.error))
+    else waiter?.resolve(reply.result)
+  }
+
+  #end(error: Error): void {
+    this.#ended ??= error
+    for (const { reject } of this.#waiting.values()) reject(error)
+    this.#waiting.clear()
+  }
+}
+
+function closed(): StorageError {
+  return new StorageError('io', 'the state was closed while it was still asked')
+}

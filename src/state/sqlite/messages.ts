@@ -1,0 +1,16 @@
+import type { SentError } from './errors.ts'
+
+/** What the worker is started with. */
+export interface WorkerStart {
+  /** The folder of `state.db` and `lock.db`. */
+  path: string
+  contentId: string
+}
+
+/** `name` is `catalog.blob`, `facts.get`, …; without a name: close. */
+export type Request = { id: number; name: string; args: unknown[] } | { id: number; close: true }
+
+export type Reply = { id: number; result: unknown } | { id: number; error: SentError }
+
+/** The worker's first reply says whether it could start. */
+export const startId = 0

@@ -1,0 +1,113 @@
+import { DatabaseSync } from 'node:sqlite'
+import { join } from 'node:path'
+import { StorageError } from '../../lib/errors.ts'
+import { migrate } from '../migrations/migrate.ts'
+import { bundleOperations } from '../operations/bundles.ts'
+import { catalogOperations } from '../operations/catalog.ts'
+import { deploymentOperations } from '../operations/deployments.ts'
+import { factOperations } from '../operations/facts.ts'
+import { access, type Groups, type Operations } from '../operations/operation.ts'
+import type { Db } from '../schema.ts'
+import { openDatabase, type OpenDatabase } from './database.ts'
+import { sqliteError } from './errors.ts'
+import type { WorkerStart } from './messages.ts'
+
+/** The database of one folder, with its lock. */
+export interface Store extends OpenDatabase {
+  /** For messages. */
+  file: string
+  close(): void
+}
+
+const contentIdFact = 'contentId'
+
+/** Takes the folder's lock, opens the database and brings its schema up to date. Throws StorageError. */
+export async function openStore({ path, contentId }: WorkerStart): Promise<Store> {
+  const unlock = takeLock(path)
+  const file = join(path, 'state.db')
+  let opened: OpenDatabase | undefined
+  try {
+    opened = openDatabase(file)
+    const { raw, kysely } = opened
+    await migrate(kysely, file)
+    await claim(kysely, path, contentId)
+    return {
+      raw,
+      kysely,
+      file,
+      close: () => {
+        raw.close()
+        unlock()
+      },
+    }
+  } catch (error) {
+    opened?.raw.close()
+    unlock()
+    throw sqliteError(error, 'opening the state', file)
+  }
+}
+
+/**
+ * SQLite's exclusive lock on `lock.db`, which the kernel frees however this process ends. Nobody in this process may open
+ * and close that file by other means: with POSIX locks, that would free it too.
+ */
+function takeLock(path: string): () => void {
+  const file = join(path, 'lock.db')
+  let lock: DatabaseSync | undefined
+  try {
+    lock = new DatabaseSync(file)
+    lock.exec('begin exclusive')
+  } catch (error) {
+    lock?.close()
+    const ours = sqliteError(error, 'locking the folder', file)
+    if (!(ours instanceof StorageError) || ours.code !== 'locked') throw ours
+    throw new StorageError('locked', `the folder ${path} is in use by another longshore`, {
+      cause: error,
+      hint: 'Stop that one first, or give this one a folder of its own (content.path).',
+    })
+  }
+  const held = lock
+  return () => {
+    held.close()
+  }
+}
+
+async function claim(db: Db, path: string, contentId: string): Promise<void> {
+  const known = await factOperations.get(db, contentIdFact)
+  if (known === undefined) await factOperations.set(db, contentIdFact, contentId)
+  else if (known !== contentId) {
+    throw new StorageError(
+      'foreign',
+      `the state in ${path} belongs to content ${known}, but was given content ${contentId}`,
+      {
+        hint: 'Give it the content folder that it was made with (its file "id" says which), or begin with an empty folder.',
+      },
+    )
+  }
+}
+
+export interface NamedOperation {
+  access: 'read' | 'write'
+  run(db: Db, args: unknown[]): Promise<unknown>
+}
+
+/** Every operation by the name that it is sent under: `catalog.blob`. */
+export function nameOperations(): Map<string, NamedOperation> {
+  const groups: { [Group in keyof Groups]: Operations<Groups[Group]> } = {
+    catalog: catalogOperations,
+    bundles: bundleOperations,
+    deployments: deploymentOperations,
+    facts: factOperations,
+  }
+  return new Map(
+    Object.entries(access).flatMap(([group, methods]) =>
+      Object.entries(methods).map(([method, kind]): [string, NamedOperation] => {
+        const operations = groups[group as keyof Groups] as Record<
+          string,
+          (db: Db, ...args: unknown[]) => Promise<unknown>
+        >
+        return [`${group}.${method}`, { access: kind, run: (db, args) => operations[method]!(db, ...args) }]
+      }),
+    ),
+  )
+}
