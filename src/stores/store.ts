@@ -1,4 +1,6 @@
-import type { Descriptor, Sink } from '../oci/target.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { Secret } from '../lib/secret.ts'
+import type { Descriptor, Sink, Source } from '../oci/target.ts'
 
 /** What a store offers now; nothing downloaded yet. */
 export interface Candidate {
@@ -17,11 +19,32 @@ export interface Store {
   readonly name: string
   /** Undefined when the store has nothing that `follow` names. Throws RemoteError. */
   resolve(follow: Follow, signal: AbortSignal): Promise<Candidate | undefined>
-  /** Puts the candidate's manifest and blobs into `into`, verified; returns the manifest that counts (an index's member for `platform`). */
-  fetch(candidate: Candidate, into: Sink, options: { platform: string; signal: AbortSignal }): Promise<Descriptor>
+  /** Puts the candidate into `into`, verified: the manifest that counts (an index's member for `platform`), untagged, its blobs, its referrers. */
+  fetch(candidate: Candidate, into: Sink, options: { platform: string; signal: AbortSignal }): Promise<Fetched>
   /** The repository of the built-in registry it reads, so that a push there starts a look; undefined elsewhere. */
   readonly watches?: string
   /** For refusing a deployer that would write where its bundle's store reads: `host/repository` or a folder. */
   readonly address: string
   close?(): Promise<void>
+}
+
+/** `bytes` is what was transferred for it. */
+export interface Fetched {
+  manifest: Descriptor
+  bytes: number
+}
+
+/** What a store is made with, besides its own config. */
+export interface StoreContext {
+  registries: { repository(name: string, login: Login): Source }
+  /** A repository of the built-in registry. */
+  local: (repository: string) => Source
+  logger: Logger
+}
+
+/** Goes before what `registries` and the docker config say. */
+export interface Login {
+  username?: string | undefined
+  password?: Secret | undefined
+  plainHttp?: boolean | undefined
 }

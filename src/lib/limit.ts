@@ -1,0 +1,72 @@
+/** Runs at most so many at once; the rest wait in the order in which they came. */
+export class Limit {
+  readonly #max: number
+  readonly #waiting: (() => void)[] = []
+  #running = 0
+
+  constructor(max: number) {
+    this.#max = max
+  }
+
+  /** Rejects with the signal's reason when it is aborted before `run` has begun. */
+  async do<T>(run: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    await this.#enter(signal)
+    try {
+      return await run()
+    } finally {
+      this.#leave()
+    }
+  }
+
+  async #enter(signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted()
+    if (this.#running < this.#max) {
+      this.#running += 1
+      return
+    }
+    await new Promise<void>((resolve, reject) => {
+      const enter = () => {
+        signal?.removeEventListener('abort', stop)
+        resolve()
+      }
+      const stop = () => {
+        this.#waiting.splice(this.#waiting.indexOf(enter), 1)
+        reject(signal?.reason as Error)
+      }
+      this.#waiting.push(enter)
+      signal?.addEventListener('abort', stop, { once: true })
+    })
+  }
+
+  /** Whoever waits takes the place over, so that nobody slips in between. */
+  #leave(): void {
+    const next = this.#waiting.shift()
+    if (next === undefined) this.#running -= 1
+    else next()
+  }
+}
+
+/**
+ * Like `Promise.all`, but when one fails it waits for the others to end before it rejects: nothing goes on behind the caller's back.
+ * `run` gets a signal that is aborted then.
+ */
+export async function allOrNone<T>(
+  items: readonly T[],
+  run: (item: T, signal: AbortSignal) => Promise<void>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const stop = new AbortController()
+  const both = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal])
+  let failure: { error: unknown } | undefined
+  await Promise.all(
+    items.map(async (item) => {
+      try {
+        await run(item, both)
+      } catch (error) {
+        failure ??= { error }
+        stop.abort(error)
+      }
+    }),
+  )
+  if (failure !== undefined) throw failure.error
+}
