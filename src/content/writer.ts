@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { IntegrityError } from '../lib/errors.ts'
 import { finish, type Algorithm, type Digest } from '../oci/digest.ts'
+import { abortable } from './abortable.ts'
 import { onDisk } from './errors.ts'
 import type { FileSteps, NewFile } from './files.ts'
 import { readFileChunks } from './reader.ts'
@@ -83,8 +84,7 @@ export class HashingFile {
       writing.catch(() => undefined)
     }
     try {
-      for await (const chunk of source) {
-        signal?.throwIfAborted()
+      for await (const chunk of abortable(source, signal)) {
         for (let at = 0; at < chunk.byteLength; at += sliceBytes) {
           const slice = chunk.subarray(at, at + sliceBytes)
           if (this.#size + slice.byteLength - start > maxBytes) throw this.#tooBig(maxBytes)

@@ -19,7 +19,22 @@ export interface Registry {
   /** Called after a change is durable. Returns how to stop listening. */
   onChange(listener: (change: RepositoryChange) => void): () => void
   uploads: Uploads
+  /** Looks soon for repositories whose catalog changed by other means than this registry (a release's tags), and writes their indexes. */
+  refreshIndexes(): void
+  /** Writes the indexes that are due, ends uploads. */
   close(): Promise<void>
+}
+
+/** Bounds, each with its unit. */
+export interface RegistryLimits {
+  /** Upload sessions at a time. */
+  maxUploads: number
+  /** An upload that nobody touches for so long is dropped. */
+  uploadIdleMs: number
+  /** Manifests held in memory, together. */
+  manifestCacheBytes: number
+  /** From a change to the index on disk; longer where writing takes long. */
+  indexDelayMs: number
 }
 
 /** `head`, `manifest` take a tag or a digest; a manifest whose references are missing is refused with IntegrityError `bad_manifest`. */

@@ -1,0 +1,36 @@
+/** The least recently used go first when there are more than `maxBytes` in all. */
+export class BytesCache<Key> {
+  readonly #entries = new Map<Key, Uint8Array>()
+  readonly #maxBytes: number
+  #bytes = 0
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  get(key: Key): Uint8Array | undefined {
+    const bytes = this.#entries.get(key)
+    if (bytes !== undefined) {
+      this.#entries.delete(key)
+      this.#entries.set(key, bytes)
+    }
+    return bytes
+  }
+
+  set(key: Key, bytes: Uint8Array): void {
+    this.delete(key)
+    this.#entries.set(key, bytes)
+    this.#bytes += bytes.byteLength
+    for (const oldest of this.#entries.keys()) {
+      if (this.#bytes <= this.#maxBytes) return
+      this.delete(oldest)
+    }
+  }
+
+  delete(key: Key): void {
+    const bytes = this.#entries.get(key)
+    if (bytes === undefined) return
+    this.#entries.delete(key)
+    this.#bytes -= bytes.byteLength
+  }
+}

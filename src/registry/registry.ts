@@ -1,0 +1,78 @@
+import type { Content } from '../content/content.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Source } from '../oci/target.ts'
+import type { CatalogState } from '../state/state.ts'
+import { BytesCache } from './cache.ts'
+import { createIndexes } from './indexes.ts'
+import { defaultRegistryLimits } from './limits.ts'
+import { createRepository, type Shared } from './repository.ts'
+import type { LocalRepository, Registry, RegistryLimits, RepositoryChange } from './types.ts'
+import { UploadSessions } from './uploads.ts'
+
+export interface RegistryOptions {
+  content: Content
+  catalog: CatalogState
+  clock: Clock
+  logger: Logger
+  limits?: Partial<RegistryLimits>
+  /** The content folder, in which each repository is an OCI image layout for other tools; without it none is written. */
+  folder?: string
+}
+
+/** The built-in registry: changes are durable, and told to listeners, when a method resolves. */
+export function createRegistry({ content, catalog, clock, logger, folder, ...options }: RegistryOptions): Registry {
+  const limits = { ...defaultRegistryLimits, ...options.limits }
+  const listeners = new Set<(change: RepositoryChange) => void>()
+  const names = new WeakMap<Source, string>()
+  const uploads = new UploadSessions({ content, catalog, clock, logger, limits })
+  const indexes =
+    folder === undefined
+      ? undefined
+      : createIndexes({ folder, scratch: content.scratch, catalog, clock, logger, delayMs: limits.indexDelayMs })
+
+  const shared: Shared = {
+    content,
+    catalog,
+    clock,
+    manifests: new BytesCache<Digest>(limits.manifestCacheBytes),
+    nameOf: (source) => names.get(source),
+    changed(change) {
+      indexes?.refresh()
+      for (const listener of listeners) tell(listener, change, logger)
+    },
+  }
+
+  // What the process before us did not come to write.
+  indexes?.refresh()
+
+  return {
+    uploads,
+    repository(name): LocalRepository {
+      const repository = createRepository(name, shared)
+      names.set(repository, name)
+      return repository
+    },
+    repositories: (page) => catalog.repositories(page),
+    hasRepository: (name) => catalog.hasRepository(name),
+    onChange(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    refreshIndexes: () => indexes?.refresh(),
+    async close() {
+      await uploads.close()
+      await indexes?.close()
+    },
+  }
+}
+
+/** The change stands, whatever a listener makes of it. */
+function tell(listener: (change: RepositoryChange) => void, change: RepositoryChange, logger: Logger): void {
+  try {
+    listener(change)
+  } catch (error) {
+    logger.error({ err: error, repository: change.repository }, 'a listener failed on a change of a repository')
+  }
+}

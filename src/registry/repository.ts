@@ -1,0 +1,189 @@
+import { createHash } from 'node:crypto'
+import type { Content } from '../content/content.ts'
+import type { Clock } from '../lib/clock.ts'
+import { IntegrityError, RemoteError } from '../lib/errors.ts'
+import { algorithmOf, finish, isDigest, type Digest } from '../oci/digest.ts'
+import type { Descriptor, RawManifest, Source } from '../oci/target.ts'
+import { maxManifestBytes } from '../oci/manifest.ts'
+import type { CatalogState } from '../state/state.ts'
+import type { BytesCache } from './cache.ts'
+import { checkManifest, descriptorOf } from './manifests.ts'
+import type { LocalRepository, RepositoryChange } from './types.ts'
+
+/** What the repositories of one registry share. */
+export interface Shared {
+  content: Content
+  catalog: CatalogState
+  clock: Clock
+  manifests: BytesCache<Digest>
+  /** Called when a change is durable. */
+  changed: (change: RepositoryChange) => void
+  /** The name of a repository of this same registry; undefined for any other source. */
+  nameOf: (source: Source) => string | undefined
+}
+
+const pageLength = 1_000
+
+export function createRepository(name: string, shared: Shared): LocalRepository {
+  const local = { ...blobMethods(name, shared), ...manifestMethods(name, shared) }
+  return { name, repositoryName: name, ...local, ...sinkMethods(name, shared, local) }
+}
+
+type BlobMethods = Pick<LocalRepository, 'statBlob' | 'readBlob' | 'blobFile' | 'ingestBlob' | 'mount' | 'removeBlob'>
+
+function blobMethods(name: string, { content, catalog, clock }: Shared): BlobMethods {
+  return {
+    statBlob: (digest) => catalog.blob(name, digest, clock.now()),
+    readBlob: (digest, range) => content.read(digest, range),
+    async blobFile(digest) {
+      if ((await catalog.blob(name, digest, clock.now())) === undefined) throw notFound(name, digest)
+      return content.file(digest)
+    },
+    async ingestBlob(source, options) {
+      const blob = await content.ingest(source, options)
+      await catalog.addBlob(name, blob, clock.now())
+      return blob
+    },
+    async mount(digest, options) {
+      return (await catalog.mountBlob({ digest, to: name, ...options }, clock.now())) !== undefined
+    },
+    removeBlob: (digest) => catalog.removeBlob(name, digest),
+  }
+}
+
+type ManifestMethods = Pick<
+  LocalRepository,
+  'head' | 'manifest' | 'put' | 'removeManifest' | 'removeTag' | 'tagPage' | 'listReferrers'
+>
+
+function manifestMethods(name: string, { content, catalog, clock, manifests, changed }: Shared): ManifestMethods {
+  return {
+    async head(reference) {
+      const row = await catalog.manifest(name, reference)
+      return row && descriptorOf(row)
+    },
+
+    async manifest(reference) {
+      const row = await catalog.manifest(name, reference)
+      if (row === undefined) throw notFound(name, reference)
+      const cached = manifests.get(row.digest)
+      const bytes = cached ?? (await content.bytes(row.digest, maxManifestBytes))
+      if (cached === undefined) manifests.set(row.digest, bytes)
+      return { mediaType: row.mediaType, digest: row.digest, bytes }
+    },
+
+    async put(manifest, tags) {
+      const { row, references } = checkManifest(manifest)
+      await content.ingest(once(manifest.bytes), { digest: row.digest })
+      const { missing } = await catalog.putManifest(name, row, references, tags, clock.now())
+      if (missing.length > 0) return { missing }
+      for (const tag of tags.length > 0 ? tags : [null]) {
+        changed({ repository: name, action: 'push', tag, digest: row.digest })
+      }
+      return { missing: [], subject: row.subject }
+    },
+
+    async removeManifest(digest) {
+      const removed = await catalog.removeManifest(name, digest)
+      if (removed === undefined) return false
+      for (const tag of removed.tags.length > 0 ? removed.tags : [null]) {
+        changed({ repository: name, action: 'delete', tag, digest })
+      }
+      return true
+    },
+
+    async removeTag(tag) {
+      const digest = await catalog.removeTag(name, tag)
+      if (digest === undefined) return false
+      changed({ repository: name, action: 'delete', tag, digest })
+      return true
+    },
+
+    tagPage: (page) => catalog.tags(name, page),
+    listReferrers: async (subject, artifactType) =>
+      (await catalog.referrers(name, subject, artifactType)).map(descriptorOf),
+  }
+}
+
+/** What is left of `Sink`, for code that copies from anywhere to anywhere. */
+function sinkMethods(name: string, { content, catalog, clock, nameOf }: Shared, local: BlobMethods & ManifestMethods) {
+  return {
+    async *blob(descriptor: Descriptor, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+      if ((await local.statBlob(descriptor.digest)) === undefined) throw notFound(name, descriptor.digest)
+      yield* verified(descriptor, content.read(descriptor.digest), signal)
+    },
+
+    async *tags(signal?: AbortSignal): AsyncIterable<string> {
+      let after: string | undefined
+      do {
+        signal?.throwIfAborted()
+        const page = await catalog.tags(name, { limit: pageLength, ...(after !== undefined && { after }) })
+        yield* page
+        after = page.length < pageLength ? undefined : page.at(-1)
+      } while (after !== undefined)
+    },
+
+    referrers: (digest: Digest, options: { artifactType?: string } = {}) =>
+      local.listReferrers(digest, options.artifactType),
+
+    hasBlob: async (descriptor: Descriptor) => (await local.statBlob(descriptor.digest)) !== undefined,
+
+    async putBlob(descriptor: Descriptor, open: () => AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
+      const { digest, size } = descriptor
+      await content.ingest(open(), { digest, size, ...(signal && { signal }) })
+      await catalog.addBlob(name, { digest, size }, clock.now())
+    },
+
+    async mountBlob(descriptor: Descriptor, from: Source): Promise<boolean> {
+      const neighbour = nameOf(from)
+      return neighbour !== undefined && (await local.mount(descriptor.digest, { from: neighbour }))
+    },
+
+    async putManifest(manifest: RawManifest, tags: readonly string[]): Promise<void> {
+      const { missing } = await local.put(manifest, tags)
+      if (missing.length === 0) return
+      throw new IntegrityError(
+        'bad_manifest',
+        `manifest ${manifest.digest} names what is not in repository ${name}: ${missing.slice(0, 5).join(', ')}`,
+      )
+    },
+
+    async deleteManifest(digest: Digest): Promise<void> {
+      if (!(await local.removeManifest(digest))) throw notFound(name, digest)
+    },
+
+    async deleteTag(tag: string): Promise<void> {
+      if (!(await local.removeTag(tag))) throw notFound(name, tag)
+    },
+  }
+}
+
+async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  yield bytes
+}
+
+async function* verified(
+  { digest, size }: Descriptor,
+  source: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): AsyncIterable<Uint8Array> {
+  const hash = createHash(algorithmOf(digest))
+  let seen = 0
+  for await (const chunk of source) {
+    signal?.throwIfAborted()
+    hash.update(chunk)
+    seen += chunk.byteLength
+    if (seen <= size) yield chunk
+  }
+  if (seen !== size) throw new IntegrityError('size_mismatch', `blob ${digest} has ${seen} bytes, not ${size}`)
+  const actual = finish(hash, algorithmOf(digest))
+  if (actual !== digest) throw new IntegrityError('digest_mismatch', `blob ${digest} hashes to ${actual} as stored`)
+}
+
+function notFound(repository: string, reference: string): RemoteError {
+  const separator = isDigest(reference) ? '@' : ':'
+  return new RemoteError('not_found', `${repository}${separator}${reference} is not in the built-in registry`, {
+    host: 'built-in registry',
+    status: 404,
+  })
+}

@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto'
+import type { Content, Partial } from '../content/content.ts'
+import type { Clock } from '../lib/clock.ts'
+import { RemoteError } from '../lib/errors.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { CatalogState } from '../state/state.ts'
+import type { RegistryLimits, Uploads } from './types.ts'
+
+interface Session {
+  repository: string
+  partial: Partial
+  /** On the clock that only goes up. */
+  touchedAt: number
+  /** Whether an append is under way. */
+  busy: boolean
+  cancelled: AbortController
+}
+
+interface Parts {
+  content: Content
+  catalog: CatalogState
+  clock: Clock
+  logger: Logger
+  limits: Pick<RegistryLimits, 'maxUploads' | 'uploadIdleMs'>
+}
+
+type Chunk = Parameters<Uploads['append']>[3]
+
+/** The sessions of this process: after a restart their ids are unknown, and clients begin again. */
+export class UploadSessions implements Uploads {
+  readonly #parts: Parts
+  readonly #sessions = new Map<string, Session>()
+  // Sessions that are being made count too, or many at once would pass the ceiling.
+  #starting = 0
+  #stopTimer: (() => void) | undefined
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  async start(repository: string): Promise<string> {
+    const { content, clock, limits } = this.#parts
+    await this.#dropExpired()
+    if (this.#sessions.size + this.#starting >= limits.maxUploads) throw tooMany(limits.maxUploads)
+    this.#starting++
+    try {
+      const id = randomUUID()
+      const partial = await content.startPartial()
+      const cancelled = new AbortController()
+      this.#sessions.set(id, { repository, partial, touchedAt: clock.monotonic(), busy: false, cancelled })
+      this.#watch()
+      return id
+    } finally {
+      this.#starting--
+    }
+  }
+
+  async status(repository: string, id: string): Promise<number | undefined> {
+    const session = this.#find(repository, id)
+    if (session === undefined) return undefined
+    session.touchedAt = this.#parts.clock.monotonic()
+    return session.partial.size
+  }
+
+  async append(repository: string, id: string, source: AsyncIterable<Uint8Array>, chunk: Chunk) {
+    const session = this.#find(repository, id)
+    if (session === undefined) return undefined
+    const { partial, cancelled } = session
+    if (session.busy || (chunk.offset ?? partial.size) !== partial.size) return { size: partial.size, outOfOrder: true }
+    session.busy = true
+    try {
+      const signal = AbortSignal.any([cancelled.signal, ...(chunk.signal === undefined ? [] : [chunk.signal])])
+      await partial.append(source, { maxBytes: chunk.maxBytes, signal })
+    } finally {
+      session.busy = false
+      session.touchedAt = this.#parts.clock.monotonic()
+    }
+    return { size: partial.size, outOfOrder: false }
+  }
+
+  async finish(repository: string, id: string, digest: Digest) {
+    const session = this.#find(repository, id)
+    if (session === undefined) return undefined
+    if (session.busy) throw stillReceiving(id)
+    this.#sessions.delete(id)
+    const blob = await session.partial.finish(digest)
+    await this.#parts.catalog.addBlob(repository, blob, this.#parts.clock.now())
+    return blob
+  }
+
+  async cancel(repository: string, id: string): Promise<boolean> {
+    const session = this.#find(repository, id)
+    if (session === undefined) return false
+    await this.#drop(id, session)
+    return true
+  }
+
+  async close(): Promise<void> {
+    this.#stopTimer?.()
+    for (const [id, session] of this.#sessions) await this.#drop(id, session)
+  }
+
+  #find(repository: string, id: string): Session | undefined {
+    const session = this.#sessions.get(id)
+    return session?.repository === repository && !this.#isExpired(session) ? session : undefined
+  }
+
+  #isExpired({ busy, touchedAt }: Session): boolean {
+    return !busy && this.#parts.clock.monotonic() - touchedAt >= this.#parts.limits.uploadIdleMs
+  }
+
+  async #drop(id: string, session: Session): Promise<void> {
+    this.#sessions.delete(id)
+    session.cancelled.abort(cancelledError(id))
+    await session.partial.cancel()
+  }
+
+  async #dropExpired(): Promise<void> {
+    for (const [id, session] of this.#sessions) if (this.#isExpired(session)) await this.#drop(id, session)
+  }
+
+  /** Looks once in a while for as long as there are sessions. */
+  #watch(): void {
+    if (this.#sessions.size === 0) return
+    this.#stopTimer ??= this.#parts.clock.after(this.#parts.limits.uploadIdleMs, () => {
+      this.#stopTimer = undefined
+      void this.#dropExpired().then(
+        () => {
+          this.#watch()
+        },
+        (error: unknown) => {
+          this.#parts.logger.warn({ err: error }, 'dropping an expired upload failed')
+          this.#watch()
+        },
+      )
+    })
+  }
+}
+
+const host = 'built-in registry'
+
+function tooMany(count: number): RemoteError {
+  return new RemoteError('busy', `${count} uploads are under way, no more are taken`, {
+    host,
+    status: 503,
+    retryable: true,
+    hint: 'Try again later, or end uploads that are not used.',
+  })
+}
+
+function stillReceiving(id: string): RemoteError {
+  return new RemoteError('conflict', `upload ${id} still receives a chunk`, { host, status: 409 })
+}
+
+function cancelledError(id: string): RemoteError {
+  return new RemoteError('conflict', `upload ${id} was cancelled`, { host, status: 409 })
+}
