@@ -19,4 +19,4 @@ EXPOSE 8085
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8085/health/live').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "/app/bin/longshore.js"]
-CMD ["serve"]
+CMD ["serve", "--listen", "0.0.0.0:8085"]

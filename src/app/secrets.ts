@@ -1,0 +1,41 @@
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { Redactor } from '../lib/redact.ts'
+import { Secret } from '../lib/secret.ts'
+
+const rereadMs = 10_000
+
+/** Every secret that a config holds, wherever it stands. */
+export function secretsOf(value: unknown): Secret[] {
+  if (value instanceof Secret) return [value]
+  if (typeof value !== 'object' || value === null) return []
+  return Object.values(value).flatMap(secretsOf)
+}
+
+/** Reads them all, and lets the redactor know; throws ConfigError where a file cannot be read. */
+export async function readSecrets(secrets: readonly Secret[], redactor: Redactor): Promise<void> {
+  for (const secret of secrets) secret.introduce(redactor)
+  await Promise.all(secrets.map((secret) => secret.read()))
+}
+
+/** Reads secrets that stand in files again when these change. Returns how to stop. */
+export function watchSecrets(secrets: () => readonly Secret[], clock: Clock, logger: Logger): () => void {
+  let cancel = clock.after(rereadMs, reread)
+  let stopped = false
+
+  function reread(): void {
+    void Promise.allSettled(secrets().map((secret) => secret.read())).then((results) => {
+      for (const result of results) if (result.status === 'rejected') warn(result.reason)
+      if (!stopped) cancel = clock.after(rereadMs, reread)
+    })
+  }
+
+  function warn(reason: unknown): void {
+    logger.warn({ err: reason }, 'a secret cannot be read again; the last one stays')
+  }
+
+  return () => {
+    stopped = true
+    cancel()
+  }
+}
