@@ -1,0 +1,53 @@
+import type { Digest } from '../../oci/digest.ts'
+import type { Refusal } from '../refusal.ts'
+
+// What a person reads who asks for a bundle in vain.
+
+export const onlyGet: Refusal = {
+  status: 405,
+  code: 'method_not_allowed',
+  message: 'a bundle can be asked for with GET and HEAD only',
+  headers: { Allow: 'GET, HEAD' },
+}
+
+export const crowded: Refusal = {
+  status: 503,
+  code: 'too_many_waiting',
+  message: 'too many clients wait for a change here: try again later, or poll without waiting',
+  headers: { 'Retry-After': '10' },
+}
+
+export const failedToRead: Refusal = {
+  status: 500,
+  code: 'storage',
+  message: 'what is to be served cannot be read: the log of this server says why',
+}
+
+export function beforeFirstRelease(name: string): Refusal {
+  return {
+    status: 503,
+    code: 'no_release',
+    message: `bundle ${name} has no release yet: the status of this server says what it waits for`,
+    headers: { 'Retry-After': '5' },
+  }
+}
+
+export function unknownBundle(name: string): Refusal {
+  return { status: 404, code: 'unknown_bundle', message: `no bundle is configured under the name ${name}` }
+}
+
+export function notPulled(name: string): Refusal {
+  return { status: 404, code: 'not_pulled', message: `bundle ${name} is watched only (pull: false), nothing is served` }
+}
+
+export function unknownRelease(name: string, digest: Digest): Refusal {
+  return { status: 404, code: 'unknown_release', message: `bundle ${name} never had a release with digest ${digest}` }
+}
+
+export function gone(name: string, digest: Digest): Refusal {
+  return {
+    status: 410,
+    code: 'gone',
+    message: `bundle ${name} had a release with digest ${digest}, its bytes are not kept any more`,
+  }
+}

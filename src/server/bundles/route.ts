@@ -1,0 +1,236 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Clock } from '../../lib/clock.ts'
+import { LongshoreError } from '../../lib/errors.ts'
+import type { Logger } from '../../lib/logger.ts'
+import type { Metrics } from '../../lib/metrics.ts'
+import type { Release } from '../../model/release.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { notAllowed, refuse, type Refusal } from '../refusal.ts'
+import type { Caller } from '../types.ts'
+import { compareEtag } from './etag.ts'
+import { readBundlePath, type BundlePath } from './path.ts'
+import { readWaitSeconds } from './prefer.ts'
+import {
+  beforeFirstRelease,
+  crowded,
+  failedToRead,
+  gone,
+  notPulled,
+  onlyGet,
+  unknownBundle,
+  unknownRelease,
+} from './refusals.ts'
+import { createSender, type Sender } from './send.ts'
+import { serve, type BundleTable, type ServedRelease, type TableEntry } from './table.ts'
+import { createWaitingRoom, type Waiter, type WaitingRoom } from './wait.ts'
+
+export interface BundleRouteOptions {
+  table: BundleTable
+  /** The newest release of a bundle with these bytes (or this manifest), its bytes kept or not. */
+  findRelease(bundle: string, digest: Digest): Promise<Release | undefined>
+  /** The bytes of a release that is not in memory. */
+  readBlob: (bundle: string, digest: Digest) => AsyncIterable<Uint8Array>
+  clock: Clock
+  logger: Logger
+  metrics: Pick<Metrics, 'answered' | 'served' | 'setWaiting'>
+  limits?: {
+    /** The longest that a long poll is held, whatever it asks for; 55 s unless said. */
+    maxWaitMs?: number
+    /** Long polls held at a time; 10,000 unless said. Beyond it 503. */
+    maxWaiters?: number
+  }
+}
+
+/** One request for a bundle, with as little around it as can be: this is the hottest path. */
+export interface BundleRequest {
+  request: IncomingMessage
+  response: ServerResponse
+  /** As it stood in the request, without the query. */
+  path: string
+  caller: Caller
+  requestId: () => string
+}
+
+export interface BundleRoute {
+  /** Whether a path (without query) is a bundle's: by its form, or as an alias. */
+  handles(path: string): boolean
+  /** Answers, now or when there is something to say. Never throws. */
+  answer(asked: BundleRequest): void
+  /** Answers everybody who waits, and holds nobody any more. */
+  drain(): Promise<void>
+}
+
+const defaultMaxWaitMs = 55_000
+const defaultMaxWaiters = 10_000
+
+/** What is asked for once the name is known: the current release, or one by its digest. */
+interface Wanted extends BundleRequest {
+  entry: TableEntry
+  /** Undefined when the client does not wait. */
+  waitSeconds: number | undefined
+  startedMs: number
+}
+
+const holds = new WeakMap<ServerResponse, { waiter: Waiter; room: WaitingRoom }>()
+
+/** The client went away. One function for all who wait, rather than a closure each. */
+function leave(this: ServerResponse): void {
+  const hold = holds.get(this)
+  hold?.room.remove(hold.waiter)
+}
+
+export function createBundleRoute(options: BundleRouteOptions): BundleRoute {
+  return new BundleAnswers(options)
+}
+
+/** First come, or held already and asked to answer if there is news, or at the end of its time. */
+type Stay = 'may hold' | 'held' | 'over'
+
+class BundleAnswers implements BundleRoute {
+  readonly #options: BundleRouteOptions
+  readonly #table: BundleTable
+  readonly #room: WaitingRoom
+  readonly #sender: Sender
+  readonly #maxWaitMs: number
+  #draining = false
+
+  constructor(options: BundleRouteOptions) {
+    const { table, metrics, clock, limits = {} } = options
+    this.#options = options
+    this.#table = table
+    this.#room = createWaitingRoom({
+      clock,
+      maxWaiters: limits.maxWaiters ?? defaultMaxWaiters,
+      onSize: (size) => metrics.setWaiting(size),
+    })
+    this.#sender = createSender(options.readBlob)
+    this.#maxWaitMs = limits.maxWaitMs ?? defaultMaxWaitMs
+    table.onChange((name) => this.#room.wake(name))
+  }
+
+  handles(path: string): boolean {
+    return path.startsWith('/bundles/') || path.startsWith('/v1/bundles/') || this.#table.alias(path) !== undefined
+  }
+
+  answer(asked: BundleRequest): void {
+    const startedMs = this.#options.clock.monotonic()
+    const { request, path, caller } = asked
+    if (request.method !== 'GET' && request.method !== 'HEAD') return this.#refuse(asked, onlyGet)
+    const { name, entry, digest } = find(this.#table, path)
+    if (!caller.may('read', entry?.target ?? `bundles/${name}`)) {
+      return this.#refuse(asked, notAllowed(caller, `read bundles/${name}`))
+    }
+    if (entry === undefined) return this.#refuse(asked, unknownBundle(name))
+    if (this.#draining) asked.response.shouldKeepAlive = false
+    const wanted: Wanted = { ...asked, entry, waitSeconds: readWaitSeconds(request.headers.prefer), startedMs }
+    if (digest !== undefined) return void this.#answerPinned(wanted, digest)
+    if (!this.#answerCurrent(wanted, 'may hold')) this.#hold(wanted, name, (stay) => this.#answerCurrent(wanted, stay))
+  }
+
+  async drain(): Promise<void> {
+    this.#draining = true
+    await this.#room.drain()
+  }
+
+  /** False when the client has what there is, and is to be held (on). */
+  #answerCurrent(wanted: Wanted, stay: Stay): boolean {
+    const entry = this.#table.get(wanted.entry.name)
+    if (entry === undefined) this.#refuse(wanted, unknownBundle(wanted.entry.name))
+    else if (entry.served !== undefined) return this.#answerWith(wanted, entry.served, stay)
+    else if (entry.release !== undefined) this.#refuse(wanted, notPulled(entry.name))
+    else if (this.#isToBeHeld(wanted, stay)) return false
+    else this.#refuse(wanted, beforeFirstRelease(entry.name))
+    return true
+  }
+
+  async #answerPinned(wanted: Wanted, digest: Digest): Promise<void> {
+    const { name, served: current } = wanted.entry
+    try {
+      const release = await this.#options.findRelease(name, digest)
+      const bundleDigest = release?.bundleDigest ?? null
+      if (release === undefined || bundleDigest === null) return this.#refuse(wanted, unknownRelease(name, digest))
+      if (!release.kept) return this.#refuse(wanted, gone(name, digest))
+      const served = current?.digest === bundleDigest ? current : serve(release, bundleDigest, undefined)
+      // What a digest stands for never changes: who waits for that waits until the time is over.
+      if (this.#answerWith(wanted, served, 'may hold')) return
+      this.#hold(wanted, `${name}@${digest}`, (stay) => this.#answerWith(wanted, served, stay))
+    } catch (error) {
+      this.#options.logger.error({ err: error, bundle: name, digest }, 'cannot look up a release')
+      this.#refuse(wanted, failedToRead)
+    }
+  }
+
+  #answerWith(wanted: Wanted, served: ServedRelease, stay: Stay): boolean {
+    const { name } = wanted.entry
+    const header = wanted.request.headers['if-none-match']
+    const freshness = compareEtag(header, served.etag, (etag) => this.#table.isKnown(name, etag))
+    if (freshness === 'changed') {
+      this.#sendFull(wanted, served, stay)
+      return true
+    }
+    if (this.#isToBeHeld(wanted, stay)) return false
+    this.#sender.same(wanted.response, served, freshness)
+    this.#count(wanted, 304, stay)
+    return true
+  }
+
+  #isToBeHeld({ waitSeconds = 0, request }: Wanted, stay: Stay): boolean {
+    if (stay !== 'may hold') return stay === 'held'
+    return waitSeconds > 0 && request.method === 'GET' && !this.#draining
+  }
+
+  #hold(wanted: Wanted, key: string, answer: (stay: Stay) => boolean): void {
+    const { response } = wanted
+    const waiter: Waiter = {
+      key,
+      answer(why) {
+        if (response.destroyed) return true
+        if (why === 'drained') response.shouldKeepAlive = false
+        return answer(why === 'changed' ? 'held' : 'over')
+      },
+    }
+    const ms = Math.min(wanted.waitSeconds! * 1000, this.#maxWaitMs)
+    if (!this.#room.hold(waiter, ms)) return this.#refuse(wanted, crowded)
+    holds.set(response, { waiter, room: this.#room })
+    response.once('close', leave)
+  }
+
+  #sendFull(wanted: Wanted, served: ServedRelease, stay: Stay): void {
+    const { response, request, entry } = wanted
+    const done = this.#sender.full(response, served, wanted.waitSeconds !== undefined)
+    this.#count(wanted, 200, stay)
+    if (request.method !== 'HEAD') this.#options.metrics.served(entry.name, served.bytes?.length ?? served.release.size)
+    done?.catch((error: unknown) => {
+      // A client that goes away while it is sent to is nobody's fault.
+      if (response.destroyed && !(error instanceof LongshoreError)) return
+      this.#options.logger.error({ err: error, bundle: entry.name, digest: served.digest }, 'cannot read a bundle')
+      this.#refuse(wanted, failedToRead)
+    })
+  }
+
+  #refuse(asked: BundleRequest, refusal: Refusal): void {
+    refuse(asked.response, asked.path, asked.requestId(), refusal)
+    this.#options.metrics.answered('bundles', refusal.status)
+  }
+
+  /** Time is told only of what was not held. */
+  #count({ startedMs }: Wanted, status: number, stay: Stay): void {
+    const { clock, metrics } = this.#options
+    metrics.answered('bundles', status, stay === 'may hold' ? (clock.monotonic() - startedMs) / 1000 : undefined)
+  }
+}
+
+interface Found {
+  name: string
+  entry: TableEntry | undefined
+  digest: Digest | undefined
+}
+
+function find(table: BundleTable, path: string): Found {
+  const alias = table.alias(path)
+  if (alias !== undefined) return { name: alias, entry: table.get(alias), digest: undefined }
+  const read: BundlePath | undefined = readBundlePath(path)
+  if (read === undefined) return { name: path.replace(/^\/(v1\/)?bundles\//, ''), entry: undefined, digest: undefined }
+  const { name, stem, digest } = read
+  return { name: stem, entry: (digest === undefined ? table.get(name) : undefined) ?? table.get(stem), digest }
+}

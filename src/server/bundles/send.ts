@@ -1,0 +1,66 @@
+import type { ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream/promises'
+import type { Digest } from '../../oci/digest.ts'
+import type { Freshness } from './etag.ts'
+import type { ServedRelease } from './table.ts'
+
+export interface Sender {
+  /** 304, with or without our ETag. */
+  same(response: ServerResponse, served: ServedRelease, freshness: Exclude<Freshness, 'changed'>): void
+  /** 200 with the bytes; settles when they are with the network, rejects when they cannot be read and nothing was sent. */
+  full(response: ServerResponse, served: ServedRelease, waiting: boolean): void | Promise<void>
+}
+
+/** Files open at a time: each answer from disk holds one while its client reads. */
+const maxOpen = 256
+
+export function createSender(readBlob: (bundle: string, digest: Digest) => AsyncIterable<Uint8Array>): Sender {
+  const queue: (() => void)[] = []
+  let open = 0
+
+  async function fromDisk(response: ServerResponse, served: ServedRelease, headers: readonly string[]): Promise<void> {
+    if (open >= maxOpen) await new Promise<void>((resolve) => queue.push(resolve))
+    open++
+    try {
+      if (!response.destroyed)
+        await sendChunks(response, headers, served, readBlob(served.release.bundle, served.digest))
+    } finally {
+      open--
+      queue.shift()?.()
+    }
+  }
+
+  return {
+    same(response, served, freshness) {
+      response.writeHead(304, (freshness === 'same' ? served.headers.same : served.headers.sameUntold) as string[])
+      response.end()
+    },
+    full(response, served, waiting) {
+      const headers = waiting ? served.headers.fullWaiting : served.headers.full
+      if (response.req.method !== 'HEAD' && served.bytes === undefined) return fromDisk(response, served, headers)
+      response.writeHead(200, headers as string[])
+      response.end(response.req.method === 'HEAD' ? undefined : served.bytes)
+    },
+  }
+}
+
+/** The first chunk is read before anything is said, so that a blob that is gone can still be answered with an error. */
+async function sendChunks(
+  response: ServerResponse,
+  headers: readonly string[],
+  served: ServedRelease,
+  chunks: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const iterator = chunks[Symbol.asyncIterator]()
+  const first = await iterator.next()
+  response.writeHead(200, headers as string[])
+  // From here on a failure cuts the connection: the client sees fewer bytes than Content-Length said.
+  await pipeline(async function* () {
+    let sent = 0
+    for (let next = first; next.done !== true; next = await iterator.next()) {
+      sent += next.value.length
+      yield next.value
+    }
+    if (sent !== served.release.size) throw new Error(`${served.digest} has ${sent} bytes, not ${served.release.size}`)
+  }, response)
+}

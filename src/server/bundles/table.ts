@@ -1,0 +1,159 @@
+import type { Metrics } from '../../lib/metrics.ts'
+import type { Release } from '../../model/release.ts'
+import type { Digest } from '../../oci/digest.ts'
+import type { ServedBundle } from '../types.ts'
+
+/** What one release of a bundle is answered with; made once, used for every request. */
+export interface ServedRelease extends ServedBundle {
+  digest: Digest
+  etag: string
+  headers: AnswerHeaders
+}
+
+/** Name, value, name, value, …: as `writeHead` takes them without looking at each. */
+export interface AnswerHeaders {
+  /** Of a 200. */
+  full: readonly string[]
+  /** Of a 200 to a client that waits: OPA stays in long polling only with this Content-Type. */
+  fullWaiting: readonly string[]
+  /** Of a 304. */
+  same: readonly string[]
+  /** Of a 304 that leaves the client its own ETag. */
+  sameUntold: readonly string[]
+}
+
+/** One configured bundle. Never changed: replaced. */
+export interface TableEntry {
+  readonly name: string
+  /** What its right is asked for: `bundles/NAME`. */
+  readonly target: string
+  readonly release: Release | undefined
+  /** Undefined before the first release, and for a bundle that is watched only. */
+  readonly served: ServedRelease | undefined
+}
+
+/** What is served under which name: the truth for requests, replaced as a whole when anything changes. */
+export interface BundleTable {
+  /** Exactly these names are known from now on, each also under its aliases (exact URL paths). */
+  configure(bundles: readonly { name: string; aliases: readonly string[] }[]): void
+  /** Digests of earlier releases, oldest first: what a rollback is told from. */
+  remember(name: string, digests: Iterable<Digest>): void
+  /** Makes a release current. Nothing happens for a name that is not configured. */
+  activate(served: ServedBundle): void
+  get(name: string): TableEntry | undefined
+  /** The bundle that an exact URL path stands for. */
+  alias(path: string): string | undefined
+  /** Whether the bundle ever was what this ETag (quoted) says. */
+  isKnown(name: string, etag: string): boolean
+  /** Called with a bundle's name after it changed or went. */
+  onChange(listener: (name: string) => void): void
+  /** Of all bundles together. */
+  readonly memoryBytes: number
+}
+
+export interface BundleTableOptions {
+  metrics: Pick<Metrics, 'setBundleMemory' | 'released' | 'forget'>
+  /** What all bundles together may hold in memory; others are read from disk. 256 MiB unless said. */
+  maxMemoryBytes?: number
+}
+
+const defaultMemoryBytes = 256 * 1024 ** 2
+const rememberedReleases = 1_000
+
+export function createBundleTable(options: BundleTableOptions): BundleTable {
+  const { metrics, maxMemoryBytes = defaultMemoryBytes } = options
+  const listeners: ((name: string) => void)[] = []
+  const histories = new Map<string, Set<string>>()
+  let entries: ReadonlyMap<string, TableEntry> = new Map()
+  let aliases: ReadonlyMap<string, string> = new Map()
+  let memoryBytes = 0
+
+  function replace(next: ReadonlyMap<string, TableEntry>, changed: readonly string[]): void {
+    entries = next
+    memoryBytes = [...next.values()].reduce((sum, entry) => sum + heldBytes(entry), 0)
+    metrics.setBundleMemory(memoryBytes)
+    for (const name of changed) for (const listener of listeners) listener(name)
+  }
+
+  function remember(name: string, digests: Iterable<Digest>): void {
+    const history = histories.get(name) ?? new Set()
+    histories.set(name, history)
+    for (const digest of digests) {
+      const etag = etagOf(digest)
+      history.delete(etag)
+      history.add(etag)
+      if (history.size > rememberedReleases) history.delete(history.values().next().value!)
+    }
+  }
+
+  return {
+    configure(bundles) {
+      const next = new Map(bundles.map(({ name }) => [name, entries.get(name) ?? emptyEntry(name)]))
+      const gone = [...entries.keys()].filter((name) => !next.has(name))
+      aliases = new Map(bundles.flatMap(({ name, aliases }) => aliases.map((path) => [path, name] as const)))
+      for (const name of gone) {
+        histories.delete(name)
+        metrics.forget(name)
+      }
+      replace(next, gone)
+    },
+    remember,
+    activate({ release, bytes }) {
+      const { bundle: name, bundleDigest: digest } = release
+      if (!entries.has(name)) return
+      if (digest !== null) remember(name, [digest])
+      const served = digest === null ? undefined : serve(release, digest, bytes)
+      // Put last: the one at the front was activated longest ago.
+      const next = new Map(entries)
+      next.delete(name)
+      next.set(name, { ...emptyEntry(name), release, served })
+      metrics.released(name, release.activatedAt)
+      replace(withinMemory(next, maxMemoryBytes), [name])
+    },
+    get: (name) => entries.get(name),
+    alias: (path) => aliases.get(path),
+    isKnown: (name, etag) => histories.get(name)?.has(etag) ?? false,
+    onChange: (listener) => void listeners.push(listener),
+    get memoryBytes() {
+      return memoryBytes
+    },
+  }
+}
+
+/** Prepares what is answered for a release; also used for an older one that somebody asks for by digest. */
+export function serve(release: Release, digest: Digest, bytes: Buffer | undefined): ServedRelease {
+  const etag = etagOf(digest)
+  // no-cache: whoever stores it asks each time whether it is still the one. The type depends on Prefer.
+  const always = ['Cache-Control', 'no-cache', 'Vary', 'Prefer']
+  const full = ['ETag', etag, 'Content-Length', String(bytes?.length ?? release.size), ...always]
+  const headers = {
+    full: [...full, 'Content-Type', 'application/gzip'],
+    fullWaiting: [...full, 'Content-Type', 'application/vnd.openpolicyagent.bundles'],
+    same: ['ETag', etag, ...always],
+    sameUntold: always,
+  }
+  return { release, bytes, digest, etag, headers }
+}
+
+function etagOf(digest: Digest): string {
+  return `"${digest}"`
+}
+
+function emptyEntry(name: string): TableEntry {
+  return { name, target: `bundles/${name}`, release: undefined, served: undefined }
+}
+
+function heldBytes(entry: TableEntry): number {
+  return entry.served?.bytes?.length ?? 0
+}
+
+/** Lets bytes go, of the bundles that were activated longest ago first, until the rest fits; one too large by itself goes at once. */
+function withinMemory(entries: Map<string, TableEntry>, maxBytes: number): Map<string, TableEntry> {
+  let sum = 0
+  for (const entry of [...entries.values()].reverse()) {
+    const bytes = heldBytes(entry)
+    if (sum + bytes <= maxBytes) sum += bytes
+    else entries.set(entry.name, { ...entry, served: { ...entry.served!, bytes: undefined } })
+  }
+  return entries
+}
