@@ -52,6 +52,9 @@ export function refusalFor(error: unknown): Refusal | undefined {
     const seconds = Math.max(1, Math.ceil((error.retryAfterMs ?? 1000) / 1000))
     return new Refusal(429, [{ code: 'TOOMANYREQUESTS', message: error.message }], { 'Retry-After': String(seconds) })
   }
+  // Another request has a hand in the same upload.
+  if (error instanceof RemoteError && error.code === 'conflict')
+    return refusal(409, 'BLOB_UPLOAD_INVALID', error.message)
   if (error instanceof RemoteError && error.code === 'not_found') {
     return refusal(404, 'MANIFEST_UNKNOWN', error.message)
   }
