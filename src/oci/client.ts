@@ -1,0 +1,168 @@
+import type { Clock } from '../lib/clock.ts'
+import { ConfigError } from '../lib/errors.ts'
+import type { Logger } from '../lib/logger.ts'
+import { Authenticator, type SecretSink } from './auth.ts'
+import type { Context } from './context.ts'
+import type { RunHelper } from './credential-helper.ts'
+import { findCredential, type DockerConfig } from './credentials.ts'
+import { Dispatchers, type ProxySettings } from './dispatchers.ts'
+import { exchange, type ExchangeOptions, type RequestEvent } from './exchange.ts'
+import { HostState } from './host-state.ts'
+import { defaultLimits, type Limits } from './limits.ts'
+import { listCatalog } from './lists.ts'
+import { canonicalHost, isHost, isRepositoryName, parseReference, type Reference } from './reference.ts'
+import { Repository } from './repository.ts'
+import { checkRegistries, originOf, settingsFor, type Registries, type RegistrySettings } from './settings.ts'
+import type { RealmRequest } from './token.ts'
+import { Transport, type Site } from './transport.ts'
+import { Turns } from './turns.ts'
+
+export interface OciClientOptions {
+  clock: Clock
+  /** Between 0 and 1; for jitter. */
+  random: () => number
+  logger: Pick<Logger, 'debug' | 'warn'>
+  /** Told of every password and token the moment it is known. */
+  redactor: SecretSink
+  /** By host, host/path, or `*`. */
+  registries?: Registries
+  dockerConfig?: DockerConfig
+  proxy?: ProxySettings
+  userAgent?: string
+  limits?: Partial<Limits>
+  /** Called after each request, redirects and tokens included. */
+  onRequest?: (event: RequestEvent) => void
+  /** For tests: runs credential helpers. */
+  runHelper?: RunHelper
+}
+
+/** All that goes to registries passes one of these: connections, tokens, ceilings and circuits are shared per host. */
+export interface OciClient {
+  /** A tag or digest in the reference does not matter here. Throws ConfigError. */
+  repository(reference: string | Reference): Repository
+  /** The names of a registry's repositories, in lexical order. */
+  catalog(host: string, signal?: AbortSignal): AsyncIterable<string>
+  /** Whether a registry is there and takes our credentials: throws RemoteError when not. */
+  ping(host: string, signal?: AbortSignal): Promise<void>
+  /** Ends what is under way with an AbortError, and closes all connections. */
+  close(): Promise<void>
+}
+
+/** Throws ConfigError for registries that cannot be meant. Opens nothing yet. */
+export function createOciClient(options: OciClientOptions): OciClient {
+  const registries = options.registries ?? {}
+  checkRegistries(registries)
+  const dispatchers = new Dispatchers(options.proxy ?? {})
+  const closing = new AbortController()
+  const { clock, random, logger } = options
+  const onRequest = (event: RequestEvent) => {
+    logger.debug({ request: event }, 'asked a registry')
+    options.onRequest?.(event)
+  }
+  const exchangeOptions = { dispatchers, clock, userAgent: options.userAgent ?? 'longshore', onRequest }
+  const transport = new Transport({ ...exchangeOptions, random, closing: closing.signal })
+  const turns = new Turns()
+  const hosts = new Map<string, Pick<Site, 'state' | 'auth'>>()
+
+  const siteOf = (host: string, repository: string): Site => {
+    const settings = settingsFor(registries, host, repository)
+    const limits = { ...defaultLimits, ...options.limits, ...settings.timeouts }
+    let shared = hosts.get(host)
+    if (shared === undefined) {
+      shared = createShared({ ...options, registries, host, limits, exchangeOptions, closing: closing.signal })
+      hosts.set(host, shared)
+    }
+    return { host, repository, settings, limits, ...shared }
+  }
+
+  const contextOf = (host: string, repository: string): Context => ({
+    transport,
+    site: siteOf(host, repository),
+    clock,
+    random,
+    turns,
+  })
+
+  return {
+    repository(reference) {
+      const { host, repository } = typeof reference === 'string' ? parseReference(reference) : reference
+      const canonical = checkedHost(host)
+      if (!isRepositoryName(repository))
+        throw new ConfigError(`not a repository name: ${JSON.stringify(repository.slice(0, 200))}`)
+      return new Repository(contextOf(canonical, repository))
+    },
+    catalog: (host, signal) => listCatalog(contextOf(checkedHost(host), ''), signal),
+    async ping(host, signal) {
+      const site = siteOf(checkedHost(host), '')
+      const what = `reach the registry ${site.host}`
+      const answer = await transport.send(site, {
+        method: 'GET',
+        url: '/v2/',
+        what,
+        lane: 'metadata',
+        scopes: [],
+        ok: [200],
+        signal,
+      })
+      await answer.discard()
+    },
+    async close() {
+      closing.abort()
+      await dispatchers.close()
+    },
+  }
+}
+
+interface SharedOptions extends OciClientOptions {
+  registries: Registries
+  host: string
+  limits: Limits
+  exchangeOptions: ExchangeOptions
+  closing: AbortSignal
+}
+
+/** What all repositories of one host have in common. */
+function createShared(options: SharedOptions): Pick<Site, 'state' | 'auth'> {
+  const { registries, host, limits, clock, redactor } = options
+  const settings = settingsFor(registries, host)
+  const { concurrency, requestsPerSecond } = settings
+  const state = new HostState({
+    host,
+    clock,
+    limits,
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...(requestsPerSecond === undefined ? {} : { requestsPerSecond }),
+  })
+  const credentials = { ...options, dockerConfig: options.dockerConfig ?? { paths: [] } }
+  const lookup = (repository: string) => findCredential(credentials, host, repository)
+  const send = realmRequest(options, settings)
+  return {
+    state,
+    auth: new Authenticator({ host, origin: originOf(host, settings), lookup, send, clock, redactor, limits }),
+  }
+}
+
+function realmRequest(
+  { host, limits, exchangeOptions, closing }: SharedOptions,
+  settings: RegistrySettings,
+): RealmRequest {
+  // The realm may be somebody else: a client certificate is for the registry alone.
+  const { cert: _cert, key: _key, ...bare } = settings
+  const origin = originOf(host, settings)
+  return ({ method, url, headers, body, authorization }) => {
+    const signal = AbortSignal.any([closing, AbortSignal.timeout(limits.metadataMs)])
+    const who = { settings: url.origin === origin ? settings : bare, authorization, stay: body !== undefined }
+    const what = `log in to ${host}`
+    return exchange(
+      { host, origin: url.origin, method, url, what, headers, body, limits, signal, ...who },
+      exchangeOptions,
+    )
+  }
+}
+
+function checkedHost(host: string): string {
+  if (isHost(host)) return canonicalHost(host)
+  throw new ConfigError(`not a host: ${JSON.stringify(host.slice(0, 200))}`, {
+    hint: 'Write it as registry.example.com or localhost:5000.',
+  })
+}

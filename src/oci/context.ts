@@ -1,0 +1,33 @@
+import type { Clock } from '../lib/clock.ts'
+import type { Action } from './scope.ts'
+import { repositoryScope } from './scope.ts'
+import type { Call, Site, Transport } from './transport.ts'
+import type { Turns } from './turns.ts'
+
+/** What everything that speaks to one repository needs. */
+export interface Context {
+  transport: Transport
+  site: Site
+  clock: Clock
+  random: () => number
+  /** Shared by all repositories of a client: tag indexes are read, changed and written by one at a time. */
+  turns: Turns
+}
+
+export type CallParts = Pick<Call, 'method' | 'what' | 'ok'> & Partial<Call> & { actions?: Action[] }
+
+/** A call to something inside of the repository: `path` follows its name. */
+export function callTo({ site }: Context, path: string, { actions = ['pull'], ...parts }: CallParts): Call {
+  const { repository } = site
+  return {
+    url: `/v2/${repository}/${path}`,
+    lane: 'metadata',
+    scopes: [repositoryScope(repository, ...actions)],
+    ...parts,
+  }
+}
+
+/** `ghcr.io/acme/app:1`, for messages. */
+export function named({ site }: Context, reference: string): string {
+  return `${site.host}/${site.repository}${reference.includes(':') ? '@' : ':'}${reference}`
+}

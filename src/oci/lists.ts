@@ -1,0 +1,97 @@
+import { RemoteError } from '../lib/errors.ts'
+import type { Answer } from './answer.ts'
+import { callTo, type Context } from './context.ts'
+import { parseJsonObject } from './json.ts'
+import { bareMediaType } from './manifest.ts'
+import { itemsOf, nextLink } from './pages.ts'
+import { isRepositoryName, isTag } from './reference.ts'
+import { catalogScope } from './scope.ts'
+import { originOf } from './settings.ts'
+
+export interface TagPage {
+  tags: string[]
+  /** The `last` of the following page; undefined when this is the last one. */
+  next?: string
+}
+
+/** All tags in lexical order, whatever order the registry has: some list by age. */
+export async function* listTags(context: Context, signal?: AbortSignal): AsyncGenerator<string, void, undefined> {
+  const path = `/v2/${context.site.repository}/tags/list`
+  yield* await sorted(context, path, what(context), (url) => fetchTags(context, url, signal))
+}
+
+/** https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags */
+export async function tagPage(
+  context: Context,
+  page: { n: number; last?: string },
+  signal?: AbortSignal,
+): Promise<TagPage> {
+  const query = new URLSearchParams({ n: String(page.n), ...(page.last === undefined ? {} : { last: page.last }) })
+  const { items, answer } = await fetchTags(
+    context,
+    `/v2/${context.site.repository}/tags/list?${query.toString()}`,
+    signal,
+  )
+  const link = nextLink(answer.headers('link'))
+  const next = link === undefined ? undefined : (URL.parse(link, answer.url)?.searchParams.get('last') ?? items.at(-1))
+  return { tags: items, ...(next === undefined ? {} : { next }) }
+}
+
+/** Names of repositories, in lexical order; registries for many users refuse. `context` needs no repository. */
+export async function* listCatalog(context: Context, signal?: AbortSignal): AsyncGenerator<string, void, undefined> {
+  const tried = `list the repositories of ${context.site.host}`
+  const parts = { scopes: [catalogScope], signal }
+  yield* await sorted(context, '/v2/_catalog', tried, (url) =>
+    fetchList(context, url, 'repositories', tried, parts, isRepositoryName),
+  )
+}
+
+interface List {
+  items: string[]
+  answer: Answer
+}
+
+function fetchTags(context: Context, url: string | URL, signal: AbortSignal | undefined): Promise<List> {
+  return fetchList(context, url, 'tags', what(context), { signal }, isTag)
+}
+
+async function fetchList(
+  context: Context,
+  url: string | URL,
+  field: 'tags' | 'repositories',
+  tried: string,
+  parts: { scopes?: string[]; signal: AbortSignal | undefined },
+  isValid: (name: string) => boolean,
+): Promise<List> {
+  const { host, limits } = context.site
+  const refuse = (why: string) => new RemoteError('protocol', `cannot ${tried}: ${host} ${why}`, { host, status: 200 })
+  const call = { ...callTo(context, '', { method: 'GET', what: tried, ok: [200], ...parts }), url }
+  return context.transport.use(context.site, call, async (answer) => {
+    const type = bareMediaType(answer.header('content-type') ?? 'application/json')
+    if (!/[/+]json$/.test(type)) {
+      await answer.discard()
+      throw refuse(`answered with "${type.slice(0, 100)}", not with JSON`)
+    }
+    const list = parseJsonObject(await answer.bytes(limits.metadataBytes), `the answer of ${host}`)[field] ?? []
+    if (!Array.isArray(list)) throw refuse(`answered without a list of ${field}`)
+    // A name that breaks the grammar could not be asked for, and might not be a name at all.
+    return { items: list.filter((name): name is string => typeof name === 'string' && isValid(name)), answer }
+  })
+}
+
+async function sorted(
+  context: Context,
+  first: string,
+  tried: string,
+  fetch: (url: string | URL) => Promise<List>,
+): Promise<string[]> {
+  const { host, settings, limits } = context.site
+  const all = new Set<string>()
+  const pages = itemsOf({ first, origin: originOf(host, settings), host, what: tried, maxPages: limits.pages, fetch })
+  for await (const item of pages) all.add(item)
+  return [...all].sort((a, b) => (a < b ? -1 : 1))
+}
+
+function what({ site }: Context): string {
+  return `list the tags of ${site.host}/${site.repository}`
+}
