@@ -1,6 +1,9 @@
 /** The same chunks, but an abort ends the wait for the next one at once: a source may be silent for ever. */
 export async function* abortable<T>(source: AsyncIterable<T>, signal: AbortSignal | undefined): AsyncIterable<T> {
-  if (signal === undefined) return yield* source
+  if (signal === undefined) {
+    yield* source
+    return
+  }
   signal.throwIfAborted()
   const iterator = source[Symbol.asyncIterator]()
   let stop: (reason: Error) => void = () => undefined
