@@ -32,6 +32,11 @@ export class Secret {
     return this.current()
   }
 
+  /** Whether it comes from text, or its file has been read. */
+  isKnown(): boolean {
+    return this.#text !== undefined
+  }
+
   /** What was read last; no I/O. Throws ConfigError when nothing was read yet. */
   current(): string {
     if (this.#text === undefined) throw new ConfigError(`secret file ${this.#file} has not been read yet`)

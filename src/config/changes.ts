@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto'
+import { Secret } from '../lib/secret.ts'
+import type { BundleConfig, Config } from './config.ts'
+
+export interface BundleChanges {
+  added: string[]
+  changed: string[]
+  removed: string[]
+  unchanged: string[]
+}
+
+/** Which bundles have to be set up anew: their own words, their store's, their places', or how registries are spoken to. */
+export function diffBundles(before: Config, after: Config): BundleChanges {
+  const old = new Map(before.bundles.map((bundle) => [bundle.name, hashOf(partsOf(bundle, before))]))
+  const names = after.bundles.map(({ name }) => name)
+  const changes: BundleChanges = { added: [], changed: [], removed: [], unchanged: [] }
+  for (const bundle of after.bundles) {
+    const hash = old.get(bundle.name)
+    if (hash === undefined) changes.added.push(bundle.name)
+    else changes[hash === hashOf(partsOf(bundle, after)) ? 'unchanged' : 'changed'].push(bundle.name)
+  }
+  changes.removed = [...old.keys()].filter((name) => !names.includes(name))
+  return changes
+}
+
+/** The sections of the file that differ, such as `server`; for saying what only a restart brings. */
+export function changedSections(before: Config, after: Config): (keyof Config)[] {
+  const sections = Object.keys(after) as (keyof Config)[]
+  return sections.filter((section) => section !== 'file' && hashOf(before[section]) !== hashOf(after[section]))
+}
+
+/**
+ * Changes when the same fingerprint could give other bytes, or another verdict: what the bundle is, what of it counts, what
+ * it may hold, who checks it, and who builds it. Not where it comes from, nor what is followed there.
+ */
+export function recipeOf(bundle: BundleConfig, opa: Config['opa'], builderVersion: string): string {
+  const { kind, platform, limits } = bundle
+  return hashOf({ kind, platform, limits, opa, builderVersion })
+}
+
+function partsOf(bundle: BundleConfig, { deployers, registries, opa }: Config): unknown {
+  return { bundle, places: bundle.deploy.map(({ to }) => deployers[to]), registries, opa }
+}
+
+function hashOf(value: unknown): string {
+  return createHash('sha256').update(canonical(value)).digest('hex')
+}
+
+/** The same text for the same meaning, whatever the order of keys. */
+function canonical(value: unknown): string {
+  if (value instanceof Secret) return `secret:${value.fingerprint()}`
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
+  const entries = Object.entries(value).filter(([, item]) => item !== undefined)
+  const sorted = entries.toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return `{${sorted.map(([key, item]) => `${JSON.stringify(key)}:${canonical(item)}`).join(',')}}`
+}

@@ -1,0 +1,130 @@
+import { shortestGapMs } from '../lib/schedule.ts'
+import { isLoopbackHost } from '../oci/reference.ts'
+import type { StoreConfig } from '../stores/types.ts'
+import { createAddresses } from './addresses.ts'
+import { checkAliases } from './aliases.ts'
+import type { PlacedProblem } from './issues.ts'
+import { suggest } from './nearest.ts'
+import type { CheckedConfig } from './schema.ts'
+
+/** The file as it is written: its names count whether or not what stands under them is right. */
+export interface Written {
+  server?: { access?: unknown }
+  stores?: object
+  deployers?: object
+  bundles?: Record<string, { store?: unknown; deploy?: unknown; schedule?: unknown } | null>
+}
+
+type Bundle = CheckedConfig['bundles'][string]
+
+const shortestRemoteMs = 5_000
+
+/** What one key alone cannot show. `config` holds the parts of the file that are right by themselves. */
+export function checkTogether(config: CheckedConfig, written: Written, nowMs: number): PlacedProblem[] {
+  const bundles = Object.entries(config.bundles)
+  return [
+    ...checkPublicUrl(config, written),
+    ...checkNames(written),
+    ...bundles.flatMap(([name, bundle]) => [
+      ...checkSchedule(name, storeOf(config, bundle), gapOf(bundle, written.bundles?.[name]?.schedule, nowMs)),
+      ...checkLoops(name, bundle, config),
+    ]),
+    ...checkShared(config),
+    ...checkAliases(config.bundles),
+  ]
+}
+
+/** The store that a bundle reads; undefined where its name leads nowhere. */
+export function storeOf(config: CheckedConfig, bundle: Bundle): StoreConfig | undefined {
+  return typeof bundle.store === 'string' ? config.stores[bundle.store] : bundle.store
+}
+
+function checkPublicUrl({ server }: CheckedConfig, written: Written): PlacedProblem[] {
+  if (server.public_url === undefined || written.server?.access !== undefined) return []
+  if (isLoopbackHost(new URL(server.public_url).host)) return []
+  const message =
+    'a public_url beyond this machine needs server.access: behind a proxy everybody would look like this machine'
+  return [
+    { path: ['server', 'public_url'], message, hint: 'Say who may do what, for example access: { anonymous: read }' },
+  ]
+}
+
+function checkNames(written: Written): PlacedProblem[] {
+  const [stores, deployers] = [Object.keys(written.stores ?? {}), Object.keys(written.deployers ?? {})]
+  return Object.entries(written.bundles ?? {}).flatMap(([name, bundle]) => {
+    const store = bundle?.store
+    const places = Array.isArray(bundle?.deploy) ? (bundle.deploy as ({ to?: unknown } | null)[]) : []
+    const names = places.map((place) => place?.to)
+    return [
+      ...(typeof store === 'string' ? checkName('store', store, stores, ['bundles', name, 'store']) : []),
+      ...names.flatMap((to, index) => {
+        const path = ['bundles', name, 'deploy', index, 'to']
+        if (typeof to !== 'string') return []
+        if (names.indexOf(to) < index) return [{ path, message: `\`${to}\` is named twice` }]
+        return checkName('deployer', to, deployers, path)
+      }),
+    ]
+  })
+}
+
+function checkName(what: string, name: string, known: string[], path: PlacedProblem['path']): PlacedProblem[] {
+  // An empty one is a problem of its own.
+  if (name === '' || known.includes(name)) return []
+  return [{ path, message: `there is no ${what} \`${name}\`: ${suggest(name, known)}` }]
+}
+
+function checkSchedule(name: string, store: StoreConfig | undefined, gapMs: number | undefined): PlacedProblem[] {
+  if (store?.type !== 'oci' || isLoopbackHost(store.repository.split('/')[0]!)) return []
+  if (gapMs === undefined || gapMs >= shortestRemoteMs) return []
+  const message = 'looks at a remote registry more often than every 5s'
+  return [{ path: ['bundles', name, 'schedule'], message, hint: 'Registries limit requests; 60s is usual.' }]
+}
+
+/** `5s` is 5 s, though jitter makes it a little less at times. */
+function gapOf({ schedule }: Bundle, written: unknown, nowMs: number): number | undefined {
+  const isJittered = typeof written === 'string' && schedule.kind === 'interval'
+  return isJittered ? (schedule.minMs + schedule.maxMs) / 2 : shortestGapMs(schedule, nowMs)
+}
+
+/** What a bundle puts somewhere must not come back as its next candidate. */
+function checkLoops(name: string, bundle: Bundle, config: CheckedConfig): PlacedProblem[] {
+  const addresses = createAddresses(config.server)
+  const store = storeOf(config, bundle)
+  const source = store && addresses.addressOf(store)
+  const served = `bundles/${name}`
+  if (source !== undefined && addresses.isOwn(source, served)) {
+    return [
+      { path: ['bundles', name, 'store'], message: `the bundle would follow itself: ${served} is where it is served` },
+    ]
+  }
+  return bundle.deploy.flatMap(({ to }, index) => {
+    const path = ['bundles', name, 'deploy', index, 'to']
+    const deployer = config.deployers[to]
+    const target = deployer && addresses.addressOf(deployer)
+    if (target === undefined) return []
+    if (target === source) {
+      return [{ path, message: `\`${to}\` would write to ${target}, where the bundle's store reads` }]
+    }
+    return addresses.isOwn(target, 'bundles/')
+      ? [{ path, message: `\`${to}\` would write to ${target}, which is read only` }]
+      : []
+  })
+}
+
+/** Two bundles at one place would overwrite each other for ever. */
+function checkShared(config: CheckedConfig): PlacedProblem[] {
+  const addresses = createAddresses(config.server)
+  const owners = new Map<string, string>()
+  return Object.entries(config.bundles).flatMap(([name, { deploy }]) =>
+    deploy.flatMap(({ to }, index) => {
+      const deployer = config.deployers[to]
+      if (deployer === undefined) return []
+      const tags = deployer.tags.map((tag) => `${addresses.addressOf(deployer)}:${tag}`)
+      const owner = tags.map((tag) => owners.get(tag)).find((other) => other !== undefined && other !== name)
+      for (const tag of tags) owners.set(tag, owners.get(tag) ?? name)
+      if (owner === undefined) return []
+      const message = `\`${to}\` would overwrite what bundle \`${owner}\` puts at the same repository and tag`
+      return [{ path: ['bundles', name, 'deploy', index, 'to'], message }]
+    }),
+  )
+}

@@ -1,0 +1,117 @@
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node, type Pair } from 'yaml'
+import type { Problem } from '../lib/errors.ts'
+
+export type Path = readonly (string | number)[]
+
+/** A config file as a value, and where each key of it stands. */
+export interface ConfigDocument {
+  value: unknown
+  problems: Problem[]
+  /** The line of the key at `path`, or of the nearest thing around it. */
+  lineOf: (path: Path) => number | undefined
+  /** A plain value exactly as it is written, such as `1.10`; undefined where there is none. */
+  textAt: (path: Path) => string | undefined
+}
+
+/** A file may not grow by aliases: https://en.wikipedia.org/wiki/Billion_laughs_attack */
+const maxAliases = 100
+
+/** YAML 1.2, of which JSON is a part. A duplicate key is a problem, but the rest can still be looked at. */
+export function parseConfigDocument(text: string): ConfigDocument {
+  const lines = new LineCounter()
+  try {
+    const options = { version: '1.2', lineCounter: lines, prettyErrors: false, uniqueKeys: true } as const
+    const document = parseDocument(hideReferences(text), options)
+    const faults = [...document.errors, ...document.warnings]
+    const duplicates = faults.filter(({ code }) => code === 'DUPLICATE_KEY')
+    // One broken line makes many errors of those after it.
+    const broken = faults.filter(({ code }) => code !== 'DUPLICATE_KEY').slice(0, 1)
+    return {
+      value: broken.length > 0 ? undefined : showReferences(document.toJS({ maxAliasCount: maxAliases })),
+      problems: [
+        ...duplicates.map(({ pos }) => ({
+          line: lines.linePos(pos[0]).line,
+          message: `duplicate key${wordAt(text, pos[0])}`,
+        })),
+        ...broken.map(({ message, pos }) => ({ line: lines.linePos(pos[0]).line, message: notYaml(message) })),
+      ],
+      lineOf: (path) => lineOf(document, lines, path),
+      textAt(path) {
+        const node = nodeAt(document, path)
+        return isScalar(node) && node.source !== undefined ? showBraces(node.source) : undefined
+      },
+    }
+  } catch (error) {
+    // Too many aliases, or nested too deeply.
+    return { ...documentOf(undefined), problems: [{ message: notYaml((error as Error).message) }] }
+  }
+}
+
+/** A value that comes from no file. */
+export function documentOf(value: unknown): ConfigDocument {
+  return { value, problems: [], lineOf: () => undefined, textAt: () => undefined }
+}
+
+function lineOf(document: Document, lines: LineCounter, path: Path): number | undefined {
+  let line: number | undefined
+  let node: unknown = document.contents
+  for (const part of path) {
+    const step = stepInto(resolve(document, node), part)
+    if (step === undefined) break
+    const start = (step.key ?? step.value)?.range?.[0]
+    if (start !== undefined) line = lines.linePos(start).line
+    node = step.value
+  }
+  return line
+}
+
+function nodeAt(document: Document, path: Path): Node | undefined {
+  let node: unknown = document.contents
+  for (const part of path) node = stepInto(resolve(document, node), part)?.value
+  return resolve(document, node)
+}
+
+function stepInto(node: unknown, part: string | number): { key?: Node; value?: Node } | undefined {
+  if (isSeq(node)) {
+    const value = node.items[Number(part)] as Node | undefined
+    return value === undefined ? undefined : { value }
+  }
+  if (!isMap(node)) return undefined
+  const pair = (node.items as Pair<Node, Node | null>[]).find(
+    ({ key }) => isScalar(key) && String(key.value) === String(part),
+  )
+  return pair && { key: pair.key, ...(pair.value === null ? {} : { value: pair.value }) }
+}
+
+function resolve(document: Document, node: unknown): Node | undefined {
+  return isAlias(node) ? node.resolve(document) : (node as Node | undefined)
+}
+
+function wordAt(text: string, offset: number): string {
+  const word = /^["']?([\w./-]+)/.exec(text.slice(offset, offset + 100))?.[1]
+  return word === undefined ? '' : ` \`${word}\``
+}
+
+/** Without what the parser quotes of the text, which may be a secret. */
+function notYaml(message: string): string {
+  return `not YAML: ${message.split('\n', 1)[0]!.replace(/:? ".*$/, '')}`
+}
+
+/** Noncharacters that no text holds: https://www.unicode.org/faq/private_use.html#noncharacters */
+const [opening, closing] = ['\uFDD0', '\uFDD1']
+
+/** Unquoted, `{ password: ${TOKEN} }` would be a mapping within a mapping: the parser sees other braces, of the same length. */
+function hideReferences(text: string): string {
+  return text.replace(/\$\{([^{}\n]*)\}/g, `$${opening}$1${closing}`)
+}
+
+function showReferences(value: unknown): unknown {
+  if (typeof value === 'string') return showBraces(value)
+  if (Array.isArray(value)) return value.map(showReferences)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [showBraces(key), showReferences(item)]))
+}
+
+function showBraces(text: string): string {
+  return text.replaceAll(opening, '{').replaceAll(closing, '}')
+}

@@ -1,0 +1,114 @@
+import { open, stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { ConfigError, type Problem } from '../lib/errors.ts'
+import { Redactor } from '../lib/redact.ts'
+import { checkTogether, type Written } from './check.ts'
+import type { Config } from './config.ts'
+import { documentOf, parseConfigDocument, type ConfigDocument } from './document.ts'
+import type { Environment } from './environment.ts'
+import { checkFiles } from './files.ts'
+import { describeIssue, problemsOf, type PlacedProblem } from './issues.ts'
+import { anchorPaths } from './paths.ts'
+import { sortProblems } from './problems.ts'
+import { resolveConfig } from './resolve.ts'
+import { checkRest } from './rest.ts'
+import { configSchema, type CheckedConfig } from './schema.ts'
+import { substitute } from './substitute.ts'
+
+export interface LoadOptions {
+  /** What `-c` names. */
+  path?: string | undefined
+  environment: Pick<Environment, 'configFile' | 'get'>
+  cwd: string
+  /** Learns every secret of the file. */
+  redactor?: Redactor
+  /** Milliseconds since the epoch. */
+  now?: () => number
+}
+
+const usualName = 'longshore.yaml'
+const maxFileBytes = 1024 ** 2
+
+/** What is served when nothing is configured: `npm start` puts the example there. */
+const defaults = { bundles: { example: { store: { type: 'local', repository: 'policies/example' } } } }
+
+/** Finds the file, reads it and checks all of it. Throws ConfigError with every problem there is. */
+export async function loadConfig(options: LoadOptions): Promise<Config> {
+  const name = await findFile(options)
+  const file = name === null ? null : resolve(options.cwd, name)
+  const document = file === null ? documentOf(defaults) : parseConfigDocument(await readText(file))
+  const folder = file === null ? options.cwd : dirname(file)
+  const { checked, problems } = await checkDocument(document, folder, options)
+  if (problems.length > 0 || checked === undefined) throw refusal(name ?? usualName, problems)
+  return resolveConfig(checked, { file, folder })
+}
+
+async function findFile({ path, environment, cwd }: LoadOptions): Promise<string | null> {
+  const named = path ?? environment.configFile
+  if (named !== undefined) return named
+  const found = await stat(resolve(cwd, usualName)).catch(() => undefined)
+  return found === undefined ? null : usualName
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    await using handle = await open(file)
+    const found = await handle.stat()
+    if (found.isDirectory()) throw new Error('it is a folder')
+    const bytes = Buffer.alloc(maxFileBytes + 1)
+    const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0)
+    if (bytesRead > maxFileBytes) throw new Error('it is larger than 1 MiB')
+    return bytes.toString('utf8', 0, bytesRead)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const reason = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'permission denied' : message
+    throw new ConfigError(`cannot read the config file ${file}: ${reason}`, { cause: error })
+  }
+}
+
+async function checkDocument(
+  document: ConfigDocument,
+  folder: string,
+  options: LoadOptions,
+): Promise<{ checked?: CheckedConfig; problems: Problem[] }> {
+  if (document.value === undefined) return { problems: document.problems }
+  const written = withoutEmptySections(document.value ?? {})
+  const lookups = {
+    environment: (name: string) => options.environment.get(name),
+    meta: (written as { meta?: unknown }).meta,
+  }
+  const { value, problems: unresolved } = substitute(written, lookups)
+  anchorPaths(value, folder)
+  const result = configSchema.safeParse(value, { error: describeIssue })
+  const issues = result.success ? [] : problemsOf(result.error.issues, value, document.textAt)
+  // What could not be looked up is empty now, and said already.
+  const unknown = new Set(unresolved.map(({ path }) => path.join('.')))
+  const wrong = issues.filter(({ path }) => !unknown.has(path.join('.')))
+  const checked = result.success ? result.data : checkRest(value, result.error.issues)
+  const together = checkTogether(checked, value as Written, (options.now ?? Date.now)())
+  const files = await checkFiles(checked, options.redactor ?? new Redactor())
+  const placed = [...unresolved, ...wrong, ...together, ...files].map((problem) => place(problem, document))
+  return { checked, problems: [...document.problems, ...placed] }
+}
+
+/** `deployers:` with nothing but comments below it means none. */
+function withoutEmptySections(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(Object.entries(value).filter(([, section]) => section !== null))
+}
+
+function place({ path, message, hint }: PlacedProblem, document: ConfigDocument): Problem {
+  const line = document.lineOf(path)
+  return {
+    key: path.join('.'),
+    message,
+    ...(line === undefined ? {} : { line }),
+    ...(hint === undefined ? {} : { hint }),
+  }
+}
+
+function refusal(file: string, problems: Problem[]): ConfigError {
+  const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`
+  const sorted = sortProblems(problems).map((problem) => ({ file, ...problem }))
+  return new ConfigError(`the config has ${count}`, { problems: sorted })
+}

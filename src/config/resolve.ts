@@ -1,0 +1,94 @@
+import { resolve } from 'node:path'
+import { storeOf } from './check.ts'
+import type { AccessConfig, BundleConfig, Config, Grant, RegistryConfig, ServerConfig } from './config.ts'
+import type { CheckedConfig } from './schema.ts'
+
+/** From the file's words to the program's. Everything was checked before. `folder`: what paths are relative to. */
+export function resolveConfig(checked: CheckedConfig, from: { file: string | null; folder: string }): Config {
+  return {
+    file: from.file,
+    server: resolveServer(checked.server),
+    log: checked.log,
+    content: { path: resolve(from.folder, checked.content.path) },
+    state: checked.state,
+    registries: Object.entries(checked.registries).map(([match, registry]) => resolveRegistry(match, registry)),
+    stores: checked.stores,
+    bundles: Object.entries(checked.bundles).map(([name, bundle]) => resolveBundle(name, bundle, checked)),
+    deployers: checked.deployers,
+    opa: { path: checked.opa.path ?? null },
+    reconcile: checked.reconcile,
+  }
+}
+
+function resolveServer(server: CheckedConfig['server']): ServerConfig {
+  const { tls, limits } = server
+  return {
+    listen: server.listen,
+    publicUrl: server.public_url ?? null,
+    tls: tls === undefined ? null : { cert: tls.cert, key: tls.key, clientCa: tls.client_ca ?? null },
+    access: server.access === undefined ? null : resolveAccess(server.access),
+    limits: {
+      waitMaxMs: limits.wait_max,
+      maxManifestBytes: limits.max_manifest,
+      maxBlobBytes: limits.max_blob,
+      bundleMemoryBytes: limits.bundle_memory,
+      uploadExpiryMs: limits.upload_expiry,
+      maxUploads: limits.max_uploads,
+    },
+    shutdownTimeoutMs: server.shutdown_timeout,
+    readyTimeoutMs: server.ready_timeout,
+  }
+}
+
+function resolveAccess(access: NonNullable<CheckedConfig['server']['access']>): AccessConfig {
+  const anonymous: Grant[] = access.anonymous === undefined ? [] : [{ action: access.anonymous, pattern: null }]
+  return {
+    anonymous,
+    tokens: Object.entries(access.tokens).map(([name, { token, allow }]) => ({ name, token, allow })),
+    users: Object.entries(access.users).map(([name, { password_hash: passwordHash, allow }]) => ({
+      name,
+      passwordHash,
+      allow,
+    })),
+  }
+}
+
+function resolveRegistry(match: string, registry: CheckedConfig['registries'][string]): RegistryConfig {
+  return {
+    match,
+    username: registry.username ?? null,
+    password: registry.password ?? null,
+    token: registry.token ?? null,
+    identityToken: registry.identity_token ?? null,
+    plainHttp: registry.plain_http ?? null,
+    ca: registry.ca ?? null,
+    cert: registry.cert ?? null,
+    key: registry.key ?? null,
+    requestsPerSecond: registry.requests_per_second ?? null,
+    concurrency: registry.concurrency ?? null,
+  }
+}
+
+function resolveBundle(name: string, bundle: CheckedConfig['bundles'][string], checked: CheckedConfig): BundleConfig {
+  const store = storeOf(checked, bundle)
+  if (store === undefined) throw new Error(`bundle ${name} has no store, though the config was checked`)
+  const { kind, follow, platform, schedule, deploy, keep, aliases, limits } = bundle
+  return {
+    name,
+    kind,
+    store,
+    storeName: typeof bundle.store === 'string' ? bundle.store : null,
+    follow,
+    platform,
+    schedule,
+    deploy,
+    keep,
+    aliases,
+    limits: {
+      maxEntries: limits.max_entries,
+      maxUnpackedBytes: limits.max_unpacked,
+      maxRatio: limits.max_ratio,
+      maxFileBytes: limits.max_file,
+    },
+  }
+}

@@ -1,0 +1,34 @@
+import type { z } from 'zod'
+import { configSchema, type CheckedConfig } from './schema.ts'
+
+type Issue = Pick<z.core.$ZodIssue, 'path' | 'code'> & { keys?: string[] }
+
+/** How much goes with one wrong value: a key of a bundle, a whole store, a key of the server. */
+const depths: Record<string, number> = { bundles: 3, stores: 2, deployers: 2, registries: 2, server: 2 }
+const named = new Set(['bundles', 'stores', 'deployers', 'registries'])
+
+/** What of the file is right by itself, so that one wrong value does not keep the others from being checked together. */
+export function checkRest(value: unknown, issues: readonly Issue[]): CheckedConfig {
+  const most = without(value, issues, (section) => depths[section] ?? 1)
+  const result = configSchema.safeParse(most)
+  if (result.success) return result.data
+  // What is left of a bundle may not stand alone: it lost its store.
+  return configSchema.parse(without(most, result.error.issues, (section) => (named.has(section) ? 2 : 1)))
+}
+
+function without(value: unknown, issues: readonly Issue[], depthOf: (section: string) => number): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return {}
+  const copy = structuredClone(value)
+  for (const { path, keys } of issues) {
+    const paths = keys === undefined ? [path] : keys.map((key) => [...path, key])
+    for (const full of paths) remove(copy, full.slice(0, depthOf(String(full[0]))))
+  }
+  return copy
+}
+
+function remove(value: object, path: readonly PropertyKey[]): void {
+  const parent = path
+    .slice(0, -1)
+    .reduce<unknown>((part, key) => (part as Record<PropertyKey, unknown> | undefined)?.[key], value)
+  if (typeof parent === 'object' && parent !== null && path.length > 0) Reflect.deleteProperty(parent, path.at(-1)!)
+}

@@ -1,0 +1,107 @@
+import { z } from 'zod'
+import { ConfigError } from '../../lib/errors.ts'
+import { sizeSchema } from '../../lib/schema.ts'
+import { parseSchedule, type Schedule } from '../../lib/schedule.ts'
+import { isDigest } from '../../oci/digest.ts'
+import { isRepositoryName, isTag } from '../../oci/reference.ts'
+import type { Follow } from '../../stores/store.ts'
+import { storeSchema } from '../../stores/types.ts'
+
+const followError = 'expected a tag such as latest, or a digest sha256:…'
+const scheduleError =
+  'expected a duration such as 60s, { min: 60s, max: 120s }, a cron expression such as "*/5 * * * *", or off'
+const aliasError = 'expected a URL path such as /service/v1/authz/bundle.tar.gz'
+
+/** Ends of a bundle's name that would make it another bundle's route. */
+const routeWords = [
+  'releases',
+  'rebuild',
+  'look',
+  'pin',
+  'unpin',
+  'deployments',
+  'explain',
+  'auto-deploy',
+  'rollback',
+  'deploy',
+  'hold',
+  'resume',
+]
+
+/** `bundles/NAME` must still be a repository that clients accept. */
+const maxNameLength = 200
+
+export const bundleNameSchema = z
+  .string()
+  .refine((name) => isRepositoryName(name) && name.length <= maxNameLength, {
+    error:
+      'expected a name of lower-case letters and digits, with single ".", "_" or "-" between them, and "/" between its parts',
+    abort: true,
+  })
+  .refine((name) => !routeWords.includes(name.split('/').at(-1)!) && !name.endsWith('.tar.gz'), {
+    error: `a bundle's name cannot end in a word that is a route: ${routeWords.join(', ')}, .tar.gz`,
+  })
+
+const followSchema = z
+  .string({ error: followError })
+  .refine((text) => isTag(text) || isDigest(text), { error: followError })
+  .transform((text): Follow => (isDigest(text) ? { digest: text } : { tag: text }))
+
+const scheduleSchema = z
+  .union(
+    [
+      z.string(),
+      z.strictObject({
+        min: z.string({ error: 'expected a duration such as 60s' }).describe('The shortest time between two looks.'),
+        max: z.string({ error: 'expected a duration such as 120s' }).describe('The longest time between two looks.'),
+      }),
+    ],
+    { error: scheduleError },
+  )
+  .transform((written, context): Schedule => {
+    try {
+      return parseSchedule(written)
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error
+      context.addIssue({ code: 'custom', message: error.message })
+      return z.NEVER
+    }
+  })
+
+const deploySchema = z.strictObject({
+  to: z.string().describe('A key of `deployers`.'),
+  form: z
+    .enum(['served', 'source'])
+    .prefault('served')
+    .describe('`served`: what clients get here; `source`: what the store offered, where that was repacked.'),
+})
+
+const limitsSchema = z.strictObject({
+  max_entries: z.int().min(1).prefault(100_000).describe('Files in an archive.'),
+  max_unpacked: sizeSchema.prefault('1GiB').describe('Bytes after decompression.'),
+  max_ratio: z.number().min(1).prefault(200).describe('Unpacked bytes for each packed one.'),
+  max_file: sizeSchema.prefault('256MiB').describe('Bytes of one file.'),
+})
+
+export const bundleSchema = z.strictObject({
+  kind: z.enum(['opa', 'files']).prefault('opa').describe('`opa`: checked as OPA would; `files`: any files.'),
+  store: z
+    .union([z.string().min(1), storeSchema], { error: 'expected a name from `stores`, or a store spelled out' })
+    .describe('Where it comes from: a key of `stores`, or a store spelled out.'),
+  follow: followSchema.prefault('latest').describe('Which version counts: a tag, or a digest `sha256:…`.'),
+  platform: z
+    .string()
+    .regex(/^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9]+)?$/, { error: 'expected os/architecture such as linux/amd64' })
+    .prefault('linux/amd64')
+    .describe('Which member counts where the followed tag is an index.'),
+  schedule: scheduleSchema
+    .prefault({ min: '60s', max: '120s' })
+    .describe('When to look: `{ min, max }`, `60s` (±10 %), a cron expression in local time, or `off` (looks once).'),
+  deploy: z.array(deploySchema).prefault([]).describe('Where each release is put.'),
+  keep: z.int().min(1).max(1000).prefault(10).describe('Releases whose bytes are kept.'),
+  aliases: z
+    .array(z.string({ error: aliasError }).regex(/^(?:\/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+$/, { error: aliasError }))
+    .prefault([])
+    .describe('Exact URL paths that clients already ask for.'),
+  limits: limitsSchema.prefault({}).describe('What an archive may hold.'),
+})

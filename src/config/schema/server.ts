@@ -1,0 +1,109 @@
+import { z } from 'zod'
+import { durationSchema, secretSchema, sizeSchema } from '../../lib/schema.ts'
+
+const listenError = 'expected host:port such as 127.0.0.1:8085, 0.0.0.0:8085 or [::1]:8085'
+const publicUrlError = 'expected a URL such as https://policy.example.com, without a path'
+const grantError =
+  'expected read, push, delete, deploy or admin, each but admin optionally for a name pattern: push:policies/*'
+
+const listenSchema = z
+  .string({ error: listenError })
+  .refine((text) => parseListen(text) !== undefined, { error: listenError })
+  .transform((text) => parseListen(text)!)
+
+const publicUrlSchema = z
+  .string({ error: publicUrlError })
+  .refine(isOrigin, { error: publicUrlError })
+  .transform((text) => new URL(text).origin)
+
+type Action = 'read' | 'push' | 'delete' | 'deploy' | 'admin'
+
+const grantSchema = z
+  .string({ error: grantError })
+  .regex(/^(?:admin|(?:read|push|delete|deploy)(?::[^\s:]+)?)$/, { error: grantError })
+  .transform((text) => {
+    const [action, pattern = null] = text.split(':') as [Action, string | undefined]
+    return { action, pattern }
+  })
+
+const allowSchema = z
+  .array(grantSchema)
+  .min(1, { error: grantError })
+  .describe(
+    'What is allowed: `read`, `push`, `delete`, `deploy`, `admin`; `push:policies/*` only for names that match.',
+  )
+
+const callerNameSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._@-]*$/, {
+  error: 'expected a name of letters, digits, ".", "_", "@" and "-"',
+})
+
+const accessSchema = z.strictObject({
+  anonymous: z
+    .literal('read', { error: 'expected read, or nothing' })
+    .optional()
+    .describe('`read`: everybody may read. Absent: nobody without credentials.'),
+  tokens: z
+    .record(
+      callerNameSchema,
+      z.strictObject({ token: secretSchema.describe('The token itself, or `{ file: path }`.'), allow: allowSchema }),
+    )
+    .prefault({})
+    .describe('Bearer tokens by a name that the log shows.'),
+  users: z
+    .record(
+      callerNameSchema,
+      z.strictObject({
+        password_hash: secretSchema.describe(
+          'bcrypt, as `htpasswd -nB NAME` writes it behind the colon, or `{ file: path }`.',
+        ),
+        allow: allowSchema,
+      }),
+    )
+    .prefault({})
+    .describe('Users with a password, by name.'),
+})
+
+const tlsSchema = z.strictObject({
+  cert: z.string().min(1).describe('PEM file of the certificate and its chain. Read again when it changes.'),
+  key: z.string().min(1).describe('PEM file of its key.'),
+  client_ca: z.string().min(1).optional().describe('PEM file: clients must show a certificate that it signed.'),
+})
+
+const limitsSchema = z.strictObject({
+  wait_max: durationSchema
+    .prefault('55s')
+    .describe('The longest that a long poll is held, whatever the client asks for.'),
+  max_manifest: sizeSchema.prefault('4MiB').describe('The largest manifest that may be pushed.'),
+  max_blob: sizeSchema.prefault('2GiB').describe('The largest blob that may be pushed.'),
+  bundle_memory: sizeSchema
+    .prefault('256MiB')
+    .describe('Bundles up to this total are served from memory, others from disk.'),
+  upload_expiry: durationSchema.prefault('1h').describe('An upload that nobody touches for this long is dropped.'),
+  max_uploads: z.int().min(1).prefault(100).describe('Uploads open at one time.'),
+})
+
+export const serverSchema = z.strictObject({
+  listen: listenSchema.prefault('127.0.0.1:8085').describe('Where to listen, host:port. Port 0 is any free one.'),
+  public_url: publicUrlSchema.optional().describe('How clients reach this server, where that is not `listen`.'),
+  tls: tlsSchema.optional().describe('Serve HTTPS.'),
+  access: accessSchema
+    .optional()
+    .describe('Who may do what. Absent: this machine may do everything, others nothing without the generated token.'),
+  limits: limitsSchema.prefault({}).describe('Ceilings.'),
+  shutdown_timeout: durationSchema.prefault('10s').describe('How long a stop waits for what is under way.'),
+  ready_timeout: durationSchema
+    .prefault('60s')
+    .describe('After this long a bundle without a release no longer keeps the server from being ready.'),
+})
+
+function parseListen(text: string): { host: string; port: number } | undefined {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([^:[\]\s/]+)):(\d{1,5})$/i.exec(text)
+  const port = Number(match?.[3])
+  const host = match?.[1] ?? match?.[2]
+  return host === undefined || port > 65_535 ? undefined : { host, port }
+}
+
+function isOrigin(text: string): boolean {
+  const url = URL.parse(text)
+  return url !== null && /^https?:$/.test(url.protocol) && [url.origin, `${url.origin}/`].includes(text.toLowerCase())
+}

@@ -1,0 +1,86 @@
+import type { Problem } from '../lib/errors.ts'
+import type { Path } from './document.ts'
+
+export interface Lookups {
+  /** A variable of the environment. */
+  environment: (name: string) => string | undefined
+  /** The file's own `meta`. */
+  meta: unknown
+}
+
+type PlacedProblem = Omit<Problem, 'file' | 'line' | 'key'> & { path: Path }
+
+/** `meta` values that name others could otherwise grow without bound. */
+const maxReferences = 10_000
+const maxLength = 64 * 1024
+
+const reference = /\$?\$\{([^}]*)\}?/g
+const variable = /^([A-Za-z_][A-Za-z0-9_]*)(?::-([\s\S]*))?$/
+const metaReference = /^meta\.([\w.-]+)$/
+
+/** Replaces `${NAME}`, `${NAME:-default}` and `${meta.a.b}` in every string of `value`, keys left alone; `$${` stands for `${`. */
+export function substitute(value: unknown, lookups: Lookups): { value: unknown; problems: PlacedProblem[] } {
+  const problems: PlacedProblem[] = []
+  const budget = { references: maxReferences }
+  const walk = (part: unknown, path: Path): unknown => {
+    if (typeof part === 'string') {
+      const report: Report = (problem) => problems.push({ ...problem, path })
+      return replaceIn(part, { lookups, budget, report }, [])
+    }
+    if (Array.isArray(part)) return part.map((item, index) => walk(item, [...path, index]))
+    if (typeof part !== 'object' || part === null) return part
+    return Object.fromEntries(Object.entries(part).map(([key, item]) => [key, walk(item, [...path, key])]))
+  }
+  return { value: walk(value, []), problems }
+}
+
+type Report = (problem: { message: string; hint?: string }) => void
+
+interface Work {
+  lookups: Lookups
+  budget: { references: number }
+  report: Report
+}
+
+function replaceIn(text: string, work: Work, within: readonly string[]): string {
+  const replaced = text.replace(reference, (whole: string, inner: string) => {
+    if (whole.startsWith('$$')) return whole.slice(1)
+    if (work.budget.references-- === 0) return refuse(work, `more than ${maxReferences} references in one file`)
+    if (work.budget.references < 0) return ''
+    if (!whole.endsWith('}'))
+      return refuse(work, '`${` is not closed by `}`', 'For the characters themselves write $${.')
+    const meta = metaReference.exec(inner)?.[1]
+    return meta === undefined ? variableValue(inner, work) : metaValue(meta, work, within)
+  })
+  return replaced.length <= maxLength ? replaced : refuse(work, 'longer than 64 KiB')
+}
+
+function variableValue(inner: string, work: Work): string {
+  const [, name, fallback] = variable.exec(inner) ?? []
+  if (name === undefined) {
+    const hint = 'Write ${NAME}, ${NAME:-default} or ${meta.a.b}; for the characters themselves $${.'
+    return refuse(work, '`${…}` holds no name', hint)
+  }
+  const found = work.lookups.environment(name)
+  if (fallback !== undefined) return found === undefined || found === '' ? fallback : found
+  return found ?? refuse(work, `the environment has no ${name}`, `Set it, or give a default: \${${name}:-default}`)
+}
+
+function metaValue(name: string, work: Work, within: readonly string[]): string {
+  if (within.includes(name)) return refuse(work, `meta.${name} refers to itself`)
+  const value = name.split('.').reduce<unknown>(property, work.lookups.meta)
+  if (typeof value === 'string') return replaceIn(value, work, [...within, name])
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  return refuse(work, value === undefined ? `there is no meta.${name}` : `meta.${name} is no plain value`)
+}
+
+function property(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? (value as Record<string, unknown>)[name]
+    : undefined
+}
+
+function refuse(work: Work, message: string, hint?: string): string {
+  work.report(hint === undefined ? { message } : { message, hint })
+  return ''
+}
