@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Output } from './cli/output.ts'
 import { runCommand } from './cli/program.ts'
 import { readEnvironment } from './config/environment.ts'
+import { systemClock } from './lib/clock.ts'
 import { Redactor } from './lib/redact.ts'
 
 const interrupted = new AbortController()
@@ -24,8 +25,10 @@ const status = await runCommand(argv, version, {
     json: argv.includes('--json'),
     color: process.stderr.isTTY && !environment.noColor,
     terminal: process.stderr.isTTY,
+    columns: process.stdout.isTTY ? process.stdout.columns : undefined,
   }),
   environment,
+  clock: systemClock,
   redactor: new Redactor(),
   cwd: process.cwd(),
   stdin: process.stdin,

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { Environment } from '../config/environment.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Redactor } from '../lib/redact.ts'
 import type { Output } from './output.ts'
 
@@ -7,6 +8,7 @@ import type { Output } from './output.ts'
 export interface CommandContext {
   output: Output
   environment: Environment
+  clock: Clock
   redactor: Redactor
   cwd: string
   stdin: NodeJS.ReadableStream

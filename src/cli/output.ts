@@ -8,6 +8,8 @@ export interface OutputOptions {
   color: boolean
   /** stderr is a terminal: progress may be drawn. */
   terminal: boolean
+  /** Width of stdout where it is a terminal. */
+  columns?: number | undefined
 }
 
 export interface Progress {
@@ -29,6 +31,11 @@ export class Output {
 
   get json(): boolean {
     return this.#options.json
+  }
+
+  /** How wide a line of a result may be; undefined where stdout is no terminal. */
+  get columns(): number | undefined {
+    return this.#options.columns
   }
 
   /** A command's result: `document` with `--json`, else `lines`. */
@@ -67,10 +74,20 @@ export class Output {
     return this.#options.color ? `\u001b[${code}m${text}\u001b[0m` : text
   }
 
+  /** As `paint`, for lines of a result. */
+  paintResult(code: string, text: string): string {
+    return this.#options.columns === undefined ? text : this.paint(code, text)
+  }
+
   /** Columns aligned; the first row is the heading. */
   table(rows: readonly (readonly string[])[]): string[] {
     const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-    return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd())
+    return rows.map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
   }
 
   /** Bytes, rate and time left on one line of a terminal, once it takes longer than half a second. */

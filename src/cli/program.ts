@@ -1,9 +1,34 @@
 import { Command, CommanderError } from 'commander'
 import type { AddCommand, CommandContext } from './command.ts'
-import { describeError, errorDocument, exitStatus, exitStatusOf } from './exit.ts'
+import { addConfig } from './config.ts'
+import { addCopy } from './copy.ts'
+import { addDelete } from './delete.ts'
+import { BadResult, describeError, errorDocument, exitStatus, exitStatusOf } from './exit.ts'
+import { addLogin } from './login.ts'
+import { addLogout } from './logout.ts'
+import { addLook } from './look.ts'
+import { addReleases } from './releases.ts'
 import { addServe } from './serve.ts'
+import { addStatus } from './status.ts'
+import { addTags } from './tags.ts'
+import { addUntag } from './untag.ts'
+import { addVerifyContent } from './verify-content.ts'
 
-const commands: AddCommand[] = [addServe]
+/** In the order in which `--help` lists them. */
+const commands: AddCommand[] = [
+  addServe,
+  addCopy,
+  addTags,
+  addDelete,
+  addUntag,
+  addLogin,
+  addLogout,
+  addStatus,
+  addReleases,
+  addLook,
+  addConfig,
+  addVerifyContent,
+]
 
 /** Runs one command line; returns the exit status and never throws. */
 export async function runCommand(argv: readonly string[], version: string, context: CommandContext): Promise<number> {
@@ -16,25 +41,43 @@ export async function runCommand(argv: readonly string[], version: string, conte
   }
 }
 
-function createProgram(version: string, context: CommandContext): Command {
+/** Every command with every option; nothing has run yet. */
+export function createProgram(version: string, context: CommandContext): Command {
+  const { output } = context
   const program = new Command('longshore')
-    .description('Watches registries for OPA bundles and other artifacts, verifies them, serves the newest, deploys it.')
+    .description(
+      'Watches registries for OPA bundles and other artifacts, verifies them, serves the newest, deploys it.',
+    )
     .version(version)
     .option('--json', 'one JSON document on stdout')
     .exitOverride()
     .showHelpAfterError('(run it with --help to see what it takes)')
+    .configureHelp({ showGlobalOptions: true })
     .configureOutput({
-      writeOut: (text) => context.output.result(undefined, text.trimEnd()),
-      writeErr: (text) => context.output.note(text.trimEnd()),
+      writeOut: (text) => output.result({ text: text.trimEnd() }, text.trimEnd()),
+      // With --json `report` says it, as a document.
+      writeErr: (text) => output.note(text.trimEnd()),
     })
   for (const add of commands) add(program, context)
   return program
 }
 
 function report(error: unknown, context: CommandContext): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.done : exitStatus.usage
-  if (context.signal.aborted && error === context.signal.reason) return exitStatus.failed
-  if (context.output.json) context.output.result(errorDocument(error), '')
-  context.output.error(context.redactor.redact(describeError(error)))
+  const { output, redactor, signal } = context
+  if (error instanceof CommanderError) return reportUsage(error, context)
+  if (error instanceof BadResult) {
+    output.error(redactor.redact(error.message))
+    return error.status
+  }
+  if (signal.aborted && error === signal.reason) return exitStatus.failed
+  if (output.json) output.result(JSON.parse(redactor.redact(JSON.stringify(errorDocument(error)))), '')
+  output.error(redactor.redact(describeError(error)))
   return exitStatusOf(error)
+}
+
+/** Commander has told the person already; asked for help it ends with an error too. */
+function reportUsage({ exitCode, message }: CommanderError, { output }: CommandContext): number {
+  if (exitCode === 0) return exitStatus.done
+  if (output.json) output.result({ error: { code: 'usage', message: message.replace(/^error: /, '') } }, '')
+  return exitStatus.usage
 }

@@ -1,0 +1,42 @@
+import { jsonSchema } from '../config/schema.ts'
+import type { AddCommand } from './command.ts'
+import { counted } from './format.ts'
+import { addConfigOption, addExamples, type ConfigOption } from './options.ts'
+import { readConfig } from './read-config.ts'
+
+export const addConfig: AddCommand = (program, context) => {
+  const { output } = context
+  const command = program
+    .command('config')
+    .summary('check the config, or print its JSON Schema')
+    .description('Check the config, or print the JSON Schema of it.')
+
+  const check = command
+    .command('check')
+    .description('Read the config as `serve` would, and say everything that is wrong with it.')
+    .argument('[file]', 'the config (else --config, LONGSHORE_CONFIG, ./longshore.yaml)')
+    .action(async (file: string | undefined, options: ConfigOption) => {
+      const config = await readConfig(context, file ?? options.config)
+      const found = `${counted(config.bundles.length, 'bundle')}, ${counted(Object.keys(config.deployers).length, 'deployer')}`
+      const { file: path } = config
+      output.result(
+        {
+          file: path,
+          ok: true,
+          bundles: config.bundles.map(({ name }) => name),
+          deployers: Object.keys(config.deployers),
+        },
+        path === null ? 'no config file: the defaults hold' : `${path}: fine (${found})`,
+      )
+    })
+  addExamples(addConfigOption(check), 'config check longshore.yaml')
+
+  const schema = command
+    .command('schema')
+    .description('Print the JSON Schema of the config file, for editors.')
+    .action(() => {
+      const document = jsonSchema()
+      output.result(document, JSON.stringify(document, undefined, 2))
+    })
+  addExamples(schema, 'config schema > longshore.schema.json')
+}

@@ -1,0 +1,159 @@
+import { Agent, request } from 'undici'
+import { RemoteError, type RemoteCode } from '../lib/errors.ts'
+import type { Look, Release } from '../model/release.ts'
+import type { BundleStatus } from '../model/status.ts'
+import { isObject } from '../oci/json.ts'
+import { oneLine } from './format.ts'
+import type { ServerAddress } from './server-address.ts'
+
+/** A thousand bundles with a message each stay far below. */
+const maxAnswerBytes = 64 * 1024 * 1024
+const connectTimeoutMs = 10_000
+/** A look answers when it is done, and downloads take as long as they take; Ctrl-C ends the wait. */
+const answerTimeoutMs = 15 * 60_000
+
+/** A running longshore, by its /api/v1. Throws RemoteError. */
+export class ServerClient {
+  readonly #address: ServerAddress
+  readonly #agent: Agent
+  readonly #signal: AbortSignal
+
+  constructor(address: ServerAddress, signal: AbortSignal) {
+    this.#address = address
+    this.#signal = signal
+    this.#agent = new Agent({
+      connect: { timeout: connectTimeoutMs, ...address.tls },
+      headersTimeout: answerTimeoutMs,
+      bodyTimeout: connectTimeoutMs,
+    })
+  }
+
+  async bundles(): Promise<BundleStatus[]> {
+    const answer = await this.#call('GET', '/api/v1/bundles', 'ask for the bundles')
+    return answer.bundles as BundleStatus[]
+  }
+
+  async releases(bundle: string, limit: number): Promise<Release[]> {
+    const path = `/api/v1/bundles/${pathOf(bundle)}/releases?limit=${limit}`
+    return (await this.#call('GET', path, `ask for the releases of ${bundle}`)).releases as Release[]
+  }
+
+  /** Answers when the look is done. */
+  async look(bundle: string): Promise<Look> {
+    const answer = await this.#call('POST', `/api/v1/bundles/${pathOf(bundle)}/look`, `have ${bundle} looked at`)
+    return answer as unknown as Look
+  }
+
+  close(): Promise<void> {
+    return this.#agent.destroy()
+  }
+
+  async #call(method: 'GET' | 'POST', path: string, what: string): Promise<Record<string, unknown>> {
+    const { url, token } = this.#address
+    const { status, text } = await this.#send(method, path, what, {
+      accept: 'application/json',
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(method === 'POST' && { 'content-type': 'application/json' }),
+    })
+    const body = parse(text)
+    if (status >= 200 && status < 300 && body !== undefined) return body
+    if (status >= 200 && status < 400) {
+      throw new RemoteError('protocol', `cannot ${what}: what answers at ${url} is no longshore (status ${status})`, {
+        host: new URL(url).host,
+        status,
+        hint: 'Name the right one with --server or LONGSHORE_SERVER.',
+      })
+    }
+    throw this.#refused(status, what, body ?? {}, text)
+  }
+
+  async #send(method: 'GET' | 'POST', path: string, what: string, headers: Record<string, string>) {
+    const { url } = this.#address
+    try {
+      const answer = await request(`${url}${path}`, {
+        method,
+        headers,
+        dispatcher: this.#agent,
+        signal: this.#signal,
+        ...(method === 'POST' && { body: '{}' }),
+      })
+      const chunks: Buffer[] = []
+      let size = 0
+      for await (const chunk of answer.body) {
+        size += (chunk as Buffer).length
+        if (size > maxAnswerBytes) throw new Error(`it sent more than ${maxAnswerBytes} bytes`)
+        chunks.push(chunk as Buffer)
+      }
+      return { status: answer.statusCode, text: Buffer.concat(chunks).toString('utf8') }
+    } catch (error) {
+      if (this.#signal.aborted) throw this.#signal.reason as Error
+      throw this.#unreachable(what, error)
+    }
+  }
+
+  #unreachable(what: string, error: unknown): RemoteError {
+    const { url, source } = this.#address
+    return new RemoteError('network', `cannot ${what}: nothing answers at ${url} (${reasonOf(error)})`, {
+      host: new URL(url).host,
+      retryable: true,
+      cause: error,
+      hint:
+        source === 'config'
+          ? 'Start it with `longshore serve`, or name another server with --server or LONGSHORE_SERVER.'
+          : 'Check the URL in --server or LONGSHORE_SERVER, and that the server runs.',
+    })
+  }
+
+  /** https://www.rfc-editor.org/rfc/rfc9457 */
+  #refused(status: number, what: string, problem: Record<string, unknown>, text: string): RemoteError {
+    const { url, token } = this.#address
+    const said = [problem.detail, problem.title, text].find((part) => typeof part === 'string' && part !== '')
+    const message = `cannot ${what}: ${url} answered ${status}${said === undefined ? '' : `: ${oneLine(said as string, 500)}`}`
+    const hint = typeof problem.hint === 'string' ? problem.hint : hintFor(status, token)
+    return new RemoteError(codeOf(status), message, {
+      host: new URL(url).host,
+      status,
+      ...(hint !== undefined && { hint }),
+    })
+  }
+}
+
+/** Names hold slashes, and the routes take them as they are. */
+function pathOf(bundle: string): string {
+  return bundle.split('/').map(encodeURIComponent).join('/')
+}
+
+function parse(text: string): Record<string, unknown> | undefined {
+  try {
+    const json: unknown = JSON.parse(text)
+    return isObject(json) ? json : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function codeOf(status: number): RemoteCode {
+  const known: Record<number, RemoteCode> = {
+    401: 'unauthorized',
+    403: 'denied',
+    404: 'not_found',
+    409: 'conflict',
+    429: 'rate_limited',
+  }
+  return known[status] ?? (status >= 500 ? 'unavailable' : 'unsupported')
+}
+
+function hintFor(status: number, token: string | undefined): string | undefined {
+  if (status === 401 || status === 403) {
+    return token === undefined
+      ? 'Set LONGSHORE_TOKEN to a token that may do this; the first start writes one into the data folder (`token`).'
+      : 'The token is not known there, or may not do this.'
+  }
+  if (status === 404) return '`longshore status` shows which bundles there are.'
+  return undefined
+}
+
+function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  return oneLine(message === '' ? (code ?? 'no connection') : message, 200)
+}

@@ -1,0 +1,63 @@
+import type { Deployment } from '../model/deployment.ts'
+import type { BundleStatus } from '../model/status.ts'
+import { formatAge, oneLine } from './format.ts'
+import type { Output } from './output.ts'
+
+/** Beyond these widths a cell is cut, so that the usual line stays within eighty columns. */
+const nameWidth = 28
+const versionWidth = 20
+const placesWidth = 28
+/** With the thirty bundles and the heading they still fit on one screen. */
+const shownReasons = 5
+
+/** A line per bundle, then why some are not well. */
+export function describeStatus(bundles: readonly BundleStatus[], now: number, output: Output): string[] {
+  if (bundles.length === 0) return ['no bundles are configured']
+  const rows = bundles.map((bundle) => rowOf(bundle, now))
+  const columns = output.columns ?? Infinity
+  const lines = output.table([['NAME', 'VERSION', 'AGE', 'HEALTH', 'NEXT LOOK', 'PLACES'], ...rows])
+  const painted = lines.map((full, index) => {
+    const line = oneLine(full, columns)
+    const health = bundles[index - 1]?.health
+    return health === undefined || health === 'ok' ? line : output.paintResult(health === 'stale' ? '33' : '31', line)
+  })
+  return [...painted, ...describeReasons(bundles, columns)]
+}
+
+function rowOf(bundle: BundleStatus, now: number): string[] {
+  const { name, current, health } = bundle
+  return [
+    oneLine(name, nameWidth),
+    current === null ? '-' : oneLine(current.version, versionWidth),
+    current === null ? '-' : formatAge(now - current.activatedAt),
+    health,
+    describeNextLook(bundle, now),
+    oneLine(describePlaces(bundle.deployments), placesWidth),
+  ]
+}
+
+function describeNextLook({ looking, nextLookAt }: BundleStatus, now: number): string {
+  if (looking) return 'now'
+  if (nextLookAt === null) return 'when asked'
+  return nextLookAt <= now ? 'due' : `in ${formatAge(nextLookAt - now)}`
+}
+
+/** `2 done`, `1 of 2, zones failed`. */
+export function describePlaces(deployments: readonly Deployment[]): string {
+  if (deployments.length === 0) return '-'
+  const others = deployments.filter(({ state }) => state !== 'done')
+  const done = deployments.length - others.length
+  if (others.length === 0) return `${done} done`
+  return [`${done} of ${deployments.length}`, ...others.map(({ place, state }) => `${place} ${state}`)].join(', ')
+}
+
+function describeReasons(bundles: readonly BundleStatus[], columns: number): string[] {
+  const reasons = bundles.flatMap(({ name, health, look, deployments }) => [
+    ...(health !== 'ok' && look?.message ? [`${name}: ${look.message}`] : []),
+    ...deployments.flatMap(({ place, lastError }) => (lastError === null ? [] : [`${name} to ${place}: ${lastError}`])),
+  ])
+  if (reasons.length === 0) return []
+  const shown = reasons.slice(0, shownReasons).map((reason) => oneLine(reason, columns))
+  const left = reasons.length - shown.length
+  return ['', ...shown, ...(left > 0 ? [`and ${left} more: longshore status --json`] : [])]
+}

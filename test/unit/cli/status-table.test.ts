@@ -1,0 +1,118 @@
+import { PassThrough } from 'node:stream'
+import { describe, expect, it } from 'vitest'
+import { Output } from '../../../src/cli/output.ts'
+import { describePlaces, describeStatus } from '../../../src/cli/status-table.ts'
+import type { Deployment } from '../../../src/model/deployment.ts'
+import type { Look, Release } from '../../../src/model/release.ts'
+import type { BundleStatus } from '../../../src/model/status.ts'
+import { digestOf } from '../../../src/oci/digest.ts'
+
+const now = Date.UTC(2026, 0, 2)
+const digest = digestOf('x')
+
+function output(columns?: number) {
+  return new Output({
+    stdout: new PassThrough(),
+    stderr: new PassThrough(),
+    json: false,
+    color: columns !== undefined,
+    terminal: false,
+    columns,
+  })
+}
+
+function release(part: Partial<Release> = {}): Release {
+  return {
+    ...{ bundle: 'authz', number: 3, bundleDigest: digest, size: 1, manifestDigest: digest, sourceDigest: digest },
+    ...{
+      form: 'original',
+      version: '1.4.2',
+      revision: null,
+      activatedAt: now - 180_000,
+      reason: 'changed',
+      kept: true,
+    },
+    ...part,
+  }
+}
+
+function look(part: Partial<Look> = {}): Look {
+  return {
+    ...{ bundle: 'authz', startedAt: now, endedAt: now, outcome: 'unchanged', trigger: 'schedule', version: '1.4.2' },
+    ...{ fingerprint: digest, message: null, code: null, failures: 0, nextAt: null },
+    ...part,
+  }
+}
+
+function bundle(part: Partial<BundleStatus> = {}): BundleStatus {
+  return {
+    ...{ name: 'authz', kind: 'opa', store: 'ghcr.io/acme/policies', follow: 'latest', current: release() },
+    ...{ look: look(), looking: false, nextLookAt: now + 42_000, deployments: [], health: 'ok' },
+    ...part,
+  }
+}
+
+function place(name: string, state: Deployment['state'], lastError: string | null = null): Deployment {
+  return {
+    ...{ bundle: 'authz', place: name, desired: 3, deployed: 3, observed: null, state, attempts: 1 },
+    ...{ nextAttemptAt: null, lastError, lastAttemptAt: null, deployedAt: null },
+  }
+}
+
+describe('describeStatus', () => {
+  it('is a line per bundle', () => {
+    expect(describeStatus([bundle()], now, output())).toEqual([
+      'NAME   VERSION  AGE  HEALTH  NEXT LOOK  PLACES',
+      'authz  1.4.2    3m   ok      in 42s     -',
+    ])
+  })
+
+  it('fits thirty bundles, some of them unwell, on a screen of 80 by 40', () => {
+    const bundles = Array.from({ length: 30 }, (_, index) =>
+      bundle({
+        name: `teams/platform-engineering/authorization-${index}`,
+        health: index < 10 ? 'stale' : 'ok',
+        look: look(index < 10 ? { outcome: 'failed', message: `cannot pull: ${'why '.repeat(100)}` } : {}),
+        current: release({ version: '1.4.2-rc.1+build.20260101.abcdef0' }),
+      }),
+    )
+    const lines = describeStatus(bundles, now, output(80))
+    expect(lines.length).toBeLessThan(40)
+    // eslint-disable-next-line no-control-regex
+    expect(Math.max(...lines.map((line) => line.replace(/\u001b\[\d+m/g, '').length))).toBeLessThanOrEqual(80)
+    expect(lines.at(-1)).toBe('and 5 more: longshore status --json')
+  })
+
+  it('says why a bundle is not well, and which deployment failed', () => {
+    const lines = describeStatus(
+      [
+        bundle({ name: 'a', health: 'stale', look: look({ outcome: 'refused', message: 'data.json is no JSON' }) }),
+        bundle({ name: 'b', deployments: [place('prod', 'failed', 'cannot push')] }),
+      ],
+      now,
+      output(),
+    )
+    expect(lines.slice(3)).toEqual(['', 'a: data.json is no JSON', 'b to prod: cannot push'])
+  })
+
+  it('has a dash for what is not there yet', () => {
+    const lines = describeStatus(
+      [bundle({ current: null, look: null, nextLookAt: null, health: 'empty' })],
+      now,
+      output(),
+    )
+    expect(lines[1]).toBe('authz  -        -    empty   when asked  -')
+  })
+
+  it('says plainly that nothing is configured', () => {
+    expect(describeStatus([], now, output())).toEqual(['no bundles are configured'])
+  })
+})
+
+describe('describePlaces', () => {
+  it('counts what is done and names the others', () => {
+    expect(describePlaces([])).toBe('-')
+    expect(describePlaces([place('a', 'done'), place('b', 'done')])).toBe('2 done')
+    expect(describePlaces([place('a', 'done'), place('b', 'failed')])).toBe('1 of 2, b failed')
+  })
+})
