@@ -9,7 +9,10 @@ export interface Refusal {
   code: string
   /** For a person: what is wrong, what to do. */
   message: string
+  hint?: string
   headers?: Record<string, string>
+  /** What else a problem document says. */
+  details?: Record<string, unknown>
 }
 
 /** No Bearer challenge: it would need a realm that hands out tokens. https://www.rfc-editor.org/rfc/rfc7617 */
@@ -52,15 +55,25 @@ export function refuse(response: ServerResponse, path: string, requestId: string
   response.end(response.req.method === 'HEAD' ? undefined : bytes)
 }
 
-function render(path: string, requestId: string, { status, code, message }: Refusal): [type: string, body: string] {
+function render(path: string, requestId: string, refusal: Refusal): [type: string, body: string] {
+  const { status, code, message, hint, details } = refusal
   if (path === '/v2' || path.startsWith('/v2/')) {
     const known = registryCodes[status] ?? 'UNSUPPORTED'
     return ['application/json', JSON.stringify({ errors: [{ code: known, message }] })]
   }
   if (path.startsWith('/api/')) {
     const title = STATUS_CODES[status] ?? 'Error'
-    const problem = { type: 'about:blank', title, status, detail: message, code, request_id: requestId }
+    const problem = {
+      type: 'about:blank',
+      title,
+      status,
+      detail: message,
+      code,
+      hint,
+      request_id: requestId,
+      ...details,
+    }
     return ['application/problem+json', JSON.stringify(problem)]
   }
-  return ['text/plain; charset=utf-8', `${message}\n(request ${requestId})\n`]
+  return ['text/plain; charset=utf-8', `${message}\n${hint === undefined ? '' : `${hint}\n`}(request ${requestId})\n`]
 }

@@ -7,21 +7,29 @@ import type { Caller } from '../types.ts'
 import { isLoopbackAddress, sourceOf } from './address.ts'
 import { createBrowserGuard } from './browser.ts'
 import { readCredentials, type Credentials } from './credentials.ts'
-import { createPasswords, type PasswordUser } from './passwords.ts'
-import { readRights } from './rights.ts'
+import { createPasswords } from './passwords.ts'
+import { readRights, type Grant } from './rights.ts'
 import { createSlowdown } from './slowdown.ts'
 import { createTokenIndex, type TokenSecret } from './tokens.ts'
 
-export interface AccessOptions {
-  anonymousRead: boolean
-  tokens: readonly { name: string; secret(): string; allow: readonly string[] }[]
-  users: readonly { name: string; hash: string; allow: readonly string[] }[]
+/** A text that may change while we run, because it stands in a file. */
+interface Text {
+  current(): string
+}
+
+/** The config's `server.access`; null where nothing is configured. */
+export interface Access {
+  anonymous: readonly Grant[]
+  tokens: readonly { name: string; token: Text; allow: readonly Grant[] }[]
+  /** `passwordHash` is bcrypt's. */
+  users: readonly { name: string; passwordHash: Text; allow: readonly Grant[] }[]
 }
 
 export interface GuardOptions {
-  /** Undefined when none is configured: loopback may do everything, others need the admin token. */
-  access: AccessOptions | undefined
-  adminToken: () => string | undefined
+  /** With null loopback may do everything, others need the admin token. */
+  access: Access | null
+  /** Good for everything, whatever is configured. */
+  adminToken: string
   /** What we listen on: a name or an address. */
   listenHost: string
   publicUrl?: string
@@ -39,8 +47,8 @@ export interface Guard {
   admit(request: IncomingMessage): Admission | Promise<Admission>
   /** Whether some client must be told that it may log in. */
   readonly hasLogins: boolean
-  /** Takes up a changed config from the next request on. Throws ConfigError and keeps the old one when a right is none. */
-  setAccess(access: AccessOptions | undefined): void
+  /** Takes up a changed config from the next request on. */
+  setAccess(access: Access | null): void
   close(): Promise<void>
 }
 
@@ -123,27 +131,40 @@ export function createGuard(options: GuardOptions): Guard {
   }
 }
 
-function readAccess(access: AccessOptions | undefined, adminToken: () => string | undefined) {
+interface User {
+  name: string
+  readonly hash: string
+  admission: Admission
+}
+
+function readAccess(access: Access | null, adminToken: string) {
   const tokens: TokenSecret<Admission>[] = [
-    { secret: adminToken, owner: admission('admin', ['admin']) },
-    ...(access?.tokens ?? []).map((token) => ({
-      secret: () => token.secret(),
-      owner: admission(token.name, token.allow),
+    { secret: () => adminToken, owner: admission('admin', [{ action: 'admin', pattern: null }]) },
+    ...(access?.tokens ?? []).map(({ name, token, allow }) => ({
+      secret: () => token.current(),
+      owner: admission(name, allow),
     })),
   ]
-  const users = new Map<string, PasswordUser & { admission: Admission }>()
-  for (const { name, hash, allow } of access?.users ?? [])
-    users.set(name, { name, hash, admission: admission(name, allow) })
+  const users = (access?.users ?? []).map(({ name, passwordHash, allow }): [string, User] => [
+    name,
+    {
+      name,
+      get hash() {
+        return passwordHash.current()
+      },
+      admission: admission(name, allow),
+    },
+  ])
   return {
-    configured: access !== undefined,
-    hasLogins: tokens.length > 1 || users.size > 0,
+    configured: access !== null,
+    hasLogins: tokens.length > 1 || users.length > 0,
     ownerOf: createTokenIndex(tokens),
-    users,
-    anonymous: access && admission('anonymous', access.anonymousRead ? ['read'] : [], true),
+    users: new Map(users),
+    anonymous: access === null ? undefined : admission('anonymous', access.anonymous, true),
   }
 }
 
-function admission(name: string, allow: readonly string[], anonymous = false): Admission {
+function admission(name: string, allow: readonly Grant[], anonymous = false): Admission {
   return { caller: { name, anonymous, may: readRights(allow) } }
 }
 

@@ -1,8 +1,8 @@
 import { createHmac, randomBytes } from 'node:crypto'
 
 export interface TokenSecret<T> {
-  /** Asked for each request: a secret kept in a file changes with the file. Undefined while there is none. */
-  secret(): string | undefined
+  /** Asked for each request: a secret kept in a file changes with the file. */
+  secret(): string
   owner: T
 }
 
@@ -13,15 +13,15 @@ export interface TokenSecret<T> {
 export function createTokenIndex<T>(tokens: readonly TokenSecret<T>[]): (presented: string) => T | undefined {
   const key = randomBytes(32)
   const print = (text: string) => createHmac('sha256', key).update(text).digest('base64')
-  let secrets: (string | undefined)[] = []
+  let secrets: string[] = []
   let owners = new Map<string, T>()
 
   function refresh(): void {
     secrets = tokens.map((token) => token.secret())
     owners = new Map()
     tokens.forEach((token, index) => {
-      const secret = secrets[index]
-      if (secret === undefined || secret === '') return
+      const secret = secrets[index]!
+      if (secret === '') return
       const encoded = Buffer.from(secret).toString('base64')
       for (const form of [secret, encoded, encoded.replace(/=+$/, '')]) owners.set(print(form), token.owner)
     })

@@ -1,0 +1,185 @@
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { IncomingMessage } from 'node:http'
+import { z } from 'zod'
+import { ConfigError, IntegrityError, LongshoreError, RemoteError } from '../../lib/errors.ts'
+import { refuse, type Refusal } from '../refusal.ts'
+import type { Exchange, Route } from '../types.ts'
+import { describeApi } from './describe.ts'
+import { demand, Refused, type Operation } from './operation.ts'
+import { createOperations, type OperationOptions } from './operations.ts'
+
+export interface ApiOptions extends Omit<OperationOptions, 'isDraining'> {
+  /** Longshore's own. */
+  version: string
+}
+
+/** Everything that is neither a bundle nor the registry. */
+export interface Api {
+  route: Route
+  /** Whether anybody may ask for this path, whoever they are. */
+  isOpen(path: string): boolean
+  /** Not ready from now on. */
+  drain(): void
+  close(): Promise<void>
+}
+
+const maxBodyBytes = 1024 * 1024
+const maxNameChars = 2048
+
+export async function createApi(options: ApiOptions): Promise<Api> {
+  let draining = false
+  const operations = createOperations({ ...options, isDraining: () => draining })
+  operations.push(openApi(operations, options.version))
+  const open = new Set(operations.filter(({ needs }) => needs === 'nothing').map(({ path }) => path))
+  const exchanges = new WeakMap<IncomingMessage, Exchange>()
+  // The node server is ours; fastify routes, reads bodies and answers.
+  const app = fastify({ bodyLimit: maxBodyBytes, routerOptions: { maxParamLength: maxNameChars } })
+  acceptOnlyJson(app)
+
+  const exchangeOf = (request: FastifyRequest) => exchanges.get(request.raw)!
+  const fail = (request: FastifyRequest, reply: FastifyReply, refusal: Refusal) => {
+    const { requestId, url } = exchangeOf(request)
+    reply.hijack()
+    refuse(reply.raw, url.pathname, requestId, refusal)
+  }
+  for (const operation of operations) addRoute(app, operation, exchangeOf)
+  app.setNotFoundHandler((request, reply) => fail(request, reply, notFound(operations, request)))
+  app.setErrorHandler((error, request, reply) => {
+    const refusal = refusalFor(error)
+    if (refusal.status >= 500 && !(error instanceof Refused)) {
+      options.logger.error(
+        { err: error, url: request.url, requestId: exchangeOf(request).requestId },
+        'a request failed',
+      )
+    }
+    fail(request, reply, refusal)
+  })
+  await app.ready()
+
+  return {
+    async route(exchange) {
+      const { request, response } = exchange
+      exchanges.set(request, exchange)
+      request.url = foldName(request.url ?? '/')
+      app.routing(request, response)
+    },
+    isOpen: (path) => open.has(path),
+    drain: () => void (draining = true),
+    close: () => app.close(),
+  }
+}
+
+function openApi(operations: readonly Operation[], version: string): Operation {
+  let description: Record<string, unknown> | undefined
+  return {
+    method: 'GET',
+    path: '/api/v1/openapi.json',
+    summary: 'This description',
+    needs: { action: 'read', of: 'any' },
+    answers: { 200: { description: 'OpenAPI 3.1' } },
+    handle: () => ({ body: (description ??= describeApi(operations, version)) }),
+  }
+}
+
+function addRoute(app: FastifyInstance, operation: Operation, exchangeOf: (request: FastifyRequest) => Exchange): void {
+  app.route({
+    method: operation.method,
+    url: operation.path.replace('{name}', ':name'),
+    async onRequest(request) {
+      demand(operation, exchangeOf(request).caller, nameOf(request))
+    },
+    async handler(request, reply) {
+      const exchange = exchangeOf(request)
+      const query: unknown = operation.query === undefined ? {} : operation.query.parse(request.query)
+      const { status = 200, body, type } = await operation.handle({ ...exchange, name: nameOf(request), query })
+      reply.code(status).headers({
+        'X-Request-Id': exchange.requestId,
+        'Cache-Control': 'no-store',
+        'X-Content-Type-Options': 'nosniff',
+      })
+      if (type === undefined) return reply.send(body)
+      return reply.header('Content-Type', type).send(body)
+    },
+  })
+}
+
+function nameOf(request: FastifyRequest): string {
+  return (request.params as { name?: string }).name ?? ''
+}
+
+/** A browser sends other bodies across origins without asking; an empty one says nothing, whatever it is called. */
+function acceptOnlyJson(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+    try {
+      done(null, body === '' ? undefined : JSON.parse(body as string))
+    } catch (error) {
+      done(new Refused({ status: 400, code: 'bad_json', message: `the body is no JSON: ${(error as Error).message}` }))
+    }
+  })
+}
+
+const named = [
+  /^(\/api\/v1\/bundles\/)([^?]+?)((?:\/(?:releases|look))?(?:\?.*)?)$/,
+  /^(\/v1\/bundles\/)([^?]+?)(\/rebuild(?:\?.*)?)$/,
+]
+
+/** Names contain slashes, which the router would take for the end of the name. */
+function foldName(url: string): string {
+  const match = named.map((pattern) => pattern.exec(url)).find((found) => found !== null)
+  if (match === undefined || match === null) return url
+  return `${match[1]}${match[2]!.replaceAll('/', '%2F')}${match[3]}`
+}
+
+function notFound(operations: readonly Operation[], { url, method }: FastifyRequest): Refusal {
+  const path = url.replace(/\?.*/, '')
+  const allowed = operations
+    .filter((operation) => fits(operation, path))
+    .flatMap((operation) => (operation.method === 'GET' ? ['GET', 'HEAD'] : [operation.method]))
+  if (allowed.length === 0) {
+    return { status: 404, code: 'not_found', message: `there is nothing at ${path}`, hint: 'What there is: /' }
+  }
+  const allow = [...new Set(allowed)].join(', ')
+  return {
+    status: 405,
+    code: 'method_not_allowed',
+    message: `${path} takes ${allow}, not ${method}`,
+    headers: { Allow: allow },
+  }
+}
+
+function fits(operation: Operation, path: string): boolean {
+  const [before = '', after] = operation.path.split('{name}')
+  if (after === undefined) return path === before
+  const name = path.slice(before.length, path.length - after.length)
+  return path.startsWith(before) && path.endsWith(after) && name !== '' && !name.includes('/')
+}
+
+function refusalFor(error: unknown): Refusal {
+  if (error instanceof Refused) return error.refusal
+  if (error instanceof z.ZodError) {
+    const problems = error.issues.map(({ path, message }) => ({ key: path.join('.'), message }))
+    const message = problems.map((problem) => `${problem.key}: ${problem.message}`).join('; ')
+    return { status: 400, code: 'bad_request', message, details: { problems } }
+  }
+  if (error instanceof LongshoreError) return refusalForOurs(error)
+  const { statusCode, message } = error as { statusCode?: number; message?: string }
+  if (statusCode === 415) return { status: 415, code: 'not_json', message: 'the body must be application/json' }
+  if (statusCode !== undefined && statusCode < 500) {
+    return { status: statusCode, code: 'bad_request', message: message ?? 'this request cannot be read' }
+  }
+  return {
+    status: 500,
+    code: 'internal',
+    message: 'this failed inside longshore: its log has more under the id of this request',
+  }
+}
+
+function refusalForOurs(error: LongshoreError): Refusal {
+  const { code, message, hint } = error
+  const rest = { code, message, ...(hint !== undefined && { hint }) }
+  if (error instanceof ConfigError) return { status: 422, ...rest, details: { problems: error.problems } }
+  if (error instanceof IntegrityError) return { status: 422, ...rest }
+  if (error instanceof RemoteError) return { status: error.code === 'timeout' ? 504 : 502, ...rest }
+  return { status: 500, ...rest }
+}

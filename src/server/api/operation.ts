@@ -1,0 +1,56 @@
+import type { z } from 'zod'
+import { notAllowed, type Refusal } from '../refusal.ts'
+import type { Action, Caller, Exchange } from '../types.ts'
+import type { named } from './schemas.ts'
+
+/** One route of the API: what serves it, and what the description says of it. */
+export interface Operation {
+  method: 'GET' | 'POST'
+  /** As in the description: `/api/v1/bundles/{name}`. Names may contain slashes. */
+  path: string
+  summary: string
+  needs: Need
+  query?: z.ZodObject
+  /** Status → what it means, and the shape of its JSON; without a shape it is text. */
+  answers: Record<number, { description: string; schema?: keyof typeof named }>
+  handle(call: Call): Promise<Answer> | Answer
+}
+
+/** `bundle`: for the bundle in the path; `any`: for anything at all; `server`: for the server as a whole, without a pattern. */
+export type Need = 'nothing' | { action: Action; of: 'bundle' | 'any' | 'server' }
+
+export interface Call extends Exchange {
+  /** The bundle in the path, where there is one. */
+  name: string
+  query: unknown
+}
+
+export interface Answer {
+  status?: number
+  /** Sent as JSON, or as it is with `type`. */
+  body: unknown
+  type?: string
+}
+
+/** Thrown where a request is not answered as asked. */
+export class Refused extends Error {
+  readonly refusal: Refusal
+
+  constructor(refusal: Refusal) {
+    super(refusal.message)
+    this.refusal = refusal
+  }
+}
+
+/** What a pattern is compared with where the server as a whole is meant: only a right without a pattern covers it. */
+const wholeServer = ''
+
+/** Throws Refused unless the caller may. */
+export function demand(operation: Operation, caller: Caller, name: string): void {
+  const { needs } = operation
+  if (needs === 'nothing') return
+  const target = { bundle: `bundles/${name}`, any: undefined, server: wholeServer }[needs.of]
+  if (caller.may(needs.action, target)) return
+  const what = needs.of === 'bundle' ? `${needs.action} bundles/${name}` : `${needs.action} here`
+  throw new Refused(notAllowed(caller, what))
+}

@@ -1,0 +1,204 @@
+import { z } from 'zod'
+import type { Logger } from '../../lib/logger.ts'
+import type { Metrics } from '../../lib/metrics.ts'
+import type { Look } from '../../model/release.ts'
+import type { BundleStatus } from '../../model/status.ts'
+import { unknownBundle } from '../bundles/refusals.ts'
+import type { Control, Exchange } from '../types.ts'
+import { Refused, type Operation } from './operation.ts'
+
+export interface OperationOptions {
+  control: Control
+  metrics: Pick<Metrics, 'text' | 'contentType'>
+  logger: Logger
+  isDraining: () => boolean
+}
+
+const releasesQuery = z.object({ limit: z.coerce.number().int().min(1).max(1000).default(50) })
+/** A look downloads, and answers when it is done. */
+const lookTimeoutMs = 15 * 60_000
+
+export function createOperations(options: OperationOptions): Operation[] {
+  return [...bundleOperations(options), ...serverOperations(options), ...probes(options)]
+}
+
+function bundleOperations({ control }: OperationOptions): Operation[] {
+  return [
+    {
+      method: 'GET',
+      path: '/api/v1/bundles',
+      summary: 'Every bundle that the caller may read: what is served, the last look, where it is deployed',
+      needs: { action: 'read', of: 'any' },
+      answers: { 200: { description: 'In the order of the config', schema: 'Bundles' } },
+      handle: async ({ caller }) => ({ body: { bundles: await readable(control, caller) } }),
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/bundles/{name}',
+      summary: 'One bundle',
+      needs: { action: 'read', of: 'bundle' },
+      answers: { 200: { description: 'Its status', schema: 'Bundle' } },
+      handle: async ({ name }) => ({ body: await statusOf(control, name) }),
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/bundles/{name}/releases',
+      summary: 'The history of a bundle',
+      needs: { action: 'read', of: 'bundle' },
+      query: releasesQuery,
+      answers: { 200: { description: 'Newest first', schema: 'Releases' } },
+      async handle({ name, query }) {
+        await statusOf(control, name)
+        return { body: { releases: await control.releases(name, releasesQuery.parse(query).limit) } }
+      },
+    },
+    {
+      method: 'POST',
+      path: '/api/v1/bundles/{name}/look',
+      summary: 'Look at the store now; answers when the look is done, whatever it came to',
+      needs: { action: 'deploy', of: 'bundle' },
+      answers: { 200: { description: 'What the look came to', schema: 'Look' } },
+      handle: async (call) => ({ body: await look(control, call, call.name) }),
+    },
+    {
+      method: 'POST',
+      path: '/v1/bundles/{name}/rebuild',
+      summary: 'The bundle server’s word for look: fails when the look did',
+      needs: { action: 'deploy', of: 'bundle' },
+      answers: { 200: { description: 'Looked at, and served as the store has it', schema: 'Look' } },
+      async handle(call) {
+        const done = await look(control, call, call.name)
+        if (done.outcome === 'released' || done.outcome === 'unchanged') return { body: done }
+        const message = done.message ?? `the look at ${call.name} ${done.outcome}`
+        throw new Refused({ status: statusOfFailure(done), code: done.code ?? done.outcome, message })
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/deployments',
+      summary: 'Every bundle at every place',
+      needs: { action: 'read', of: 'any' },
+      answers: { 200: { description: 'Of the bundles that the caller may read', schema: 'Deployments' } },
+      async handle({ caller }) {
+        const bundles = await readable(control, caller)
+        return { body: { deployments: bundles.flatMap((bundle) => bundle.deployments) } }
+      },
+    },
+  ]
+}
+
+function serverOperations({ control, metrics, logger }: OperationOptions): Operation[] {
+  return [
+    {
+      method: 'POST',
+      path: '/api/v1/config/reload',
+      summary: 'Read the config again and take it up, or refuse it as a whole',
+      needs: { action: 'admin', of: 'server' },
+      answers: { 200: { description: 'Which bundles came, changed and went', schema: 'Reloaded' } },
+      async handle({ caller, requestId }) {
+        const reloaded = await control.reload()
+        logger.info({ audit: true, who: caller.name, action: 'reload', requestId, ...reloaded }, 'config reloaded')
+        return { body: reloaded }
+      },
+    },
+    {
+      method: 'GET',
+      path: '/metrics',
+      summary: 'Metrics for Prometheus',
+      needs: { action: 'read', of: 'server' },
+      answers: { 200: { description: 'Its text format' } },
+      handle: async () => ({ body: await metrics.text(), type: metrics.contentType }),
+    },
+  ]
+}
+
+function probes({ control, isDraining }: OperationOptions): Operation[] {
+  const ping = (path: string): Operation => ({
+    method: 'GET',
+    path,
+    summary: 'Whether somebody is there',
+    needs: 'nothing',
+    answers: { 200: { description: 'pong' } },
+    handle: () => ({ body: 'pong\n', type: 'text/plain; charset=utf-8' }),
+  })
+  return [
+    ping('/ping'),
+    ping('/ping/'),
+    {
+      method: 'GET',
+      path: '/health/live',
+      summary: 'Whether the process answers',
+      needs: 'nothing',
+      answers: { 200: { description: 'It does', schema: 'Readiness' } },
+      handle: () => ({ body: { ready: true, reasons: [] } }),
+    },
+    {
+      method: 'GET',
+      path: '/health/ready',
+      summary: 'Whether requests should be sent here',
+      needs: 'nothing',
+      answers: {
+        200: { description: 'Yes', schema: 'Readiness' },
+        503: { description: 'No, for these reasons', schema: 'Readiness' },
+      },
+      async handle() {
+        const reasons = isDraining() ? ['shutting down'] : await control.unready()
+        return { status: reasons.length === 0 ? 200 : 503, body: { ready: reasons.length === 0, reasons } }
+      },
+    },
+    {
+      method: 'GET',
+      path: '/',
+      summary: 'What this is',
+      needs: 'nothing',
+      answers: { 200: { description: 'A few lines for a person' } },
+      handle: () => ({ body: welcome, type: 'text/plain; charset=utf-8' }),
+    },
+  ]
+}
+
+async function readable(control: Control, caller: Exchange['caller']): Promise<BundleStatus[]> {
+  const bundles = await control.status()
+  return bundles.filter(({ name }) => caller.may('read', `bundles/${name}`))
+}
+
+async function statusOf(control: Control, name: string): Promise<BundleStatus> {
+  const found = (await control.status()).find((bundle) => bundle.name === name)
+  if (found === undefined) throw new Refused(unknownBundle(name))
+  return found
+}
+
+async function look(control: Control, { request, signal }: Exchange, name: string): Promise<Look> {
+  request.setTimeout(lookTimeoutMs)
+  const done = await control.look(name, 'request', signal)
+  if (done === undefined) throw new Refused(unknownBundle(name))
+  return done
+}
+
+const statuses: Record<string, number> = {
+  timeout: 504,
+  busy: 503,
+  circuit_open: 503,
+  rate_limited: 503,
+  disk_full: 507,
+  read_only: 500,
+  io: 500,
+  locked: 500,
+  corrupt: 500,
+}
+
+/** Refused content is the client's to mend (422), a store that fails is a gateway's trouble. */
+function statusOfFailure({ outcome, code }: Look): number {
+  if (outcome === 'refused') return 422
+  return statuses[code ?? ''] ?? 502
+}
+
+const welcome = `longshore: serves bundles from registries and other stores to OPA, and deploys them.
+
+  /bundles/NAME         the current release of a bundle, as OPA asks for it
+  /v2/                  an OCI registry to push to; bundles are there as bundles/NAME, read only
+  /api/v1/bundles       what is served, since when, and what went wrong
+  /api/v1/openapi.json  all of the API
+  /metrics              for Prometheus
+  /health/ready         whether to send requests here
+`

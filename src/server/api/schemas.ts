@@ -1,0 +1,108 @@
+import { z } from 'zod'
+import type { Deployment } from '../../model/deployment.ts'
+import type { Look, Release } from '../../model/release.ts'
+import type { BundleStatus } from '../../model/status.ts'
+
+// The shapes of the API: what is checked, what is described at /api/v1/openapi.json. Held equal to the model by `satisfies`.
+
+const time = z.number().describe('Milliseconds since the epoch')
+const digest = z.templateLiteral([z.enum(['sha256:', 'sha512:']), z.string()])
+
+export const release = z.object({
+  bundle: z.string(),
+  number: z.int().describe('1, 2, 3, …: per bundle, never reused'),
+  bundleDigest: digest.nullable().describe('Of the bytes that are served: the ETag. Null where nothing is pulled'),
+  size: z.int().describe('Bytes'),
+  manifestDigest: digest.describe('Of the manifest under bundles/NAME'),
+  sourceDigest: digest.describe('Of the manifest that the store offered'),
+  form: z.enum(['original', 'repacked', 'assembled']),
+  version: z.string().describe('What the store calls it: a tag, a commit'),
+  revision: z.string().nullable().describe("OPA's label in .manifest"),
+  activatedAt: time,
+  reason: z.string(),
+  kept: z.boolean().describe('False once its bytes are gone'),
+}) satisfies z.ZodType<Release>
+
+export const look = z.object({
+  bundle: z.string(),
+  startedAt: time,
+  endedAt: time,
+  outcome: z.enum(['released', 'unchanged', 'refused', 'failed']),
+  trigger: z.string(),
+  version: z.string().nullable(),
+  fingerprint: z.string().nullable(),
+  message: z.string().nullable().describe('Why it was refused or failed'),
+  code: z.string().nullable(),
+  failures: z.int().describe('Looks that failed in a row, this one included'),
+  nextAt: time.nullable(),
+}) satisfies z.ZodType<Look>
+
+export const deployment = z.object({
+  bundle: z.string(),
+  place: z.string(),
+  desired: z.int().nullable().describe('Number of the release that should be there'),
+  deployed: z.int().nullable().describe('Number of the release that was put there last'),
+  observed: digest.nullable().describe('What the place said it holds'),
+  state: z.enum(['pending', 'deploying', 'done', 'failed']),
+  attempts: z.int(),
+  nextAttemptAt: time.nullable(),
+  lastError: z.string().nullable(),
+  lastAttemptAt: time.nullable(),
+  deployedAt: time.nullable(),
+}) satisfies z.ZodType<Deployment>
+
+export const bundle = z.object({
+  name: z.string(),
+  kind: z.enum(['opa', 'files']),
+  store: z.string(),
+  follow: z.string(),
+  current: release.nullable(),
+  look: look.nullable(),
+  looking: z.boolean(),
+  nextLookAt: time.nullable(),
+  deployments: z.array(deployment),
+  health: z.enum(['ok', 'stale', 'empty']),
+}) satisfies z.ZodType<BundleStatus>
+
+export const bundles = z.object({ bundles: z.array(bundle) })
+export const releases = z.object({ releases: z.array(release) })
+export const deployments = z.object({ deployments: z.array(deployment) })
+export const reloaded = z.object({
+  added: z.array(z.string()),
+  changed: z.array(z.string()),
+  removed: z.array(z.string()),
+})
+export const readiness = z.object({ ready: z.boolean(), reasons: z.array(z.string()) })
+
+/** https://www.rfc-editor.org/rfc/rfc9457 */
+export const problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: z.string(),
+  hint: z.string().optional(),
+  request_id: z.string(),
+  problems: z
+    .array(
+      z
+        .object({ file: z.string(), line: z.int(), key: z.string(), hint: z.string() })
+        .partial()
+        .extend({ message: z.string() }),
+    )
+    .optional(),
+})
+
+/** Under these names in the description. */
+export const named = {
+  Release: release,
+  Look: look,
+  Deployment: deployment,
+  Bundle: bundle,
+  Bundles: bundles,
+  Releases: releases,
+  Deployments: deployments,
+  Reloaded: reloaded,
+  Readiness: readiness,
+  Problem: problem,
+}

@@ -1,0 +1,258 @@
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Clock } from '../lib/clock.ts'
+import { ConfigError } from '../lib/errors.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { Metrics } from '../lib/metrics.ts'
+import type { Api } from './api/api.ts'
+import type { BundleRoute } from './bundles/route.ts'
+import { createExchange, createRequestIds, nobody } from './exchange.ts'
+import type { Admission, Guard } from './guard/guard.ts'
+import { challenge, refuse, type Refusal } from './refusal.ts'
+import { keepTlsFresh, readTls, type TlsFiles } from './tls.ts'
+import type { Caller, Route } from './types.ts'
+
+export interface HttpServerOptions {
+  /** Port 0 takes any. */
+  listen: { host: string; port: number }
+  tls?: TlsFiles
+  guard: Guard
+  routes: {
+    bundles: BundleRoute
+    v2: Route
+    /** Everything else. */
+    api: Api
+  }
+  logger: Logger
+  metrics: Pick<Metrics, 'answered'>
+  clock: Clock
+  limits?: HttpLimits
+}
+
+export interface HttpLimits {
+  /** Until a request's head is complete; 15 s unless said. */
+  headersTimeoutMs?: number
+  /** A connection on which nothing moves for this long during a request is cut; 2 min unless said. Longer than a long poll is held. */
+  stallMs?: number
+  /** How long an idle connection stays open; 10 s unless said: OPA opens a new one for each request. */
+  keepAliveMs?: number
+  /** 16 KiB unless said. */
+  maxHeaderBytes?: number
+  maxConnections?: number
+  /** How long `close` waits for answers under way; 10 s unless said. */
+  closeMs?: number
+}
+
+export interface HttpServer {
+  /** For people and clients on this machine: `http://127.0.0.1:8085`. */
+  readonly url: string
+  /** Not ready from now on, and connections end with their answer; everything is still answered. */
+  drain(): void
+  /** Takes no more connections, answers who waits, finishes what is under way, within `closeMs`. */
+  close(): Promise<void>
+}
+
+/** Listens and hands each request to its route. ConfigError when it cannot listen there, or the TLS files are no good. */
+export async function createHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const { tls, listen, limits = {}, clock, logger } = options
+  const dispatcher = createDispatcher(options)
+  const settings: ServerOptions = {
+    headersTimeout: limits.headersTimeoutMs ?? 15_000,
+    // An upload takes as long as it takes, while it moves.
+    requestTimeout: 0,
+    keepAliveTimeout: limits.keepAliveMs ?? 10_000,
+    maxHeaderSize: limits.maxHeaderBytes ?? 16 * 1024,
+  }
+  const secure = tls && (await readTls(tls))
+  const clientCertificates = { requestCert: tls?.clientCa !== undefined, rejectUnauthorized: true }
+  const server: Server | TlsServer =
+    secure === undefined
+      ? createServer(settings, dispatcher.dispatch)
+      : createTlsServer({ ...settings, ...secure, ...clientCertificates }, dispatcher.dispatch)
+  server.timeout = limits.stallMs ?? 120_000
+  if (limits.maxConnections !== undefined) server.maxConnections = limits.maxConnections
+  server.on('clientError', answerClientError)
+  await start(server, listen)
+  server.on('error', (error) => logger.error({ err: error }, 'the HTTP server failed'))
+  const stopTls = tls && secure ? keepTlsFresh(server as TlsServer, tls, secure, { clock, logger }) : () => undefined
+
+  return {
+    url: urlOf(server, listen.host, tls !== undefined),
+    drain: () => dispatcher.drain(),
+    async close() {
+      stopTls()
+      dispatcher.drain()
+      await Promise.all([options.routes.bundles.drain(), stop(server, clock, limits.closeMs ?? 10_000)])
+      await options.routes.api.close()
+    },
+  }
+}
+
+function createDispatcher({ routes, guard, logger, metrics, clock }: HttpServerOptions) {
+  const requestId = createRequestIds()
+  let draining = false
+
+  function refuseRequest(request: IncomingMessage, response: ServerResponse, path: string, refusal: Refusal): void {
+    refuse(response, path, requestId(request), refusal)
+    metrics.answered(routeName(path), refusal.status)
+  }
+
+  function fault(request: IncomingMessage, response: ServerResponse, path: string, error: unknown): void {
+    const id = requestId(request)
+    logger.error({ err: error, method: request.method, path, requestId: id }, 'a request failed')
+    refuse(response, path, id, internalError)
+    if (!response.writableEnded) response.destroy()
+  }
+
+  async function exchange(request: IncomingMessage, response: ServerResponse, path: string, caller: Caller) {
+    const startedMs = clock.monotonic()
+    response.once('close', () => {
+      metrics.answered(routeName(path), response.statusCode, (clock.monotonic() - startedMs) / 1000)
+    })
+    try {
+      const route = isRegistry(path) ? routes.v2 : routes.api.route
+      await route(createExchange(request, response, caller, requestId(request)))
+    } catch (error) {
+      fault(request, response, path, error)
+    }
+  }
+
+  function proceed(request: IncomingMessage, response: ServerResponse, path: string, admission: Admission): void {
+    if ('refusal' in admission) return refuseRequest(request, response, path, admission.refusal)
+    const { caller } = admission
+    if (isForBundles(path, request, routes.bundles)) {
+      return routes.bundles.answer({ request, response, path, caller, requestId: () => requestId(request) })
+    }
+    if (guard.hasLogins && isLoginProbe(request, path)) return refuseRequest(request, response, path, mayLogIn)
+    void exchange(request, response, path, caller)
+  }
+
+  return {
+    dispatch(this: void, request: IncomingMessage, response: ServerResponse): void {
+      const target = request.url ?? ''
+      const question = target.indexOf('?')
+      const path = question === -1 ? target : target.slice(0, question)
+      if (draining) response.shouldKeepAlive = false
+      if (!path.startsWith('/')) return refuseRequest(request, response, path, notProxy)
+      if (routes.api.isOpen(path)) return void exchange(request, response, path, nobody)
+      const admitted = guard.admit(request)
+      if (!(admitted instanceof Promise)) return proceed(request, response, path, admitted)
+      admitted.then(
+        (admission) => proceed(request, response, path, admission),
+        (error: unknown) => fault(request, response, path, error),
+      )
+    },
+    drain(): void {
+      draining = true
+      routes.api.drain()
+    },
+  }
+}
+
+function isRegistry(path: string): boolean {
+  return path === '/v2' || path.startsWith('/v2/')
+}
+
+function isForBundles(path: string, { method }: IncomingMessage, bundles: BundleRoute): boolean {
+  if (isRegistry(path) || !bundles.handles(path)) return false
+  // A bundle's routes that change something are the API's.
+  return !path.startsWith('/v1/bundles/') || method === 'GET' || method === 'HEAD'
+}
+
+/** podman and skopeo learn only from this that they may log in, though anybody may read. */
+function isLoginProbe({ headers }: IncomingMessage, path: string): boolean {
+  return (path === '/v2/' || path === '/v2') && headers.authorization === undefined
+}
+
+/** Few words: each is a label of metrics. */
+function routeName(path: string): string {
+  if (isRegistry(path)) return 'v2'
+  if (path.startsWith('/api/')) return 'api'
+  if (path.startsWith('/bundles/') || path.startsWith('/v1/bundles/')) return 'bundles'
+  return path === '/metrics' || path.startsWith('/health/') ? 'probes' : 'other'
+}
+
+async function start(server: Server | TlsServer, { host, port }: { host: string; port: number }): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  server.once('error', reject)
+  server.listen(port, host, resolve)
+  try {
+    await promise
+    server.removeListener('error', reject)
+  } catch (error) {
+    const { code = '', message } = error as NodeJS.ErrnoException
+    const [why, hint] = listenErrors[code] ?? [message]
+    throw new ConfigError(`cannot listen on ${at(host)}:${port}: ${why}`, {
+      code: 'cannot_listen',
+      cause: error,
+      ...(hint !== undefined && { hint }),
+    })
+  }
+}
+
+const listenErrors: Record<string, [why: string, hint?: string]> = {
+  EADDRINUSE: ['the port is taken', 'another longshore may be running; end it, or set server.listen to another port'],
+  EACCES: ['not permitted', 'ports below 1024 need a privilege; set server.listen to a higher one'],
+  EADDRNOTAVAIL: ['this machine has no such address'],
+  ENOTFOUND: ['there is no such host'],
+}
+
+/** Answers under way may take until the bound; connections that become idle meanwhile are closed. */
+async function stop(server: Server | TlsServer, clock: Clock, boundMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  const deadline = clock.monotonic() + boundMs
+  let cancel = () => undefined as void
+  const sweep = () => {
+    if (clock.monotonic() >= deadline) server.closeAllConnections()
+    else server.closeIdleConnections()
+    cancel = clock.after(50, sweep)
+  }
+  sweep()
+  await closed
+  cancel()
+}
+
+function urlOf(server: Server | TlsServer, host: string, secure: boolean): string {
+  const { port } = server.address() as AddressInfo
+  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  return `${secure ? 'https' : 'http'}://${at(reachable)}:${port}`
+}
+
+function at(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
+}
+
+/** What is no HTTP that we take, before there is a request. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
+  const [status, text] = clientErrors[error.code ?? ''] ?? [
+    '400 Bad Request',
+    'this is no HTTP request that can be read',
+  ]
+  const body = `${text}\n`
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  )
+}
+
+const clientErrors: Record<string, [status: string, text: string]> = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'the headers of this request are too large'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request took too long to arrive'],
+}
+
+const internalError: Refusal = {
+  status: 500,
+  code: 'internal',
+  message: 'this failed inside longshore: its log has more under the id of this request',
+}
+
+const notProxy: Refusal = { status: 400, code: 'bad_target', message: 'the request must name a path: this is no proxy' }
+
+const mayLogIn: Refusal = {
+  status: 401,
+  code: 'unauthorized',
+  message: 'log in, or go on without where anybody may read',
+  headers: { 'WWW-Authenticate': challenge, 'Docker-Distribution-API-Version': 'registry/2.0' },
+}
