@@ -33,13 +33,12 @@ export function repositoryOf(call: Call): LocalRepository {
   return call.options.registry.repository(call.repository)
 }
 
-/** Throws Refusal unless the caller may do it here. */
-export function demand(call: Call, action: Action, repository: string | undefined = call.repository): void {
+/** Throws Refusal unless the caller may do it to the repository, or, where the endpoint has none, to any. */
+export function demand(call: Call, action: Action): void {
   if (action !== 'read') refuseReadOnly(call.repository)
   const { caller } = call.exchange
-  if (caller.may(action, repository)) return
-  const what = repository === undefined ? `may not ${action}` : `may not ${action} ${repository}`
-  throw denied(call, `${caller.name} ${what}`)
+  const target = call.repository === '' ? undefined : call.repository
+  if (!caller.may(action, target)) throw denied(call, `${caller.name} may not ${action} ${target ?? 'anything'}`)
 }
 
 function denied(call: Call, message: string): Refusal {

@@ -23,7 +23,7 @@ export async function listTags(call: Call): Promise<void> {
 
 /** GET `/v2/_catalog`, with `n` and `last`: not of the specification, but of every registry. */
 export async function listRepositories(call: Call): Promise<void> {
-  demand(call, 'read', undefined)
+  demand(call, 'read')
   const { limit, after } = pageOf(call)
   const found: string[] = []
   let cursor = after

@@ -33,6 +33,18 @@ export interface Pushed {
   descriptor: Descriptor
 }
 
+interface BlobOptions {
+  repository?: string
+  algorithm?: Algorithm
+  mediaType?: string
+}
+
+interface ManifestOptions extends BlobOptions {
+  /** The digest unless said. */
+  reference?: string
+  query?: string
+}
+
 /** Requests as they stand, nothing normalized: what a client library would smooth over is what is looked for. */
 export class Api {
   readonly target: Target
@@ -126,7 +138,7 @@ export class Api {
 
   async pushBlob(
     bytes: Uint8Array,
-    { repository = this.repository, algorithm = 'sha256' as Algorithm, mediaType = 'application/octet-stream' } = {},
+    { repository = this.repository, algorithm = 'sha256', mediaType = 'application/octet-stream' }: BlobOptions = {},
   ): Promise<Pushed> {
     const digest = digestOf(bytes, algorithm)
     const query = algorithm === 'sha256' ? '' : `?digest-algorithm=${algorithm}`
@@ -141,15 +153,9 @@ export class Api {
       reference,
       repository = this.repository,
       mediaType = ociManifest,
-      algorithm = 'sha256' as Algorithm,
+      algorithm = 'sha256',
       query = '',
-    }: {
-      reference?: string
-      repository?: string
-      mediaType?: string
-      algorithm?: Algorithm
-      query?: string
-    } = {},
+    }: ManifestOptions = {},
   ): Promise<Pushed & { answer: Answer }> {
     const bytes = Buffer.isBuffer(manifest) ? manifest : Buffer.from(JSON.stringify(manifest))
     const what = pushed(bytes, mediaType, algorithm)
@@ -169,7 +175,7 @@ export class Api {
   /** An image with a config and a layer of its own, its blobs pushed. */
   async image(
     extra: Record<string, unknown> = {},
-    { repository = this.repository, algorithm = 'sha256' as Algorithm } = {},
+    { repository = this.repository, algorithm = 'sha256' }: BlobOptions = {},
   ): Promise<Record<string, unknown> & { config: Descriptor; layers: Descriptor[] }> {
     const config = await this.pushBlob(Buffer.from(JSON.stringify({ random: randomUUID() })), {
       repository,

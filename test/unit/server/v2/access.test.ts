@@ -1,0 +1,187 @@
+import { Writable } from 'node:stream'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createLogger } from '../../../../src/lib/logger.ts'
+import { Redactor } from '../../../../src/lib/redact.ts'
+import { digestOf } from '../../../../src/oci/digest.ts'
+import type { Action } from '../../../../src/server/types.ts'
+import { Api, codesOf, jsonOf, locationOf } from '../../../conformance/distribution/api.ts'
+import { startV2Server, type V2Server, type V2ServerOptions } from '../../../conformance/distribution/server.ts'
+
+const servers: V2Server[] = []
+
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.close()
+})
+
+async function start(options: V2ServerOptions): Promise<{ server: V2Server; api: Api }> {
+  const server = await startV2Server(options)
+  servers.push(server)
+  return { server, api: new Api(server) }
+}
+
+const digest = digestOf('x')
+const requests = (name: string): [string, string, Action][] => [
+  ['GET', `/v2/${name}/manifests/v1`, 'read'],
+  ['HEAD', `/v2/${name}/manifests/v1`, 'read'],
+  ['GET', `/v2/${name}/blobs/${digest}`, 'read'],
+  ['HEAD', `/v2/${name}/blobs/${digest}`, 'read'],
+  ['GET', `/v2/${name}/tags/list`, 'read'],
+  ['GET', `/v2/${name}/referrers/${digest}`, 'read'],
+  ['GET', `/v2/_catalog`, 'read'],
+  ['POST', `/v2/${name}/blobs/uploads/`, 'push'],
+  ['POST', `/v2/${name}/blobs/uploads/?digest=${digest}`, 'push'],
+  ['POST', `/v2/${name}/blobs/uploads/?mount=${digest}`, 'push'],
+  ['GET', `/v2/${name}/blobs/uploads/1`, 'push'],
+  ['PATCH', `/v2/${name}/blobs/uploads/1`, 'push'],
+  ['PUT', `/v2/${name}/blobs/uploads/1?digest=${digest}`, 'push'],
+  ['DELETE', `/v2/${name}/blobs/uploads/1`, 'push'],
+  ['PUT', `/v2/${name}/manifests/v1`, 'push'],
+  ['DELETE', `/v2/${name}/manifests/v1`, 'delete'],
+  ['DELETE', `/v2/${name}/manifests/${digest}`, 'delete'],
+  ['DELETE', `/v2/${name}/blobs/${digest}`, 'delete'],
+]
+
+describe('who may not', () => {
+  it('is refused with 403 DENIED', async () => {
+    const { api } = await start({ may: () => false })
+    for (const [method, path] of requests('a/b')) {
+      const answer = await api.send(method, path, { body: 'x' })
+      expect(answer.status, `${method} ${path}`).toBe(403)
+      if (method !== 'HEAD') expect(codesOf(answer)).toEqual(['DENIED'])
+      expect(answer.headers['www-authenticate']).toBeUndefined()
+    }
+  })
+
+  it('is asked who they are when they are nobody yet', async () => {
+    const { api } = await start({ may: () => false, anonymous: true, challenge: true })
+    for (const [method, path] of requests('a/b')) {
+      const answer = await api.send(method, path, { body: 'x' })
+      expect(answer.status, `${method} ${path}`).toBe(401)
+      if (method !== 'HEAD') expect(codesOf(answer)).toEqual(['UNAUTHORIZED'])
+      expect(answer.headers['www-authenticate']).toBe('Basic realm="longshore"')
+    }
+  })
+
+  it('is not asked where nobody can log in', async () => {
+    const { api } = await start({ may: () => false, anonymous: true, challenge: false })
+    expect((await api.get('/v2/a/tags/list')).status).toBe(403)
+  })
+})
+
+it('each request needs the one permission that it is about, for its repository', async () => {
+  let asked: [Action, string | undefined][] = []
+  const { api } = await start({
+    may: (action, target) => {
+      asked.push([action, target])
+      return false
+    },
+  })
+  for (const [method, path, action] of requests('a/b')) {
+    asked = []
+    await api.send(method, path, { body: 'x' })
+    expect(asked, `${method} ${path}`).toEqual([[action, path === '/v2/_catalog' ? undefined : 'a/b']])
+  }
+})
+
+describe('a mount', () => {
+  it('takes nothing from a repository that the caller may not read', async () => {
+    const { api } = await start({ may: (action, target) => action !== 'read' || target !== 'secret' })
+    const secret = await api.pushImage('v1', {}, 'secret')
+    const { digest } = await api.pushBlob(Buffer.from('secret'), { repository: 'secret' })
+    for (const query of [`?mount=${digest}&from=secret`, `?mount=${digest}`]) {
+      expect((await api.send('POST', `/v2/other/blobs/uploads/${query}`, { body: '' })).status).toBe(202)
+    }
+    expect((await api.head(`/v2/other/blobs/${digest}`)).status).toBe(404)
+    expect(secret.answer.status).toBe(201)
+  })
+
+  it('from what is no name opens a session', async () => {
+    const { api } = await start({})
+    const { digest } = await api.pushBlob(Buffer.from('x'), { repository: 'a' })
+    for (const from of ['../a', 'A', '%2e%2e%2fa']) {
+      const answer = await api.send('POST', `/v2/b/blobs/uploads/?mount=${digest}&from=${from}`, { body: '' })
+      expect(answer.status).toBe(202)
+      expect(locationOf(answer)).toMatch(/^\/v2\/b\/blobs\/uploads\//)
+    }
+  })
+})
+
+it('the catalog names what the caller may read, over several pages', async () => {
+  const names = ['a/1', 'a/2', 'b/1', 'b/2', 'b/3']
+  const { api } = await start({ may: (action, target) => action !== 'read' || target?.startsWith('a/') !== true })
+  for (const name of names) await api.pushImage('v1', {}, name)
+  const first = await api.get('/v2/_catalog?n=2')
+  expect(jsonOf(first)).toEqual({ repositories: ['b/1', 'b/2'] })
+  expect(first.headers.link).toBe('</v2/_catalog?last=b%2F2&n=2>; rel="next"')
+  const second = await api.get('/v2/_catalog?last=b%2F2&n=2')
+  expect(jsonOf(second)).toEqual({ repositories: ['b/3'] })
+  expect(second.headers.link).toBeUndefined()
+})
+
+describe('what is served as bundles', () => {
+  it('cannot be written or deleted, and the answer says why', async () => {
+    const { api } = await start({})
+    for (const [method, path, action] of requests('bundles/authz')) {
+      if (action === 'read') continue
+      const answer = await api.send(method, path, { body: 'x' })
+      expect(answer.status, `${method} ${path}`).toBe(405)
+      expect(answer.headers.allow).toBe('GET, HEAD')
+      expect(codesOf(answer)).toEqual(['UNSUPPORTED'])
+      expect(answer.body.toString()).toMatch(/read only/)
+    }
+  })
+
+  it('can be read', async () => {
+    const { server, api } = await start({})
+    const bytes = Buffer.from('{}')
+    const repository = server.registry.repository('bundles/authz')
+    await repository.putBlob({ mediaType: 'a/b', digest: digestOf(bytes), size: 2 }, async function* () {
+      yield bytes
+    })
+    expect((await api.get(`/v2/bundles/authz/blobs/${digestOf(bytes)}`)).body).toEqual(bytes)
+  })
+})
+
+describe('a line for those who ask later', () => {
+  async function auditedBy(run: (api: Api) => Promise<unknown>): Promise<Record<string, unknown>[]> {
+    const lines: Record<string, unknown>[] = []
+    const stream = new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        lines.push(JSON.parse(chunk.toString()) as Record<string, unknown>)
+        done()
+      },
+    })
+    const logger = createLogger({ level: 'info', pretty: false, redactor: new Redactor(), stream })
+    const { api } = await start({ logger })
+    await run(api)
+    return lines.filter((line) => line.audit === true)
+  }
+
+  it('is written for each push', async () => {
+    const lines = await auditedBy((api) => api.pushImage('v1', {}, 'a/b'))
+    expect(lines.map(({ who, action, repository, kind }) => [who, action, repository, kind])).toEqual([
+      ['ann', 'push', 'a/b', 'blob'],
+      ['ann', 'push', 'a/b', 'blob'],
+      ['ann', 'push', 'a/b', 'manifest'],
+    ])
+    expect(lines[2]).toMatchObject({ reference: 'v1', digest: expect.stringMatching(/^sha256:/) })
+  })
+
+  it('is written for each mount and delete, and not for what did not happen', async () => {
+    const lines = await auditedBy(async (api) => {
+      const image = await api.pushImage('v1', {}, 'a')
+      const blob = await api.pushBlob(Buffer.from('x'), { repository: 'a' })
+      await api.send('POST', `/v2/b/blobs/uploads/?mount=${blob.digest}&from=a`, { body: '' })
+      await api.delete('/v2/a/manifests/none')
+      await api.delete('/v2/a/manifests/v1')
+      await api.delete(`/v2/a/manifests/${image.digest}`)
+      await api.delete(`/v2/a/blobs/${blob.digest}`)
+    })
+    expect(lines.slice(4).map(({ action, repository, kind }) => [action, repository, kind])).toEqual([
+      ['mount', 'b', 'blob'],
+      ['delete', 'a', 'tag'],
+      ['delete', 'a', 'manifest'],
+      ['delete', 'a', 'blob'],
+    ])
+  })
+})

@@ -1,0 +1,298 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { request as httpRequest } from 'node:http'
+import { connect } from 'node:net'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { digestOf } from '../../../../src/oci/digest.ts'
+import { ociManifest } from '../../../../src/oci/media.ts'
+import { Api, codesOf, jsonOf, locationOf } from '../../../conformance/distribution/api.ts'
+import { startV2Server, type V2Server } from '../../../conformance/distribution/server.ts'
+
+const maxBlobBytes = 4 * 1024 * 1024
+let server: V2Server
+let api: Api
+
+beforeEach(async () => {
+  server = await startV2Server({
+    limits: { maxBlobBytes, maxManifestBytes: 10_000, pageMax: 3 },
+    registryLimits: { maxUploads: 20 },
+  })
+  api = new Api(server)
+})
+
+afterEach(() => server.close())
+
+/** What comes back for bytes as they are written. */
+async function raw(text: string): Promise<string> {
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
+  socket.write(text)
+  let answer = ''
+  socket.on('data', (chunk: Buffer) => (answer += chunk.toString('latin1')))
+  await once(socket, 'close')
+  return answer
+}
+
+/** Sends the head and some of the body, and goes away. */
+async function abandon(method: string, path: string, headers: Record<string, string>, sent: Buffer): Promise<void> {
+  const { port } = new URL(server.url)
+  const request = httpRequest({ host: '127.0.0.1', port, method, path, headers })
+  request.on('error', () => undefined)
+  request.write(sent)
+  await until(async () => (request.socket?.bytesWritten ?? 0) > sent.length)
+  request.destroy()
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (let turn = 0; turn < 2_000; turn++) {
+    if (await holds()) return
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  throw new Error('it never came to hold')
+}
+
+describe('the endpoints', () => {
+  it('greet, and say which version of the API this is', async () => {
+    const answer = await api.get('/v2/')
+    expect(answer.status).toBe(200)
+    expect(answer.headers['docker-distribution-api-version']).toBe('registry/2.0')
+    expect(answer.body.toString()).toBe('{}')
+  })
+
+  it('know which methods they have', async () => {
+    for (const [method, path, allow] of [
+      ['POST', '/v2/', 'GET, HEAD'],
+      ['DELETE', '/v2/_catalog', 'GET, HEAD'],
+      ['POST', '/v2/a/tags/list', 'GET, HEAD'],
+      ['PUT', `/v2/a/blobs/${digestOf('x')}`, 'GET, HEAD, DELETE'],
+      ['PATCH', '/v2/a/manifests/v1', 'GET, HEAD, PUT, DELETE'],
+      ['GET', '/v2/a/blobs/uploads/', 'POST'],
+      ['HEAD', '/v2/a/blobs/uploads/1', 'GET, PATCH, PUT, DELETE'],
+      ['DELETE', `/v2/a/referrers/${digestOf('x')}`, 'GET, HEAD'],
+    ] as const) {
+      const answer = await api.send(method, path)
+      expect(answer.status, `${method} ${path}`).toBe(405)
+      expect(answer.headers.allow).toBe(allow)
+      if (method !== 'HEAD') expect(codesOf(answer)).toEqual(['UNSUPPORTED'])
+    }
+  })
+
+  it('are no others', async () => {
+    for (const path of ['/v2/a', '/v2/a/tags', '/v2/a/b/c/d', '/v2/_catalog/']) {
+      expect((await api.get(path)).status, path).toBe(404)
+    }
+  })
+
+  it('see the path as it was sent, not as a URL parser would mend it', async () => {
+    await api.pushImage('v1', {}, 'b')
+    for (const path of ['/v2/a/../b/manifests/v1', '/v2//b/manifests/v1', '/v2/a/%2e%2e/b/manifests/v1']) {
+      const answer = await raw(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
+      expect(answer, path).toMatch(/^HTTP\/1.1 400 /)
+      expect(answer).toMatch(/NAME_INVALID/)
+    }
+    const encoded = await raw('GET /v2/a%2F..%2Fb/manifests/v1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+    expect(encoded).toMatch(/^HTTP\/1.1 400 /)
+  })
+
+  it('take an absolute URL as target', async () => {
+    const answer = await raw('GET http://elsewhere/v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+    expect(answer).toMatch(/^HTTP\/1.1 200 /)
+  })
+})
+
+describe('a client that has it already', () => {
+  it('gets 304 for a blob and a manifest, with the same ETag', async () => {
+    const blob = await api.pushBlob(randomBytes(100))
+    const image = await api.pushImage('v1')
+    for (const [path, digest] of [
+      [api.blobPath(blob.digest), blob.digest],
+      [api.manifestPath('v1'), image.digest],
+    ] as const) {
+      for (const etag of [`"${digest}"`, `W/"${digest}"`, digest, `"x", "${digest}"`, '*']) {
+        for (const method of ['GET', 'HEAD']) {
+          const answer = await api.send(method, path, { headers: { 'If-None-Match': etag } })
+          expect(answer.status, `${method} ${path} ${etag}`).toBe(304)
+          expect(answer.headers.etag).toBe(`"${digest}"`)
+          expect(answer.body.length).toBe(0)
+        }
+      }
+      expect((await api.get(path, { 'If-None-Match': '"other"' })).status).toBe(200)
+    }
+  })
+})
+
+describe('HEAD', () => {
+  it('has the headers of GET', async () => {
+    const { digest } = await api.pushBlob(randomBytes(100))
+    await api.pushImage('v1')
+    for (const path of [api.blobPath(digest), api.manifestPath('v1'), `/v2/${api.repository}/tags/list`, '/v2/']) {
+      const { date: _, ...ofGet } = (await api.get(path)).headers
+      const { date: __, ...ofHead } = (await api.head(path)).headers
+      expect(ofHead, path).toEqual(ofGet)
+    }
+  })
+
+  it('does not mind Range', async () => {
+    const { digest } = await api.pushBlob(randomBytes(100))
+    const answer = await api.head(api.blobPath(digest), { Range: 'bytes=0-9' })
+    expect([answer.status, answer.headers['content-length']]).toEqual([200, '100'])
+  })
+})
+
+it('a range that cannot be says how long the blob is', async () => {
+  const { digest } = await api.pushBlob(randomBytes(100))
+  const answer = await api.get(api.blobPath(digest), { Range: 'bytes=100-' })
+  expect([answer.status, answer.headers['content-range']]).toEqual([416, 'bytes */100'])
+})
+
+it('lists have no more than a page, whatever n asks for', async () => {
+  const image = await api.pushImage()
+  for (const reference of ['a', 'b', 'c', 'd']) await api.pushManifest(image.bytes, { reference })
+  const path = `/v2/${api.repository}/tags/list`
+  for (const query of ['', '?n=1000', '?n=99999999999999999999']) {
+    const answer = await api.get(path + query)
+    expect(jsonOf(answer).tags).toEqual(['a', 'b', 'c'])
+    expect(answer.headers.link).toBe(`<${path}?last=c&n=3>; rel="next"`)
+  }
+  expect((await api.get(`${path}?n=4&last=a`)).headers.link).toBeUndefined()
+  for (const n of ['-1', 'x', '1.5', '']) expect((await api.get(`${path}?n=${n}`)).status, n).toBe(400)
+})
+
+describe('a manifest', () => {
+  it('without Content-Type is what it calls itself', async () => {
+    const image = await api.image()
+    const put = (body: string) => api.send('PUT', api.manifestPath('v1'), { body })
+    expect((await put(JSON.stringify(image))).status).toBe(201)
+    expect((await api.getManifest('v1')).headers['content-type']).toBe(ociManifest)
+    const { mediaType: _, ...nameless } = image
+    expect(codesOf(await put(JSON.stringify(nameless)))).toEqual(['MANIFEST_INVALID'])
+  })
+
+  it('without mediaType is what its Content-Type says', async () => {
+    const { mediaType: _, ...nameless } = await api.image()
+    const pushed = await api.pushManifest(nameless, { reference: 'v1' })
+    const answer = await api.getManifest('v1')
+    expect(answer.headers['content-type']).toBe(ociManifest)
+    expect(answer.body).toEqual(pushed.bytes)
+  })
+
+  it('of a type that is none is refused', async () => {
+    const { answer } = await api.putManifest(await api.image(), { reference: 'v1', mediaType: 'text/plain' })
+    expect([answer.status, codesOf(answer)]).toEqual([400, ['MANIFEST_INVALID']])
+  })
+
+  it('beyond the limit is refused, whether or not it says so at once', async () => {
+    const body = JSON.stringify(await api.image({ annotations: { long: 'x'.repeat(10_000) } }))
+    for (const streamed of [false, true]) {
+      const headers = { 'Content-Type': ociManifest }
+      const answer = await api.send('PUT', api.manifestPath('v1'), { headers, body, streamed })
+      expect([answer.status, codesOf(answer)]).toEqual([413, ['SIZE_INVALID']])
+    }
+  })
+
+  it('with a tag in the query that is none is refused as a whole', async () => {
+    const { answer, digest } = await api.putManifest(await api.image(), { query: '?tag=good&tag=.bad' })
+    expect(answer.status).toBe(400)
+    for (const reference of [digest, 'good']) expect((await api.getManifest(reference)).status).toBe(404)
+  })
+
+  it('pushed by tag does not look at tags in the query', async () => {
+    const { answer } = await api.putManifest(await api.image(), { reference: 'v1', query: '?tag=v2' })
+    expect([answer.status, answer.headers['oci-tag']]).toEqual([201, undefined])
+    expect((await api.getManifest('v2')).status).toBe(404)
+  })
+})
+
+describe('a blob beyond the limit', () => {
+  const tooLong = Buffer.alloc(maxBlobBytes + 1)
+
+  it('is 413 at once when it says how long it is, and the client sees the answer', async () => {
+    const location = await api.startUpload()
+    const answers = [
+      await api.finish(location, digestOf(tooLong), tooLong),
+      await api.patch(location, tooLong, `0-${maxBlobBytes}`),
+      await api.send('POST', `/v2/${api.repository}/blobs/uploads/?digest=${digestOf(tooLong)}`, { body: tooLong }),
+    ]
+    for (const answer of answers) expect([answer.status, codesOf(answer)]).toEqual([413, ['SIZE_INVALID']])
+  })
+
+  it('is 413 when it turns out to be, and the session stands where it stood', async () => {
+    const location = await api.startUpload()
+    await api.patch(location, randomBytes(10))
+    const answer = await api.send('PATCH', location, { body: tooLong, streamed: true })
+    expect(answer.status).toBe(413)
+    expect((await api.get(location)).headers.range).toBe('0-9')
+  })
+
+  it('is 413 over several chunks too', async () => {
+    const location = await api.startUpload()
+    expect((await api.patch(location, Buffer.alloc(maxBlobBytes))).status).toBe(202)
+    expect((await api.patch(location, Buffer.alloc(1))).status).toBe(413)
+  })
+})
+
+describe('an upload that breaks off', () => {
+  it('can go on where the last whole chunk ended', async () => {
+    const bytes = randomBytes(300_000)
+    const location = await api.startUpload()
+    await api.patch(location, bytes.subarray(0, 100_000), '0-99999')
+    const headers = { 'Content-Length': '200000', 'Content-Range': '100000-299999' }
+    await abandon('PATCH', location, headers, bytes.subarray(100_000, 200_000))
+    // While the server has not noticed yet, the session is taken.
+    await until(async () => (await api.patch(location, bytes.subarray(100_000), '100000-299999')).status === 202)
+    expect((await api.finish(location, digestOf(bytes))).status).toBe(201)
+    expect((await api.get(api.blobPath(digestOf(bytes)))).body).toEqual(bytes)
+  })
+
+  it('with PUT or a single POST leaves no blob', async () => {
+    const bytes = randomBytes(300_000)
+    const digest = digestOf(bytes)
+    const location = await api.startUpload()
+    const headers = { 'Content-Length': '300000' }
+    await abandon('PUT', `${location}?digest=${digest}`, headers, bytes.subarray(0, 100_000))
+    await abandon('POST', `/v2/${api.repository}/blobs/uploads/?digest=${digest}`, headers, bytes.subarray(0, 100_000))
+    await until(async () => (await api.patch(location, bytes, '0-299999')).status === 202)
+    expect((await api.head(api.blobPath(digest))).status).toBe(404)
+    expect((await api.finish(location, digest)).status).toBe(201)
+  })
+})
+
+describe('a chunk', () => {
+  it('that is longer or shorter than its Content-Range is refused, and the session stands', async () => {
+    const location = await api.startUpload()
+    for (const range of ['0-49', '0-199']) {
+      for (const streamed of [false, true]) {
+        const headers = { 'Content-Range': range }
+        const answer = await api.send('PATCH', location, { headers, body: randomBytes(100), streamed })
+        expect([answer.status, codesOf(answer)]).toEqual([400, ['SIZE_INVALID']])
+      }
+    }
+    expect((await api.patch(location, randomBytes(100), '0-99')).headers.range).toBe('0-99')
+  })
+
+  it('out of order says where to go on', async () => {
+    const location = await api.startUpload()
+    await api.patch(location, randomBytes(100), '0-99')
+    const answer = await api.patch(location, randomBytes(100), '50-149')
+    expect([answer.status, answer.headers.range, locationOf(answer)]).toEqual([416, '0-99', location])
+  })
+})
+
+describe('an upload', () => {
+  it('of another repository is unknown', async () => {
+    const location = (await api.startUpload()).replace(api.repository, api.other)
+    expect(codesOf(await api.get(location))).toEqual(['BLOB_UPLOAD_UNKNOWN'])
+    expect(codesOf(await api.patch(location, randomBytes(1)))).toEqual(['BLOB_UPLOAD_UNKNOWN'])
+    expect(codesOf(await api.delete(location))).toEqual(['BLOB_UPLOAD_UNKNOWN'])
+  })
+
+  it('beyond the ceiling is 429 with Retry-After', async () => {
+    for (let count = 0; count < 20; count++) await api.startUpload()
+    const answer = await api.send('POST', `/v2/${api.repository}/blobs/uploads/`, { body: '' })
+    expect([answer.status, codesOf(answer), answer.headers['retry-after']]).toEqual([429, ['TOOMANYREQUESTS'], '1'])
+  })
+
+  it('with an algorithm that is not supported is refused at once', async () => {
+    const answer = await api.send('POST', `/v2/${api.repository}/blobs/uploads/?digest-algorithm=md5`, { body: '' })
+    expect([answer.status, codesOf(answer)]).toEqual([400, ['DIGEST_INVALID']])
+  })
+})
