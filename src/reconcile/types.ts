@@ -1,8 +1,12 @@
-import type { ArchiveLimits } from '../artifact/types.ts'
+import type { EventEmitter } from 'node:events'
+import type { Assembled, AssembleOptions, ArchiveLimits, BlobFiles } from '../artifact/types.ts'
+import type { Deploy, Deployer } from '../deployers/deployer.ts'
 import type { Schedule } from '../lib/schedule.ts'
 import type { BundleKind, Look, Release } from '../model/release.ts'
+import type { BundleStatus } from '../model/status.ts'
+import type { RawManifest } from '../oci/target.ts'
+import type { RepositoryChange } from '../registry/types.ts'
 import type { Follow, Store } from '../stores/store.ts'
-import type { Deployer } from '../deployers/deployer.ts'
 
 /** One bundle as the reconciler works on it: the config's words turned into parts. */
 export interface BundleSpec {
@@ -22,6 +26,8 @@ export interface BundleSpec {
 export interface PlaceSpec {
   /** A key of the config's `deployers`. */
   name: string
+  form: Deploy['form']
+  /** Another object than before means that its config may have changed: the place is looked at anew. */
   deployer: Deployer
 }
 
@@ -31,4 +37,31 @@ export interface ReconcileEvents {
   looked: [look: Look]
   removed: [bundle: string]
   deployed: [event: { bundle: string; place: string; release: number; error: string | null }]
+}
+
+/** Makes what is served out of a manifest; src/artifact has one. */
+export interface Assembler {
+  assemble(manifest: RawManifest, blobs: BlobFiles, options: AssembleOptions): Promise<Assembled>
+}
+
+export interface Reconciler {
+  readonly events: EventEmitter<ReconcileEvents>
+  /** Once, before all else. The newest release of each bundle that ever was: to be served before any store answers. */
+  start(): Promise<Release[]>
+  /**
+   * From now on these bundles: those that did not change are not touched, those that are gone are no longer looked at (what was
+   * deployed stays), those that changed are looked at anew. Stores and deployers stay the caller's to close, afterwards.
+   */
+  configure(specs: readonly BundleSpec[]): Promise<{ added: string[]; changed: string[]; removed: string[] }>
+  /**
+   * Looks now, or once more after the look that is under way. Undefined for a name that is not configured. The signal ends the
+   * waiting, not the look.
+   */
+  look(name: string, trigger: string, signal?: AbortSignal): Promise<Look | undefined>
+  /** A push to a repository of the built-in registry, or a deletion there: bundles that follow it are looked at. */
+  repositoryChanged(change: RepositoryChange): void
+  /** Of all bundles, in the config's order, or of one; from memory. */
+  status(name?: string): BundleStatus[]
+  /** Stops looks and deployments, and waits until they have stopped. */
+  close(): Promise<void>
 }

@@ -1,0 +1,101 @@
+import { Limit } from '../lib/limit.ts'
+import type { Deployment } from '../model/deployment.ts'
+import type { Release } from '../model/release.ts'
+import { Place, type DeployContext } from './place.ts'
+import type { PlaceSpec } from './types.ts'
+
+export interface DeploymentsContext extends DeployContext {
+  /** Attempts under way at one time, over all places; at one place there is never more than one. */
+  concurrency: number
+}
+
+/** A bundle's places as the config has them now, and what is to be there. */
+export interface BundlePlaces {
+  bundle: string
+  places: readonly PlaceSpec[]
+  /** Asked late: a release may be made while this is being taken up. */
+  current: () => Release | null
+}
+
+/** All bundles at all places. Level-triggered: what is to be done follows from what is persisted and what the places say. */
+export class Deployments {
+  readonly #context: DeploymentsContext
+  readonly #limit: Limit
+  /** By bundle, then by place. */
+  #bundles = new Map<string, Map<string, Place>>()
+  readonly #queues = new Map<string, Limit>()
+
+  constructor(context: DeploymentsContext) {
+    this.#context = context
+    this.#limit = new Limit(context.concurrency)
+  }
+
+  /** These and no others; places that stay as they are are not disturbed. What was deployed to those that are gone stays there. */
+  async configure(wanted: readonly BundlePlaces[]): Promise<void> {
+    const rows = await this.#rows(wanted)
+    const before = this.#bundles
+    this.#bundles = new Map()
+    const gone: Place[] = []
+    for (const { bundle, places, current } of wanted) {
+      const old = before.get(bundle) ?? new Map<string, Place>()
+      const now = new Map<string, Place>()
+      this.#bundles.set(bundle, now)
+      for (const spec of places) {
+        const known = old.get(spec.name)
+        old.delete(spec.name)
+        const row = rows.get(keyOf(bundle, spec.name))
+        const place = known ?? (row && this.#place(row, spec))
+        if (place === undefined) continue
+        now.set(spec.name, place)
+        if (known !== undefined) known.change(spec)
+        else place.begin(current()?.number ?? null)
+      }
+    }
+    for (const places of before.values()) gone.push(...places.values())
+    await Promise.all(gone.map((place) => place.close()))
+  }
+
+  /** It is desired already, in the same transaction that made it. */
+  released({ bundle, number }: Release): void {
+    for (const place of this.#bundles.get(bundle)?.values() ?? []) place.desire(number)
+  }
+
+  list(bundle: string): Deployment[] {
+    return [...(this.#bundles.get(bundle)?.values() ?? [])].map(({ row }) => row)
+  }
+
+  async close(): Promise<void> {
+    const places = [...this.#bundles.values()].flatMap((places) => [...places.values()])
+    await Promise.all(places.map((place) => place.close()))
+  }
+
+  /** What is persisted of these places, made to be what the config says where it differs. */
+  async #rows(wanted: readonly BundlePlaces[]): Promise<Map<string, Deployment>> {
+    const { deployments } = this.#context.state
+    const rows = byBundle(await deployments.list())
+    for (const { bundle, places, current } of wanted) {
+      const names = places.map(({ name }) => name)
+      const known = (rows.get(bundle) ?? []).map(({ place }) => place)
+      if (new Set(names).symmetricDifference(new Set(known)).size === 0) continue
+      await deployments.configure(bundle, names, current()?.number ?? null)
+      rows.set(bundle, await deployments.list(bundle))
+    }
+    return new Map([...rows.values()].flat().map((row) => [keyOf(row.bundle, row.place), row]))
+  }
+
+  #place(row: Deployment, spec: PlaceSpec): Place {
+    return new Place(row, spec, this.#context, (run) => {
+      const queue = this.#queues.get(spec.name) ?? new Limit(1)
+      this.#queues.set(spec.name, queue)
+      return queue.do(() => this.#limit.do(run))
+    })
+  }
+}
+
+function byBundle(rows: readonly Deployment[]): Map<string, Deployment[]> {
+  return Map.groupBy(rows, ({ bundle }) => bundle)
+}
+
+function keyOf(bundle: string, place: string): string {
+  return `${bundle}\n${place}`
+}

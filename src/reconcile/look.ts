@@ -1,0 +1,120 @@
+import { IntegrityError, RemoteError } from '../lib/errors.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Look, Memo, Release } from '../model/release.ts'
+import { tagOf } from '../oci/tag.ts'
+import type { Registry } from '../registry/types.ts'
+import type { ReleaseDraft, State } from '../state/state.ts'
+import type { Candidate, Follow } from '../stores/store.ts'
+import { decide } from './decide.ts'
+import { prepare, withdraw } from './prepare.ts'
+import type { Assembler, BundleSpec } from './types.ts'
+
+export interface LookContext {
+  state: State
+  registry: Registry
+  assembler: Assembler
+  clock: Clock
+  /** A folder for work in progress, on the content's file system. */
+  scratch: string
+  opaPath?: string
+}
+
+export interface Known {
+  current: Release | null
+  settled: Look | null
+  trigger: string
+  /** The spec as it is when the release is committed: what does not bear on content may have changed meanwhile. */
+  latest: () => Pick<BundleSpec, 'keep' | 'places'>
+  /** Called as soon as the store has answered. */
+  offered: (candidate: Candidate) => void
+}
+
+/** What came of one look that was not cut short; failures are thrown. */
+export type Finding = { candidate: Candidate; bytes: number } & (
+  | { outcome: 'released'; release: Release }
+  | { outcome: 'unchanged' }
+  | { outcome: 'refused'; message: string; code: string }
+)
+
+/**
+ * Asks the store what there is, and brings it in if it is new: fetched into `bundles/NAME`, assembled, committed. The signal is
+ * aborted when the recipe changes: what was begun under the older one does not commit. Throws what keeps a look from
+ * finding out: RemoteError, StorageError, ConfigError.
+ */
+export async function lookAt(
+  spec: BundleSpec,
+  known: Known,
+  context: LookContext,
+  signal: AbortSignal,
+): Promise<Finding> {
+  const candidate = await spec.store.resolve(spec.follow, signal)
+  if (candidate === undefined) throw nothingThere(spec)
+  known.offered(candidate)
+  const { fingerprint } = candidate
+  const memo = await context.state.bundles.memo(spec.name, fingerprint, spec.recipe)
+  signal.throwIfAborted()
+  const decision = decide({ ...known, candidate, memo })
+  if (decision.do === 'nothing') return { outcome: 'unchanged', candidate, bytes: 0 }
+  if (decision.do === 'refuse') {
+    return { outcome: 'refused', candidate, bytes: 0, message: decision.reason, code: decision.code }
+  }
+  return bringIn(spec, candidate, { ...known, reason: decision.reason }, context, signal)
+}
+
+async function bringIn(
+  spec: BundleSpec,
+  candidate: Candidate,
+  known: Known & { reason: string },
+  context: LookContext,
+  signal: AbortSignal,
+): Promise<Finding> {
+  const { state, clock } = context
+  const key = { bundle: spec.name, fingerprint: candidate.fingerprint, recipe: spec.recipe }
+  const remember = (verdict: Memo['verdict']) => state.bundles.remember({ ...key, verdict, at: clock.now() })
+  let prepared
+  try {
+    prepared = await prepare(spec, candidate, context, signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!(error instanceof IntegrityError)) throw error
+    const message = messageOf(error)
+    await remember({ refused: message, code: error.code, file: error.file ?? null })
+    return { outcome: 'refused', candidate, bytes: 0, message, code: error.code }
+  }
+  const { bytes, ...made } = prepared
+  const draft: ReleaseDraft = { bundle: spec.name, version: candidate.version, reason: known.reason, ...made }
+  signal.throwIfAborted()
+  if (known.current !== null && isSame(known.current, draft)) {
+    await remember({ release: known.current.number })
+    await withdraw(spec.name, draft.sourceDigest, context)
+    return { outcome: 'unchanged', candidate, bytes }
+  }
+  const { places, keep } = known.latest()
+  const release = await state.bundles.append(draft, {
+    tags: [...new Set(['latest', tagOf(candidate.version)])],
+    memo: key,
+    places: places.map(({ name }) => name),
+    keep,
+    at: clock.now(),
+  })
+  return { outcome: 'released', candidate, bytes, release }
+}
+
+function isSame(current: Release, draft: ReleaseDraft): boolean {
+  return current.bundleDigest === draft.bundleDigest && current.manifestDigest === draft.manifestDigest
+}
+
+function messageOf({ message, file }: IntegrityError): string {
+  return file === undefined || message.includes(file) ? message : `${file}: ${message}`
+}
+
+function nothingThere({ store, follow }: BundleSpec): RemoteError {
+  return new RemoteError('not_found', `${store.name} has nothing for ${nameOf(follow)}`, {
+    host: store.name,
+    hint: 'Push it there, or change what the bundle follows; what was released before stays.',
+  })
+}
+
+export function nameOf(follow: Follow): string {
+  return 'tag' in follow ? follow.tag : follow.digest
+}

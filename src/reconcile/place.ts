@@ -1,0 +1,206 @@
+import type { Deploy, Deployer, Observation } from '../deployers/deployer.ts'
+import type { Clock } from '../lib/clock.ts'
+import { RemoteError } from '../lib/errors.ts'
+import { OneMore } from '../lib/one-more.ts'
+import { backoffMs, type Backoff } from '../lib/retry.ts'
+import type { Logger } from '../lib/logger.ts'
+import { formatDuration } from '../lib/units.ts'
+import type { Deployment } from '../model/deployment.ts'
+import type { Release } from '../model/release.ts'
+import type { Registry } from '../registry/types.ts'
+import type { State } from '../state/state.ts'
+import { repositoryOf } from './prepare.ts'
+import type { PlaceSpec, ReconcileEvents } from './types.ts'
+
+export interface DeployContext {
+  state: State
+  registry: Registry
+  clock: Clock
+  random: () => number
+  logger: Logger
+  /** How long one attempt may take before it counts as failed. */
+  deadlineMs: number
+  deployed(event: ReconcileEvents['deployed'][0]): void
+}
+
+const backoff: Backoff = { firstMs: 1000, factor: 2, capMs: 600_000 }
+const dropped = new Error('the place left the config')
+
+/** One bundle at one place: brings it to the desired release, and keeps trying. */
+export class Place {
+  row: Deployment
+  readonly #context: DeployContext
+  readonly #logger: Logger
+  readonly #flight: OneMore<void>
+  #spec: PlaceSpec
+  readonly #stop = new AbortController()
+  #cancelTimer: (() => void) | undefined
+
+  /** `queue` decides when it is this one's turn. */
+  constructor(
+    row: Deployment,
+    spec: PlaceSpec,
+    context: DeployContext,
+    queue: (run: () => Promise<void>) => Promise<void>,
+  ) {
+    this.row = row
+    this.#spec = spec
+    this.#context = context
+    this.#logger = context.logger.child({ bundle: row.bundle, place: row.place })
+    this.#flight = new OneMore((begin) =>
+      queue(async () => {
+        begin()
+        await this.#attempt()
+      }),
+    )
+  }
+
+  /** What was persisted says when: a place that failed keeps its time, any other is asked at once whether it is as it should be. */
+  begin(current: number | null): void {
+    const { state, nextAttemptAt, desired } = this.row
+    if (current !== null && desired !== current) this.desire(current)
+    else if (state === 'failed' && nextAttemptAt !== null) this.#wakeAt(nextAttemptAt)
+    else this.wake()
+  }
+
+  /** Another deployer may mean another place: what it holds is asked again. */
+  change(spec: PlaceSpec): void {
+    const isOther = spec.deployer !== this.#spec.deployer || spec.form !== this.#spec.form
+    this.#spec = spec
+    if (isOther) this.wake()
+  }
+
+  /** From now on this release, and no longer an older one: also where the older one's retry waits. */
+  desire(release: number): void {
+    if (this.row.desired !== release) {
+      this.row = { ...this.row, desired: release, state: 'pending', attempts: 0, nextAttemptAt: null, lastError: null }
+    }
+    this.wake()
+  }
+
+  wake(): void {
+    this.#cancelTimer?.()
+    if (this.#stop.signal.aborted) return
+    this.#flight.ask().catch((error: unknown) => {
+      // Only our own storage can fail here; the next release or start goes on from what it holds.
+      this.#logger.error({ err: error }, 'a deployment could not be recorded')
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#cancelTimer?.()
+    this.#stop.abort(dropped)
+    await this.#flight.idle()
+  }
+
+  async #attempt(): Promise<void> {
+    const { bundle, desired } = this.row
+    if (desired === null || this.#stop.signal.aborted) return
+    const { state, registry, clock, deadlineMs } = this.#context
+    const release = await state.bundles.release(bundle, desired)
+    if (release === undefined) return
+    const { form, deployer } = this.#spec
+    const source = registry.repository(repositoryOf(bundle))
+    const what = { release, form, source, idempotencyKey: keyOf(this.row, release) }
+    const late = new AbortController()
+    const cancelDeadline = clock.after(deadlineMs, () => late.abort(tookTooLong(deployer, deadlineMs)))
+    try {
+      await this.#bringTo(what, deployer, AbortSignal.any([this.#stop.signal, late.signal]))
+    } catch (error) {
+      // Begun again at the next start; the place may or may not have it by then.
+      if (this.#stop.signal.aborted) return
+      await this.#failed(release, late.signal.aborted ? late.signal.reason : error)
+    } finally {
+      cancelDeadline()
+    }
+  }
+
+  async #bringTo(what: Deploy, deployer: Deployer, signal: AbortSignal): Promise<void> {
+    const { number } = what.release
+    const before = await deployer.observe(what, signal)
+    const isThere = before?.settled ?? this.row.deployed === number
+    if (isThere) return this.#done(what.release, before, false)
+    const lastAttemptAt = this.#context.clock.now()
+    // Written before anything is done: an attempt that a crash cuts short counts.
+    await this.#save({ ...this.row, state: 'deploying', attempts: this.row.attempts + 1, lastAttemptAt })
+    await deployer.deploy(what, signal)
+    const after = await deployer.observe(what, signal)
+    if (after?.settled === false) throw notThere(deployer, number, after)
+    await this.#done(what.release, after, true)
+  }
+
+  async #done(release: Release, said: Observation | undefined, isPut: boolean): Promise<void> {
+    const { number } = release
+    const before = this.row
+    const isNew = isPut || before.deployed !== number
+    const facts = {
+      observed: said?.digest ?? null,
+      deployed: number,
+      deployedAt: isNew ? this.#context.clock.now() : before.deployedAt,
+    }
+    const isLast = before.desired === number
+    const settled = isLast ? ({ state: 'done', nextAttemptAt: null, lastError: null } as const) : {}
+    const after: Deployment = { ...before, ...facts, ...settled }
+    const isNews = isNew || before.state !== after.state || before.observed !== after.observed
+    if (isNews) await this.#save(after)
+    if (!isNew && before.state === 'done') return
+    const how = isPut ? 'deployed' : 'is there already'
+    this.#logger.info(
+      { release: number, digest: after.observed },
+      `release ${number} ${how}: ${this.#spec.deployer.name}`,
+    )
+    this.#context.deployed({ bundle: before.bundle, place: before.place, release: number, error: null })
+  }
+
+  async #failed({ number }: Release, error: unknown): Promise<void> {
+    const { clock, random } = this.#context
+    const { bundle, place, desired, state } = this.row
+    const lastError = error instanceof Error ? error.message : String(error)
+    this.#logger.warn({ release: number, err: error }, `release ${number} could not be deployed: ${lastError}`)
+    // A newer release is waiting: that one's attempts begin at none.
+    if (desired === number) {
+      const attempts = this.row.attempts + (state === 'deploying' ? 0 : 1)
+      const lastAttemptAt = clock.now()
+      const nextAttemptAt = lastAttemptAt + Math.round(backoffMs(attempts, backoff, random))
+      await this.#save({ ...this.row, state: 'failed', attempts, lastError, lastAttemptAt, nextAttemptAt })
+      this.#wakeAt(nextAttemptAt)
+    }
+    this.#context.deployed({ bundle, place, release: number, error: lastError })
+  }
+
+  /** In memory only what is durable, and never an older desire than the one that came meanwhile. */
+  async #save(row: Deployment): Promise<void> {
+    const before = this.row
+    await this.#context.state.deployments.save(row)
+    if (this.row === before) this.row = row
+    else {
+      const { deployed, observed, deployedAt, lastAttemptAt } = row
+      this.row = { ...this.row, deployed, observed, deployedAt, lastAttemptAt }
+    }
+  }
+
+  #wakeAt(at: number): void {
+    this.#cancelTimer?.()
+    if (this.#stop.signal.aborted || this.row.state !== 'failed') return
+    this.#cancelTimer = this.#context.clock.after(Math.max(0, at - this.#context.clock.now()), () => this.wake())
+  }
+}
+
+/** The same for a release at a place, however often it is tried. */
+function keyOf({ bundle, place }: Deployment, { number, manifestDigest }: Release): string {
+  return `${bundle}/${place}/${number}/${manifestDigest}`
+}
+
+function tookTooLong({ name }: Deployer, deadlineMs: number): RemoteError {
+  return new RemoteError('timeout', `${name} took longer than ${formatDuration(deadlineMs)}`, {
+    host: name,
+    retryable: true,
+  })
+}
+
+function notThere({ name }: Deployer, release: number, { digest }: Observation): RemoteError {
+  return new RemoteError('conflict', `${name} holds ${digest ?? 'nothing'} after release ${release} was put there`, {
+    host: name,
+    hint: 'Something else may write there too.',
+  })
+}

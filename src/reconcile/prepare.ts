@@ -1,0 +1,84 @@
+import { createReadStream } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { IntegrityError } from '../lib/errors.ts'
+import { digestOf, type Digest } from '../oci/digest.ts'
+import { parseManifest } from '../oci/manifest.ts'
+import { emptyJson } from '../oci/media.ts'
+import type { Assembled } from '../artifact/types.ts'
+import type { LocalRepository } from '../registry/types.ts'
+import type { ReleaseDraft } from '../state/state.ts'
+import type { Candidate } from '../stores/store.ts'
+import type { LookContext } from './look.ts'
+import type { BundleSpec } from './types.ts'
+
+type Prepared = Pick<
+  ReleaseDraft,
+  'bundleDigest' | 'size' | 'manifestDigest' | 'sourceDigest' | 'form' | 'revision'
+> & {
+  /** What was transferred for it. */
+  bytes: number
+}
+
+/**
+ * Everything a release needs, in the catalog of `bundles/NAME`, under no tag yet. Throws IntegrityError when the candidate is to
+ * be refused: then its manifest is gone again from there.
+ */
+export async function prepare(
+  { name, kind, limits, platform, store }: BundleSpec,
+  candidate: Candidate,
+  context: LookContext,
+  signal: AbortSignal,
+): Promise<Prepared> {
+  const { registry, assembler, scratch, opaPath } = context
+  const repository = registry.repository(repositoryOf(name))
+  const { manifest: source, bytes } = await store.fetch(candidate, repository, { platform, signal })
+  try {
+    const raw = await repository.manifest(source.digest, signal)
+    const files = { file: (digest: Digest) => repository.blobFile(digest) }
+    const options = { kind, limits, scratch, signal, ...(opaPath === undefined ? {} : { opaPath }) }
+    const assembled = await assembler.assemble(raw, files, options)
+    try {
+      await keep(repository, assembled, signal)
+    } finally {
+      if (assembled.packed !== null) await rm(assembled.packed, { force: true })
+    }
+    return {
+      bundleDigest: assembled.layer.digest,
+      size: assembled.layer.size,
+      manifestDigest: assembled.manifest.digest,
+      sourceDigest: source.digest,
+      form: assembled.form,
+      revision: assembled.revision,
+      bytes,
+    }
+  } catch (error) {
+    if (error instanceof IntegrityError && !signal.aborted) await withdraw(name, source.digest, context)
+    throw error
+  }
+}
+
+/** Takes a manifest out of `bundles/NAME` again, unless a release there is made of it: what was refused is not handed out. */
+export async function withdraw(bundle: string, digest: Digest, { state, registry }: LookContext): Promise<void> {
+  const release = await state.bundles.releaseByDigest(bundle, digest)
+  if (release?.kept !== true) await registry.repository(repositoryOf(bundle)).removeManifest(digest)
+}
+
+export function repositoryOf(bundle: string): string {
+  return `bundles/${bundle}`
+}
+
+/** Puts what was made here next to what was fetched. */
+async function keep(repository: LocalRepository, assembled: Assembled, signal: AbortSignal): Promise<void> {
+  const { manifest, layer, packed } = assembled
+  if (packed === null) return
+  await repository.ingestBlob(createReadStream(packed), { digest: layer.digest, signal })
+  const parsed = parseManifest(manifest)
+  if (parsed.kind === 'image' && parsed.config.digest === digestOf(emptyJson)) {
+    await repository.putBlob(parsed.config, () => chunks(emptyJson), signal)
+  }
+  await repository.putManifest(manifest, [], signal)
+}
+
+async function* chunks(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  yield bytes
+}

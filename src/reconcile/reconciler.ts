@@ -1,0 +1,212 @@
+import { EventEmitter } from 'node:events'
+import { isDeepStrictEqual } from 'node:util'
+import { LongshoreError } from '../lib/errors.ts'
+import { Limit } from '../lib/limit.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { Metrics } from '../lib/metrics.ts'
+import type { Look, Release } from '../model/release.ts'
+import type { BundleStatus } from '../model/status.ts'
+import type { RepositoryChange } from '../registry/types.ts'
+import type { Follow } from '../stores/store.ts'
+import { Deployments } from './deployments.ts'
+import { nameOf, type LookContext } from './look.ts'
+import type { BundleSpec, Reconciler, ReconcileEvents } from './types.ts'
+import { Watch, type WatchContext } from './watch.ts'
+
+export interface ReconcilerOptions extends LookContext {
+  random: () => number
+  logger: Logger
+  metrics?: Pick<Metrics, 'looked' | 'fetched' | 'failed' | 'released' | 'forget' | 'deployed'>
+  /** Looks under way at one time, and as many deployments besides. */
+  concurrency: number
+  /** How long one attempt to deploy may take. */
+  deployDeadlineMs?: number
+}
+
+const defaultDeployDeadlineMs = 900_000
+
+/** Keeps what is served, and what is at every place, equal to what the stores offer. Does nothing before it is started. */
+export function createReconciler(options: ReconcilerOptions): Reconciler {
+  return new LevelReconciler(options)
+}
+
+class LevelReconciler implements Reconciler {
+  readonly events = new EventEmitter<ReconcileEvents>()
+  readonly #options: ReconcilerOptions
+  readonly #watchContext: WatchContext
+  readonly #deployments: Deployments
+  readonly #watches = new Map<string, Watch>()
+  /** Names by the repository of the built-in registry that they follow. */
+  #followers = new Map<string, string[]>()
+  #past: { current: Map<string, Release>; looks: Map<string, Look> } | undefined
+  #configuring: Promise<unknown> = Promise.resolve()
+  #isFirst = true
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options
+    const { metrics, concurrency, deployDeadlineMs: deadlineMs = defaultDeployDeadlineMs } = options
+    this.#watchContext = {
+      ...options,
+      limit: new Limit(concurrency),
+      released: (release) => this.#released(release),
+      looked: (look, more) => this.#looked(look, more),
+    }
+    this.#deployments = new Deployments({
+      ...options,
+      deadlineMs,
+      deployed: (event) => {
+        metrics?.deployed(event.place, event.error === null ? 'done' : 'failed')
+        this.#tell('deployed', event)
+      },
+    })
+  }
+
+  async start(): Promise<Release[]> {
+    const { bundles } = this.#options.state
+    const [current, looks] = await Promise.all([bundles.current(), bundles.looks()])
+    this.#past = {
+      current: new Map(current.map((release) => [release.bundle, release])),
+      looks: new Map(looks.map((look) => [look.bundle, look])),
+    }
+    return current
+  }
+
+  configure(specs: readonly BundleSpec[]): Promise<{ added: string[]; changed: string[]; removed: string[] }> {
+    const configured = this.#configuring.then(() => this.#configure(specs))
+    this.#configuring = configured.catch(() => undefined)
+    return configured
+  }
+
+  async look(name: string, trigger: string, signal?: AbortSignal): Promise<Look | undefined> {
+    signal?.throwIfAborted()
+    const look = this.#watches.get(name)?.ask(trigger)
+    if (look === undefined || signal === undefined) return look
+    return untilAborted(look, signal)
+  }
+
+  repositoryChanged({ repository, tag, digest }: RepositoryChange): void {
+    for (const name of this.#followers.get(repository) ?? []) {
+      const watch = this.#watches.get(name)
+      if (watch !== undefined && isFollowed(watch.spec.follow, { tag, digest }))
+        void watch.ask('push').catch(() => undefined)
+    }
+  }
+
+  status(name?: string): BundleStatus[] {
+    const one = name === undefined ? undefined : this.#watches.get(name)
+    const watches = name === undefined ? [...this.#watches.values()] : one === undefined ? [] : [one]
+    return watches.map(({ spec, current, look, looking, nextAt }) => ({
+      name: spec.name,
+      kind: spec.kind,
+      store: spec.store.name,
+      follow: nameOf(spec.follow),
+      current,
+      look,
+      looking,
+      nextLookAt: nextAt,
+      deployments: this.#deployments.list(spec.name),
+      health: current === null ? 'empty' : isBad(look) ? 'stale' : 'ok',
+    }))
+  }
+
+  async close(): Promise<void> {
+    await this.#configuring
+    await Promise.all([...this.#watches.values()].map((watch) => watch.close()))
+    await this.#deployments.close()
+  }
+
+  async #configure(specs: readonly BundleSpec[]): Promise<{ added: string[]; changed: string[]; removed: string[] }> {
+    const names = new Set(specs.map(({ name }) => name))
+    const gone = [...this.#watches.values()].filter(({ spec }) => !names.has(spec.name))
+    const fresh = specs.filter(({ name }) => !this.#watches.has(name))
+    const changed = specs.filter((spec) => this.#change(spec)).map(({ name }) => name)
+    for (const { spec } of gone) this.#watches.delete(spec.name)
+    const added = fresh.map((spec) => this.#add(spec))
+    this.#sort(specs)
+    for (const watch of added) watch.begin(this.#isFirst ? 'start' : 'reload')
+    this.#isFirst = false
+    // Asked late: it may be looked at already.
+    const current = (name: string) => () => this.#watches.get(name)?.current ?? null
+    await this.#deployments.configure(
+      specs.map(({ name, places }) => ({ bundle: name, places, current: current(name) })),
+    )
+    await Promise.all(gone.map((watch) => this.#remove(watch)))
+    return { added: fresh.map(({ name }) => name), changed, removed: gone.map(({ spec }) => spec.name) }
+  }
+
+  #change(spec: BundleSpec): boolean {
+    const watch = this.#watches.get(spec.name)
+    if (watch === undefined) return false
+    const places = ({ places }: BundleSpec) => places.map(({ name, form }) => ({ name, form }))
+    const isElsewhere = !isDeepStrictEqual(places(watch.spec), places(spec))
+    return watch.change(spec) || isElsewhere
+  }
+
+  #add(spec: BundleSpec): Watch {
+    if (this.#past === undefined) throw new Error('the reconciler is configured before it was started')
+    const { current, looks } = this.#past
+    const past = { current: current.get(spec.name) ?? null, look: looks.get(spec.name) ?? null }
+    const watch = new Watch(spec, past, this.#watchContext)
+    this.#watches.set(spec.name, watch)
+    return watch
+  }
+
+  async #remove(watch: Watch): Promise<void> {
+    const { name } = watch.spec
+    await watch.close()
+    // It may come back with a later reload.
+    if (watch.current !== null) this.#past?.current.set(name, watch.current)
+    if (watch.look !== null) this.#past?.looks.set(name, watch.look)
+    this.#options.metrics?.forget(name)
+    this.#tell('removed', name)
+  }
+
+  /** In the config's order. */
+  #sort(specs: readonly BundleSpec[]): void {
+    const watches = specs.map(({ name }) => this.#watches.get(name)!)
+    this.#watches.clear()
+    for (const watch of watches) this.#watches.set(watch.spec.name, watch)
+    const followed = watches.filter(({ spec }) => spec.store.watches !== undefined)
+    const byRepository = Map.groupBy(followed, ({ spec }) => spec.store.watches!)
+    this.#followers = new Map([...byRepository].map(([to, some]) => [to, some.map(({ spec }) => spec.name)]))
+  }
+
+  #released(release: Release): void {
+    this.#options.metrics?.released(release.bundle, release.activatedAt)
+    this.#tell('released', release)
+    this.#deployments.released(release)
+  }
+
+  #looked(look: Look, { bytes, error }: { bytes: number; error: unknown }): void {
+    const { metrics } = this.#options
+    if (bytes > 0) metrics?.fetched(look.bundle, bytes)
+    metrics?.looked(look.bundle, look.outcome)
+    if (error !== undefined) metrics?.failed('look', error instanceof LongshoreError ? error.code : 'internal')
+    this.#tell('looked', look)
+  }
+
+  /** Whoever listens cannot bring the flow down. */
+  #tell<K extends keyof ReconcileEvents>(event: K, ...what: ReconcileEvents[K]): void {
+    try {
+      this.events.emit<keyof ReconcileEvents>(event, ...what)
+    } catch (error) {
+      this.#options.logger.error({ err: error, event }, 'a listener failed')
+    }
+  }
+}
+
+function isFollowed(follow: Follow, { tag, digest }: { tag: string | null; digest: string }): boolean {
+  return 'tag' in follow ? follow.tag === tag : follow.digest === digest
+}
+
+function isBad(look: Look | null): boolean {
+  return look?.outcome === 'failed' || look?.outcome === 'refused'
+}
+
+function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason as Error)
+    signal.addEventListener('abort', stop, { once: true })
+    void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+  })
+}

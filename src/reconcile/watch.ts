@@ -1,0 +1,251 @@
+import { isDeepStrictEqual } from 'node:util'
+import { LongshoreError, RemoteError } from '../lib/errors.ts'
+import type { Limit } from '../lib/limit.ts'
+import type { Logger } from '../lib/logger.ts'
+import { OneMore } from '../lib/one-more.ts'
+import { backoffMs, type Backoff } from '../lib/retry.ts'
+import { firstLookAt, nextLookAt } from '../lib/schedule.ts'
+import type { Look, Release } from '../model/release.ts'
+import type { Candidate } from '../stores/store.ts'
+import { lookAt, type Finding, type LookContext } from './look.ts'
+import type { BundleSpec } from './types.ts'
+
+/** What one bundle's watch is handed, and whom it tells. */
+export interface WatchContext extends LookContext {
+  random: () => number
+  logger: Logger
+  /** Looks under way at one time, over all bundles. */
+  limit: Limit
+  released(release: Release): void
+  /** `bytes` were fetched for it; `error` is why it failed, where it did. */
+  looked(look: Look, more: { bytes: number; error: unknown }): void
+}
+
+/** After failed looks; the bundle's own interval is the longest wait. */
+const backoff: Backoff = { firstMs: 2000, factor: 2, capMs: 600_000 }
+const longestTimerMs = 86_400_000
+const removed = new Error('the bundle left the config')
+
+/** Looks after one bundle: when to look, what came of it, one look at a time. */
+export class Watch {
+  spec: BundleSpec
+  current: Release | null
+  look: Look | null
+  nextAt: number | null = null
+  readonly #context: WatchContext
+  readonly #logger: Logger
+  readonly #flight: OneMore<Look | undefined>
+  #settled: Look | null
+  #trigger = 'schedule'
+  #stop = new AbortController()
+  #finding = false
+  #cancelTimer: (() => void) | undefined
+  #closed = false
+
+  constructor(spec: BundleSpec, past: { current: Release | null; look: Look | null }, context: WatchContext) {
+    this.spec = spec
+    this.current = past.current
+    this.look = past.look
+    this.#settled = isSettled(past.look) ? past.look : null
+    this.#context = context
+    this.#logger = context.logger.child({ bundle: spec.name })
+    this.#flight = new OneMore((begin) => this.#wait(begin))
+  }
+
+  get looking(): boolean {
+    return this.#flight.running
+  }
+
+  /** At once for what has no release yet, else spread. */
+  begin(trigger: string): void {
+    const { clock, random } = this.#context
+    this.#arm(firstLookAt(this.spec.schedule, clock.now(), random, this.current !== null), trigger)
+  }
+
+  ask(trigger: string): Promise<Look | undefined> {
+    if (trigger !== 'schedule') this.#trigger = trigger
+    this.#disarm()
+    return this.#flight.ask()
+  }
+
+  /** True when the change bears on what is served or on when it is looked at; then there is a look. */
+  change(spec: BundleSpec): boolean {
+    const old = this.spec
+    this.spec = spec
+    const bearsOnContent =
+      old.recipe !== spec.recipe ||
+      old.store.address !== spec.store.address ||
+      !isDeepStrictEqual(old.follow, spec.follow)
+    // Its credentials may be what was put right.
+    const mayBeMended = old.store !== spec.store && this.look?.outcome === 'failed'
+    const isChanged = bearsOnContent || !isDeepStrictEqual(old.schedule, spec.schedule)
+    // A look that is still finding out begins again with the new spec: that is the look which this change asks for.
+    if (bearsOnContent && this.#finding) this.#stop.abort(new Error('the recipe changed'))
+    else if (isChanged || mayBeMended) void this.ask('reload').catch(() => undefined)
+    return isChanged || old.keep !== spec.keep
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#disarm()
+    this.#stop.abort(removed)
+    await this.#flight.idle()
+  }
+
+  async #wait(begin: () => void): Promise<Look | undefined> {
+    return this.#context.limit.do(async () => {
+      begin()
+      return this.#looked()
+    })
+  }
+
+  /** One look; begun anew, as the same look, when the recipe changes under it. */
+  async #looked(): Promise<Look | undefined> {
+    const { clock } = this.#context
+    const trigger = this.#trigger
+    this.#trigger = 'schedule'
+    const startedAt = clock.now()
+    while (!this.#closed) {
+      this.#stop = new AbortController()
+      const { signal } = this.#stop
+      const found = await this.#find(trigger, signal)
+      const isReleased = found.finding?.outcome === 'released'
+      if (signal.aborted && !isReleased) continue
+      // The change came too late to keep this release from being made: it gets a look of its own.
+      if (signal.aborted) void this.ask('reload').catch(() => undefined)
+      return this.#conclude({ trigger, startedAt, ...found })
+    }
+    return undefined
+  }
+
+  async #find(trigger: string, signal: AbortSignal): Promise<Found> {
+    let offered: Candidate | null = null
+    const known = {
+      current: this.current,
+      settled: this.#settled,
+      trigger,
+      latest: () => this.spec,
+      offered: (candidate: Candidate) => {
+        offered = candidate
+      },
+    }
+    this.#finding = true
+    try {
+      const finding = await lookAt(this.spec, known, this.#context, signal)
+      if (finding.outcome === 'released') this.current = finding.release
+      return { finding, outcome: outcomeOf(finding) }
+    } catch (error) {
+      return { error, outcome: failureOf(error, offered) }
+    } finally {
+      this.#finding = false
+    }
+  }
+
+  async #conclude({ trigger, startedAt, outcome, finding, error }: Found & Begun): Promise<Look> {
+    const { clock, state } = this.#context
+    const endedAt = clock.now()
+    const failures = outcome.outcome === 'failed' ? (this.look?.failures ?? 0) + 1 : 0
+    const nextAt = this.#closed ? null : this.#next(endedAt, failures, error)
+    const look: Look = { bundle: this.spec.name, startedAt, endedAt, trigger, failures, nextAt, ...outcome }
+    const isNews = !sameOutcome(this.look, look)
+    this.look = look
+    if (isSettled(look)) this.#settled = look
+    if (nextAt !== null) this.#arm(nextAt, 'schedule')
+    if (isNews) {
+      await state.bundles.saveLook(look).catch((failed: unknown) => {
+        this.#logger.error({ err: failed }, 'the outcome of a look could not be saved')
+      })
+    }
+    this.#say(look, isNews, error)
+    if (finding?.outcome === 'released') this.#context.released(finding.release)
+    this.#context.looked(look, { bytes: finding?.bytes ?? 0, error })
+    return look
+  }
+
+  /** By the schedule; sooner after a failure, but never before the other side wants to be asked again. */
+  #next(now: number, failures: number, error: unknown): number | null {
+    const { random } = this.#context
+    const due = nextLookAt(this.spec.schedule, now, random)
+    if (failures === 0) return due
+    const retryAt = now + backoffMs(failures, backoff, random)
+    const notBefore = now + (error instanceof RemoteError ? (error.retryAfterMs ?? 0) : 0)
+    return Math.max(Math.min(due ?? Infinity, retryAt), notBefore)
+  }
+
+  #say(look: Look, isNews: boolean, error: unknown): void {
+    const { outcome, version, fingerprint, message, failures } = look
+    if (outcome === 'released') {
+      const { number, reason } = this.current!
+      this.#logger.info({ release: number, version, reason, fingerprint }, `release ${number}: ${version}`)
+    } else if (outcome === 'unchanged') this.#logger.debug({ version, fingerprint }, 'nothing new')
+    else {
+      const line = `${outcome}: ${message}`
+      const isBug = outcome === 'failed' && !(error instanceof LongshoreError)
+      const fields = { version, fingerprint, failures, ...(isBug ? { err: error } : { code: look.code }) }
+      if (isNews) this.#logger.warn(fields, line)
+      else this.#logger.debug(fields, line)
+    }
+  }
+
+  #arm(at: number, trigger: string): void {
+    this.#disarm()
+    this.nextAt = at
+    const { clock } = this.#context
+    const due = clock.monotonic() + Math.max(0, at - clock.now())
+    const wait = () => {
+      const left = due - clock.monotonic()
+      // Timers have a longest time.
+      if (left > 0) this.#cancelTimer = clock.after(Math.min(left, longestTimerMs), wait)
+      else void this.ask(trigger).catch(() => undefined)
+    }
+    this.#cancelTimer = clock.after(Math.min(due - clock.monotonic(), longestTimerMs), wait)
+  }
+
+  #disarm(): void {
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
+    this.nextAt = null
+  }
+}
+
+type Outcome = Pick<Look, 'outcome' | 'version' | 'fingerprint' | 'message' | 'code'>
+type Begun = Pick<Look, 'trigger' | 'startedAt'>
+
+interface Found {
+  outcome: Outcome
+  finding?: Finding
+  error?: unknown
+}
+
+function outcomeOf(finding: Finding): Outcome {
+  const { version, fingerprint } = finding.candidate
+  const why = finding.outcome === 'refused' ? finding : { message: null, code: null }
+  return { outcome: finding.outcome, version, fingerprint, message: why.message, code: why.code }
+}
+
+function failureOf(error: unknown, offered: Candidate | null): Outcome {
+  const { message, code } = error instanceof LongshoreError ? error : { message: messageOf(error), code: 'internal' }
+  const { version = null, fingerprint = null } = offered ?? {}
+  return { outcome: 'failed', version, fingerprint, message, code }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function isSettled(look: Look | null): boolean {
+  return look?.outcome === 'released' || look?.outcome === 'unchanged'
+}
+
+/** Whether a look says nothing that the one before did not: then it is not written down. */
+function sameOutcome(before: Look | null, now: Look): boolean {
+  if (before === null || now.outcome === 'released') return false
+  const is = before.outcome === 'released' ? 'unchanged' : before.outcome
+  return (
+    is === now.outcome &&
+    before.version === now.version &&
+    before.fingerprint === now.fingerprint &&
+    before.message === now.message &&
+    before.code === now.code
+  )
+}
