@@ -70,7 +70,11 @@ class StateThread {
   #closing: Promise<void> | undefined
 
   constructor(start: WorkerStart, logger: Logger) {
-    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: start })
+    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), {
+      workerData: start,
+      // Flags of the process may make no sense for a thread (--input-type, --test).
+      execArgv: [],
+    })
     this.started = this.#expect()
     this.#worker.on('message', (reply: Reply) => {
       this.#settle(reply)

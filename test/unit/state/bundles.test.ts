@@ -3,12 +3,12 @@ import type { Deployment } from '../../../src/model/deployment.ts'
 import type { Look } from '../../../src/model/release.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { ReleaseDraft, State } from '../../../src/state/state.ts'
-import { draft, manifestRow, openState } from './open.ts'
+import { draft, manifestRow, openInProcess } from './open.ts'
 
 let state: State
 
 beforeEach(async () => {
-  state = await openState()
+  state = await openInProcess()
 })
 
 afterEach(() => state.close())

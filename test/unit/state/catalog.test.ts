@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { CatalogState, State } from '../../../src/state/state.ts'
-import { blobReference, manifestRow, openState } from './open.ts'
+import { blobReference, manifestRow, openInProcess } from './open.ts'
 
 let state: State
 let catalog: CatalogState
@@ -9,7 +9,7 @@ let repository: string
 let count = 0
 
 beforeAll(async () => {
-  state = await openState()
+  state = await openInProcess()
   catalog = state.catalog
 })
 
@@ -192,7 +192,7 @@ describe('lists', () => {
   })
 
   it('give repositories that hold a manifest; one that holds only a blob is there too', async () => {
-    const own = await openState()
+    const own = await openInProcess()
     for (const name of ['b', 'a/z', 'a']) {
       await own.catalog.putManifest(name, manifestRow(name), [], [], 1)
     }
@@ -208,7 +208,7 @@ describe('lists', () => {
   })
 
   it('give every digest once, in order', async () => {
-    const own = await openState()
+    const own = await openInProcess()
     const digests = Array.from({ length: 5 }, (_, at) => digestOf(`${at}`)).sort()
     await own.catalog.addBlob('a', { digest: digests[0]!, size: 1 }, 1)
     await own.catalog.addBlob('b', { digest: digests[0]!, size: 1 }, 1)
@@ -225,7 +225,7 @@ describe('lists', () => {
 
 describe('indexes', () => {
   it('are stale from a change until they are written as of that change', async () => {
-    const own = await openState()
+    const own = await openInProcess()
     await own.catalog.putManifest('a', manifestRow('m'), [], ['t'], 1)
     await own.catalog.addBlob('b', { digest: digestOf('x'), size: 1 }, 1)
     const [stale] = await own.catalog.staleIndexes(10)

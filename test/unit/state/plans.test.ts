@@ -1,0 +1,93 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { digestOf } from '../../../src/oci/digest.ts'
+import type { State } from '../../../src/state/state.ts'
+import type { Store } from '../../../src/state/sqlite/store.ts'
+import { blobReference, draft, manifestRow, openInProcess } from './open.ts'
+
+/** What an operation costs must not grow with what else is there: each statement finds its rows by an index. */
+let state: State & { store: Store }
+let statements: Set<string>
+
+beforeAll(async () => {
+  state = await openInProcess()
+  const { raw } = state.store
+  const prepare = raw.prepare.bind(raw)
+  statements = new Set()
+  raw.prepare = (text: string) => {
+    statements.add(text)
+    return prepare(text)
+  }
+})
+
+afterAll(() => state.close())
+
+const digest = digestOf('x')
+const memo = { bundle: 'authz', fingerprint: 'f', recipe: 'r' }
+const context = { tags: ['latest'], memo, places: ['prod'], keep: 1, at: 1 }
+const page = { after: 'a', limit: 10 }
+
+const operations: [string, () => Promise<unknown>][] = [
+  ['blob', () => state.catalog.blob('r', digest, 1)],
+  ['addBlob', () => state.catalog.addBlob('r', { digest, size: 1 }, 1)],
+  ['mountBlob', () => state.catalog.mountBlob({ digest, from: 'r', to: 's' }, 1)],
+  ['mountBlob from anywhere', () => state.catalog.mountBlob({ digest, readable: 'all', to: 's' }, 1)],
+  ['removeBlob', () => state.catalog.removeBlob('none', digest)],
+  ['manifest by tag', () => state.catalog.manifest('r', 'latest')],
+  ['manifest by digest', () => state.catalog.manifest('r', digest)],
+  ['putManifest', () => state.catalog.putManifest('r', manifestRow('m'), [blobReference(digest)], ['a', 'b'], 1)],
+  [
+    'putManifest of an index',
+    () => state.catalog.putManifest('r', manifestRow('i'), [{ digest, kind: 'manifest', required: true }], ['a'], 1),
+  ],
+  ['removeManifest', () => state.catalog.removeManifest('r', digestOf('m'))],
+  ['removeTag', () => state.catalog.removeTag('r', 'b')],
+  ['tags', () => state.catalog.tags('r', page)],
+  ['tagged', () => state.catalog.tagged('r', page)],
+  ['untagged', () => state.catalog.untagged('r', page)],
+  ['hasRepository', () => state.catalog.hasRepository('r')],
+  ['repositories', () => state.catalog.repositories(page)],
+  ['referrers', () => state.catalog.referrers('r', digest)],
+  ['referrers of a type', () => state.catalog.referrers('r', digest, 'sig')],
+  ['digests', () => state.catalog.digests(page)],
+  ['staleIndexes', () => state.catalog.staleIndexes(10)],
+  ['indexWritten', () => state.catalog.indexWritten('r', 1)],
+  ['release', () => state.bundles.release('authz', 1)],
+  ['releaseByDigest', () => state.bundles.releaseByDigest('authz', digest)],
+  ['releases', () => state.bundles.releases('authz', 3)],
+  [
+    'append',
+    async () => {
+      for (const name of ['a', 'b']) {
+        await state.catalog.putManifest('bundles/authz', manifestRow(name), [], [], 1)
+        await state.bundles.append(draft(name), context)
+      }
+    },
+  ],
+  ['memo', () => state.bundles.memo('authz', 'f', 'r')],
+  ['look', () => state.bundles.look('authz')],
+  ['deployments of a bundle', () => state.deployments.list('authz')],
+  ['configure', () => state.deployments.configure('authz', ['x'], 1)],
+  ['facts', () => state.facts.get('k')],
+]
+
+describe('every statement uses an index', () => {
+  it.each(operations)('%s', async (_name, run) => {
+    statements.clear()
+    await run()
+    const plans = [...statements]
+      .filter((text) => /^(select|insert|update|delete)/i.test(text))
+      .flatMap((text) => state.store.raw.prepare(`explain query plan ${text}`).all())
+      .map(({ detail }) => String(detail))
+    expect(
+      plans.filter((detail) => /^SCAN (?!CONSTANT|\d+-ROW)/.test(detail) && !/USING .*INDEX/.test(detail)),
+    ).toEqual([])
+    expect(plans.filter((detail) => detail.includes('TEMP B-TREE'))).toEqual([])
+  })
+})
+
+it('prepares each statement once', async () => {
+  await state.catalog.tags('r', page)
+  statements.clear()
+  await state.catalog.tags('elsewhere', { after: 'b', limit: 3 })
+  expect(statements.size).toBe(0)
+})

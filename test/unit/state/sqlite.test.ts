@@ -1,0 +1,174 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, expect, it } from 'vitest'
+import { StorageError } from '../../../src/lib/errors.ts'
+import { packError, sqliteError, unpackError } from '../../../src/state/sqlite/errors.ts'
+import { tempDir } from '../../support/temp.ts'
+import { draft, manifestRow, openState } from './open.ts'
+
+describe('the thread', () => {
+  it('gives answers of every part, and keeps what it was told', async () => {
+    const path = join(tempDir('state'), 'made/for/it')
+    const state = await openState(path)
+    await state.catalog.putManifest('bundles/authz', manifestRow('m'), [], [], 1)
+    const memo = { bundle: 'authz', fingerprint: 'f', recipe: 'r' }
+    await state.bundles.append(draft('m'), { tags: ['latest'], memo, places: ['prod'], keep: 10, at: 5 })
+    await state.facts.set('k', 'v')
+    await state.close()
+
+    const again = await openState(path)
+    expect(await again.facts.get('k')).toBe('v')
+    expect(await again.facts.get('none')).toBeUndefined()
+    expect(await again.bundles.current()).toMatchObject([{ bundle: 'authz', number: 1 }])
+    expect(await again.catalog.manifest('bundles/authz', 'latest')).toEqual(manifestRow('m'))
+    expect(await again.deployments.list()).toMatchObject([{ place: 'prod', desired: 1 }])
+    await again.close()
+  })
+
+  it('holds many writes at once, and one that fails alone', async () => {
+    const state = await openState()
+    const memo = { bundle: 'authz', fingerprint: 'f', recipe: 'r' }
+    const context = { tags: ['latest'], memo, places: [], keep: 10, at: 5 }
+    const [failed, ...others] = await Promise.allSettled([
+      state.bundles.append(draft('not in the catalog'), context),
+      ...Array.from({ length: 50 }, (_, at) => state.facts.set(`k${at}`, 'v')),
+    ])
+    expect(failed.status).toBe('rejected')
+    expect(others.filter(({ status }) => status === 'fulfilled')).toHaveLength(50)
+    expect(await state.facts.get('k49')).toBe('v')
+    await state.close()
+  })
+
+  it('answers what was asked before it closes, and refuses what is asked after', async () => {
+    const state = await openState()
+    const asked = state.facts.set('k', 'v').then(() => state.facts.get('k').catch((error: unknown) => error))
+    await Promise.all([state.close(), state.close()])
+    expect(await asked).toMatchObject({ name: 'StorageError', code: 'io' })
+  })
+
+  it('does not hold the loop', async () => {
+    const state = await openState()
+    let longestMs = 0
+    let last = performance.now()
+    const timer = setInterval(() => {
+      longestMs = Math.max(longestMs, performance.now() - last)
+      last = performance.now()
+    }, 1)
+    for (let round = 0; round < 20; round++) {
+      await Promise.all(Array.from({ length: 20 }, (_, at) => state.facts.set(`k${at}`, 'v')))
+    }
+    clearInterval(timer)
+    await state.close()
+    expect(longestMs).toBeLessThan(100)
+  })
+})
+
+describe('the lock', () => {
+  it('refuses a second one, and says which folder and what to do', async () => {
+    const path = tempDir('state')
+    const state = await openState(path)
+    const error = (await openState(path).catch((e: unknown) => e)) as StorageError
+    expect(error).toBeInstanceOf(StorageError)
+    expect(error).toMatchObject({ code: 'locked', message: expect.stringContaining(path) as string })
+    expect(error.hint).toMatch(/Stop that one/)
+    // Refusing must not have freed it.
+    await expect(openState(path)).rejects.toMatchObject({ code: 'locked' })
+    await state.close()
+    await (await openState(path)).close()
+  })
+
+  it('is held against another process, and is free once that is killed', async () => {
+    const path = tempDir('state')
+    const program = `
+      const { createSqliteState } = await import(${JSON.stringify(resolve('src/state/sqlite/client.ts'))})
+      const state = await createSqliteState({ path: ${JSON.stringify(path)}, contentId: 'content-1', logger: console })
+      await state.facts.set('k', 'v')
+      process.stdout.write('ready')`
+    const file = join(tempDir('program'), 'hold.mjs')
+    writeFileSync(file, program)
+    const child = spawn(process.execPath, [file], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    await once(child.stdout, 'data')
+    await expect(openState(path)).rejects.toMatchObject({ code: 'locked' })
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    const state = await openState(path)
+    expect(await state.facts.get('k')).toBe('v')
+    await state.close()
+  })
+})
+
+describe('a folder that is not for us', () => {
+  it('is refused when the state knows other content', async () => {
+    const path = tempDir('state')
+    await (await openState(path, 'mine')).close()
+    const error = (await openState(path, 'yours').catch((e: unknown) => e)) as StorageError
+    expect(error).toMatchObject({ name: 'StorageError', code: 'foreign' })
+    expect(error.message).toContain('mine')
+    // Nor is the lock left behind.
+    await (await openState(path, 'mine')).close()
+  })
+
+  it('is refused when a newer longshore wrote the schema', async () => {
+    const path = tempDir('state')
+    await (await openState(path)).close()
+    const database = new DatabaseSync(join(path, 'state.db'))
+    database.exec('update schema_version set version = 999')
+    database.close()
+    const error = (await openState(path).catch((e: unknown) => e)) as StorageError
+    expect(error).toMatchObject({ code: 'foreign', message: expect.stringContaining('999') as string })
+    expect(error.hint).toMatch(/newer longshore/)
+  })
+
+  it('is refused when the database is none', async () => {
+    const path = tempDir('state')
+    writeFileSync(join(path, 'state.db'), 'this is no database, whatever its name says. '.repeat(100))
+    await expect(openState(path)).rejects.toMatchObject({ name: 'StorageError', code: 'corrupt' })
+  })
+
+  it('is refused when it is no folder', async () => {
+    const path = join(tempDir('state'), 'file')
+    writeFileSync(path, '')
+    await expect(openState(path)).rejects.toMatchObject({ name: 'StorageError', code: 'io' })
+  })
+})
+
+describe('durability', () => {
+  it('is WAL with full synchronisation and foreign keys', async () => {
+    const { openDatabase } = await import('../../../src/state/sqlite/database.ts')
+    const { raw } = openDatabase(join(tempDir('state'), 'x.db'))
+    const pragma = (name: string) => Object.values(raw.prepare(`pragma ${name}`).get()!)[0]
+    expect([pragma('journal_mode'), pragma('synchronous'), pragma('foreign_keys')]).toEqual(['wal', 2, 1])
+    raw.close()
+  })
+})
+
+describe('errors on their way between threads', () => {
+  it.each([
+    [13, 'disk_full'],
+    [8, 'read_only'],
+    [8 | (1 << 8), 'read_only'],
+    [10 | (3 << 8), 'io'],
+    [11, 'corrupt'],
+    [26, 'corrupt'],
+    [5, 'locked'],
+    [14, 'io'],
+  ])('SQLite’s %i arrives as %s', (errcode, code) => {
+    const error = sqliteError(Object.assign(new Error('sqlite'), { errcode }), 'the operation x', '/data/state.db')
+    const arrived = unpackError(structuredClone(packError(error)))
+    expect(arrived).toBeInstanceOf(StorageError)
+    expect(arrived).toMatchObject({ code, message: expect.stringContaining('/data/state.db') as string })
+    expect((arrived as StorageError).hint).toBeTruthy()
+  })
+
+  it('a defect stays one', () => {
+    const error = sqliteError(Object.assign(new Error('constraint failed'), { errcode: 19 }), 'x', '/y')
+    const arrived = unpackError(structuredClone(packError(error)))
+    expect(arrived).not.toBeInstanceOf(StorageError)
+    expect(arrived.message).toBe('constraint failed')
+  })
+})
