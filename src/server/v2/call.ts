@@ -64,7 +64,7 @@ export function digestIn(text: string | null): Digest {
 export function audit(
   call: Call,
   action: 'push' | 'mount' | 'delete',
-  what: { kind: 'blob' | 'manifest' | 'tag'; reference: string; digest?: Digest },
+  what: { kind: 'blob' | 'manifest' | 'tag'; reference: string; digest: Digest },
 ): void {
   const { caller, requestId } = call.exchange
   call.options.logger.info(

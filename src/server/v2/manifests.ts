@@ -97,12 +97,12 @@ export async function deleteManifest(call: Call): Promise<void> {
   demand(call, 'delete')
   const reference = referenceOf(call)
   const repository = repositoryOf(call)
-  const removed = isDigest(reference)
-    ? await repository.removeManifest(reference)
-    : await repository.removeTag(reference)
+  const found = await repository.head(reference, call.exchange.signal)
+  if (found === undefined) throw manifestUnknown(call)
+  const byDigest = isDigest(reference)
+  const removed = byDigest ? await repository.removeManifest(reference) : await repository.removeTag(reference)
   if (!removed) throw manifestUnknown(call)
-  if (isDigest(reference)) audit(call, 'delete', { kind: 'manifest', reference, digest: reference })
-  else audit(call, 'delete', { kind: 'tag', reference })
+  audit(call, 'delete', { kind: byDigest ? 'manifest' : 'tag', reference, digest: found.digest })
   sendEmpty(call, 202)
 }
 

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createLogger } from '../../../../src/lib/logger.ts'
 import { Redactor } from '../../../../src/lib/redact.ts'
 import { digestOf } from '../../../../src/oci/digest.ts'
+import { ociConfig, ociManifest } from '../../../../src/oci/media.ts'
 import type { Action } from '../../../../src/server/types.ts'
 import { Api, codesOf, jsonOf, locationOf } from '../../../conformance/distribution/api.ts'
 import { startV2Server, type V2Server, type V2ServerOptions } from '../../../conformance/distribution/server.ts'
@@ -131,14 +132,30 @@ describe('what is served as bundles', () => {
     }
   })
 
-  it('can be read', async () => {
+  it('is pulled byte for byte, by tag and digest', async () => {
     const { server, api } = await start({})
-    const bytes = Buffer.from('{}')
     const repository = server.registry.repository('bundles/authz')
-    await repository.putBlob({ mediaType: 'a/b', digest: digestOf(bytes), size: 2 }, async function* () {
-      yield bytes
+    const blob = Buffer.from('{ }')
+    const config = { mediaType: ociConfig, digest: digestOf(blob), size: blob.length }
+    await repository.putBlob(config, async function* () {
+      yield blob
     })
-    expect((await api.get(`/v2/bundles/authz/blobs/${digestOf(bytes)}`)).body).toEqual(bytes)
+    const bytes = Buffer.from(`{"schemaVersion":2 ,"layers":[],"config":${JSON.stringify(config)}, "x":1.0}\n`)
+    const digest = digestOf(bytes)
+    await repository.put({ mediaType: ociManifest, digest, bytes }, ['r1', 'latest'])
+    for (const reference of ['r1', 'latest', digest]) {
+      const answer = await api.get(`/v2/bundles/authz/manifests/${reference}`)
+      expect(answer.body).toEqual(bytes)
+      expect(answer.headers).toMatchObject({
+        'content-type': ociManifest,
+        'content-length': String(bytes.length),
+        'docker-content-digest': digest,
+      })
+      expect((await api.head(`/v2/bundles/authz/manifests/${reference}`)).status).toBe(200)
+    }
+    expect((await api.get(`/v2/bundles/authz/blobs/${config.digest}`)).body).toEqual(blob)
+    expect(jsonOf(await api.get('/v2/bundles/authz/tags/list')).tags).toEqual(['latest', 'r1'])
+    expect(jsonOf(await api.get('/v2/_catalog')).repositories).toEqual(['bundles/authz'])
   })
 })
 
@@ -177,7 +194,10 @@ describe('a line for those who ask later', () => {
       await api.delete(`/v2/a/manifests/${image.digest}`)
       await api.delete(`/v2/a/blobs/${blob.digest}`)
     })
-    expect(lines.slice(4).map(({ action, repository, kind }) => [action, repository, kind])).toEqual([
+    const pushed = lines.slice(0, 4).map((line) => line.digest)
+    const deleted = lines.slice(4).map(({ action, repository, kind }) => [action, repository, kind])
+    expect(lines.slice(5).map((line) => line.digest)).toEqual([pushed[2], pushed[2], pushed[3]])
+    expect(deleted).toEqual([
       ['mount', 'b', 'blob'],
       ['delete', 'a', 'tag'],
       ['delete', 'a', 'manifest'],
