@@ -1,0 +1,46 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { readWaitSeconds } from '../../../../src/server/bundles/prefer.ts'
+
+describe('Prefer', () => {
+  it.each([
+    ['modes=snapshot,delta;wait=30', 30],
+    ['modes=snapshot,delta; wait=30', 30],
+    ['wait=10', 10],
+    ['WAIT=10', 10],
+    ['respond-async, wait=10', 10],
+    ['wait = 10', 10],
+    ['wait="10"', 10],
+    ['wait=10, wait=20', 10],
+    ['modes=delta, respond-async;x="a\\"b";wait=7', 7],
+    ['wait=0', 0],
+    ['modes=snapshot,delta', undefined],
+    ['', undefined],
+    ['wait', undefined],
+    ['wait=', undefined],
+    ['wait=soon', undefined],
+    ['wait=-1', undefined],
+    ['wait=1.5', undefined],
+    ['await=10', undefined],
+    ['x-wait=10', undefined],
+    ['wait=10s', undefined],
+    ['note="a;wait=5"', undefined],
+    ['note="a;wait=5";wait=6', 6],
+  ])('%s waits %s', (header, seconds) => {
+    expect(readWaitSeconds(header)).toBe(seconds)
+  })
+
+  it('takes several headers as one', () => {
+    expect(readWaitSeconds(['modes=snapshot', 'wait=5'])).toBe(5)
+    expect(readWaitSeconds(undefined)).toBeUndefined()
+  })
+
+  it('makes something sane of anything', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom('wait', '=', '1', ';', ',', '"', '\\', ' ', 'x') }), (header) => {
+        const seconds = readWaitSeconds(header)
+        return seconds === undefined || (Number.isInteger(seconds) && seconds >= 0)
+      }),
+    )
+  })
+})

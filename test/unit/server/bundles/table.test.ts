@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest'
+import { createMetrics } from '../../../../src/lib/metrics.ts'
+import { createBundleTable } from '../../../../src/server/bundles/table.ts'
+import { FakeClock } from '../../../support/clock.ts'
+import { releaseOf } from '../support.ts'
+
+function createTable(maxMemoryBytes: number, names: string[]) {
+  const metrics = createMetrics(new FakeClock(Date.UTC(2026, 0, 2)))
+  const table = createBundleTable({ metrics, maxMemoryBytes })
+  table.configure(names.map((name) => ({ name, aliases: [] })))
+  const activate = (name: string, size: number) => {
+    const bytes = Buffer.alloc(size, name)
+    table.activate({ release: releaseOf(name, bytes), bytes })
+  }
+  const inMemory = () => names.filter((name) => table.get(name)?.served?.bytes !== undefined)
+  return { table, metrics, activate, inMemory }
+}
+
+describe('the table of bundles', () => {
+  it('holds no more in memory than it may: the bundle activated longest ago goes to disk', async () => {
+    const { table, metrics, activate, inMemory } = createTable(100, ['a', 'b', 'c'])
+    activate('a', 40)
+    activate('b', 40)
+    expect(inMemory()).toEqual(['a', 'b'])
+    activate('c', 40)
+    expect(inMemory()).toEqual(['b', 'c'])
+    expect(table.memoryBytes).toBe(80)
+    expect(await metrics.text()).toContain('longshore_bundle_memory_bytes 80\n')
+    expect(table.get('a')?.served?.headers.full).toContain('40')
+  })
+
+  it('leaves one that is too large by itself on disk, and the others in memory', () => {
+    const { activate, inMemory } = createTable(100, ['a', 'b'])
+    activate('a', 40)
+    activate('b', 101)
+    expect(inMemory()).toEqual(['a'])
+  })
+
+  it('frees what is replaced or leaves the config', () => {
+    const { table, activate } = createTable(100, ['a', 'b'])
+    activate('a', 90)
+    activate('a', 95)
+    expect(table.memoryBytes).toBe(95)
+    table.configure([{ name: 'b', aliases: [] }])
+    expect(table.memoryBytes).toBe(0)
+    expect(table.get('a')).toBeUndefined()
+    activate('a', 10)
+    expect(table.get('a')).toBeUndefined()
+  })
+
+  it('keeps what is served when the config is taken up again', () => {
+    const { table, activate } = createTable(100, ['a'])
+    activate('a', 10)
+    const before = table.get('a')
+    table.configure([{ name: 'a', aliases: ['/x'] }])
+    expect(table.get('a')).toBe(before)
+    expect(table.alias('/x')).toBe('a')
+    table.configure([{ name: 'a', aliases: [] }])
+    expect(table.alias('/x')).toBeUndefined()
+  })
+
+  it('knows what a bundle was before, and forgets what is a thousand releases old', () => {
+    const { table } = createTable(100, ['a'])
+    const digests = Array.from({ length: 1_001 }, (_, index) => releaseOf('a', Buffer.from(`${index}`)).bundleDigest!)
+    table.remember('a', digests)
+    expect(table.isKnown('a', `"${digests[0]}"`)).toBe(false)
+    expect(table.isKnown('a', `"${digests[1]}"`)).toBe(true)
+    expect(table.isKnown('b', `"${digests[1]}"`)).toBe(false)
+  })
+
+  it('tells the age of what is current', async () => {
+    const { activate, metrics } = createTable(100, ['a'])
+    activate('a', 1)
+    expect(await metrics.text()).toContain('longshore_release_age_seconds{bundle="a"} 86400\n')
+  })
+})

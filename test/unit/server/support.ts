@@ -1,0 +1,225 @@
+import { request as httpRequest, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http'
+import { afterEach } from 'vitest'
+import { systemClock } from '../../../src/lib/clock.ts'
+import { silentLogger, type Logger } from '../../../src/lib/logger.ts'
+import { createMetrics, type Metrics } from '../../../src/lib/metrics.ts'
+import type { BundleStatus } from '../../../src/model/status.ts'
+import type { Look, Release } from '../../../src/model/release.ts'
+import { digestOf, type Digest } from '../../../src/oci/digest.ts'
+import { createApi } from '../../../src/server/api/api.ts'
+import { createBundleRoute, type BundleRouteOptions } from '../../../src/server/bundles/route.ts'
+import { createBundleTable, type BundleTable } from '../../../src/server/bundles/table.ts'
+import { createGuard, type Guard, type GuardOptions } from '../../../src/server/guard/guard.ts'
+import { createHttpServer, type HttpServer, type HttpServerOptions } from '../../../src/server/http.ts'
+import type { Control, Exchange, Route } from '../../../src/server/types.ts'
+import { FakeClock } from '../../support/clock.ts'
+
+export const adminToken = 'the-admin-token-of-this-test'
+
+export interface TestServer {
+  url: string
+  server: HttpServer
+  table: BundleTable
+  guard: Guard
+  metrics: Metrics
+  /** Time for those who wait; the server's own runs by itself. */
+  clock: FakeClock
+  /** Every release by digest, found when it is asked for by digest, read when it is not in memory. */
+  stored: Map<Digest, { release: Release; bytes: Buffer }>
+  /** Requests that reached the registry's route. */
+  v2: Exchange[]
+}
+
+export interface TestServerOptions {
+  bundles?: { name: string; aliases?: string[] }[]
+  guard?: Partial<GuardOptions>
+  control?: Partial<Control>
+  route?: Partial<BundleRouteOptions>
+  http?: Partial<Omit<HttpServerOptions, 'routes'>>
+  v2?: Route
+  maxMemoryBytes?: number
+  logger?: Logger
+}
+
+const started: TestServer[] = []
+afterEach(async () => {
+  for (const { server, guard } of started.splice(0)) await Promise.all([server.close(), guard.close()])
+})
+
+export async function startServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const clock = new FakeClock()
+  const metrics = createMetrics(clock)
+  const logger = options.logger ?? silentLogger
+  const stored: TestServer['stored'] = new Map()
+  const v2: Exchange[] = []
+  const { maxMemoryBytes } = options
+  const table = createBundleTable({ metrics, ...(maxMemoryBytes !== undefined && { maxMemoryBytes }) })
+  const names = options.bundles ?? [{ name: 'authz' }]
+  table.configure(names.map(({ name, aliases = [] }) => ({ name, aliases })))
+  const bundles = createBundleRoute({
+    table,
+    findRelease: async (_bundle, digest) => stored.get(digest)?.release,
+    async *readBlob(_bundle, digest) {
+      const found = stored.get(digest)
+      if (found === undefined) throw new Error('no such blob')
+      for (let at = 0; at < found.bytes.length; at += 65_536) yield found.bytes.subarray(at, at + 65_536)
+    },
+    clock,
+    logger,
+    metrics,
+    ...options.route,
+  })
+  const guard = createGuard({
+    access: null,
+    adminToken,
+    listenHost: '127.0.0.1',
+    clock: systemClock,
+    logger,
+    metrics,
+    ...options.guard,
+  })
+  const api = await createApi({ control: createControl(options.control), metrics, logger, version: '1.2.3' })
+  const answerV2: Route = async (exchange) => {
+    v2.push(exchange)
+    exchange.response.end('the registry')
+  }
+  const server = await createHttpServer({
+    listen: { host: '127.0.0.1', port: 0 },
+    guard,
+    routes: { bundles, v2: options.v2 ?? answerV2, api },
+    logger,
+    metrics,
+    clock: systemClock,
+    ...options.http,
+  })
+  const test = { url: server.url, server, table, guard, metrics, clock, stored, v2 }
+  started.push(test)
+  return test
+}
+
+/** Makes content current, in memory unless told. */
+export function release(
+  server: TestServer,
+  bundle: string,
+  content: string | Buffer,
+  where: 'memory' | 'disk' = 'memory',
+) {
+  const bytes = Buffer.from(content)
+  const made = releaseOf(bundle, bytes)
+  server.stored.set(made.bundleDigest!, { release: made, bytes })
+  server.table.activate({ release: made, bytes: where === 'memory' ? bytes : undefined })
+  return { digest: made.bundleDigest!, etag: `"${made.bundleDigest}"` }
+}
+
+let numbers = 0
+
+export function releaseOf(bundle: string, bytes: Buffer): Release {
+  const digest = digestOf(bytes)
+  return {
+    bundle,
+    number: ++numbers,
+    bundleDigest: digest,
+    size: bytes.length,
+    manifestDigest: digestOf(`manifest of ${digest}`),
+    sourceDigest: digestOf(`manifest of ${digest}`),
+    form: 'original',
+    version: '1.0.0',
+    revision: null,
+    activatedAt: Date.UTC(2026, 0, 1),
+    reason: 'first',
+    kept: true,
+  }
+}
+
+export function statusOf(name: string, parts: Partial<BundleStatus> = {}): BundleStatus {
+  return {
+    name,
+    kind: 'opa',
+    store: 'ghcr.io/acme/policies',
+    follow: 'latest',
+    current: releaseOf(name, Buffer.from(name)),
+    look: lookOf(name),
+    looking: false,
+    nextLookAt: 1,
+    deployments: [
+      {
+        bundle: name,
+        place: 'prod',
+        desired: 1,
+        deployed: null,
+        observed: null,
+        state: 'pending',
+        attempts: 0,
+        nextAttemptAt: null,
+        lastError: null,
+        lastAttemptAt: null,
+        deployedAt: null,
+      },
+    ],
+    health: 'ok',
+    ...parts,
+  }
+}
+
+export function lookOf(bundle: string, parts: Partial<Look> = {}): Look {
+  return {
+    bundle,
+    startedAt: 1,
+    endedAt: 2,
+    outcome: 'unchanged',
+    trigger: 'request',
+    version: 'latest',
+    fingerprint: null,
+    message: null,
+    code: null,
+    failures: 0,
+    nextAt: null,
+    ...parts,
+  }
+}
+
+function createControl(parts: Partial<Control> = {}): Control {
+  return {
+    status: async () => [statusOf('authz'), statusOf('team/a')],
+    releases: async (bundle) => [releaseOf(bundle, Buffer.from('a'))],
+    look: async (bundle) => (['authz', 'team/a'].includes(bundle) ? lookOf(bundle) : undefined),
+    reload: async () => ({ added: ['new'], changed: [], removed: [] }),
+    unready: async () => [],
+    ...parts,
+  }
+}
+
+export interface TestAnswer {
+  status: number
+  headers: IncomingHttpHeaders
+  body: string
+}
+
+/** Sends exactly these headers, the host and its port too; each request on a connection of its own. */
+export function ask(
+  url: string,
+  headers: OutgoingHttpHeaders = {},
+  options: { method?: string; body?: string; signal?: AbortSignal; localAddress?: string } = {},
+): Promise<TestAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<TestAnswer>()
+  const { body: sent, ...rest } = options
+  const request = httpRequest(url, { headers, agent: false, ...rest }, (response) => {
+    const chunks: Buffer[] = []
+    response.on('data', (chunk: Buffer) => chunks.push(chunk))
+    response.on('error', reject)
+    response.on('end', () =>
+      resolve({
+        status: response.statusCode!,
+        headers: response.headers,
+        body: Buffer.concat(chunks).toString(),
+      }),
+    )
+  })
+  request.on('error', reject)
+  request.end(sent)
+  return promise
+}
+
+export function basic(user: string, password: string): string {
+  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+}
