@@ -13,6 +13,7 @@ import { sortProblems } from './problems.ts'
 import { resolveConfig } from './resolve.ts'
 import { checkRest } from './rest.ts'
 import { configSchema, type CheckedConfig } from './schema.ts'
+import { listenError, parseListen } from './schema/server.ts'
 import { substitute } from './substitute.ts'
 
 export interface LoadOptions {
@@ -20,6 +21,8 @@ export interface LoadOptions {
   path?: string | undefined
   environment: Pick<Environment, 'configFile' | 'get'>
   cwd: string
+  /** Goes before the file's `server.listen`: what `--listen` names. */
+  listen?: string | undefined
   /** Learns every secret of the file. */
   redactor?: Redactor
   /** Milliseconds since the epoch. */
@@ -34,6 +37,7 @@ const defaults = { bundles: { example: { store: { type: 'local', repository: 'po
 
 /** Finds the file, reads it and checks all of it. Throws ConfigError with every problem there is. */
 export async function loadConfig(options: LoadOptions): Promise<Config> {
+  checkListen(options.listen)
   const name = await findFile(options)
   const file = name === null ? null : resolve(options.cwd, name)
   const document = file === null ? documentOf(defaults) : parseConfigDocument(await readText(file))
@@ -79,6 +83,7 @@ async function checkDocument(
   }
   const { value, problems: unresolved } = substitute(written, lookups)
   anchorPaths(value, folder)
+  if (options.listen !== undefined) setListen(value, options.listen)
   const result = configSchema.safeParse(value, { error: describeIssue })
   const issues = result.success ? [] : problemsOf(result.error.issues, value, document.textAt)
   // What could not be looked up is empty now, and said already.
@@ -89,6 +94,18 @@ async function checkDocument(
   const files = await checkFiles(checked, options.redactor ?? new Redactor())
   const placed = [...unresolved, ...wrong, ...together, ...files].map((problem) => place(problem, document))
   return { checked, problems: [...document.problems, ...placed] }
+}
+
+function checkListen(listen: string | undefined): void {
+  if (listen === undefined || parseListen(listen) !== undefined) return
+  throw new ConfigError(`--listen ${listen}: ${listenError}`)
+}
+
+function setListen(value: unknown, listen: string): void {
+  if (typeof value !== 'object' || value === null) return
+  const file = value as { server?: unknown }
+  file.server ??= {}
+  if (typeof file.server === 'object' && file.server !== null) Object.assign(file.server, { listen })
 }
 
 /** `deployers:` with nothing but comments below it means none. */

@@ -1,10 +1,9 @@
 import { z } from 'zod'
 import { durationSchema, secretSchema, sizeSchema } from '../../lib/schema.ts'
 
-const listenError = 'expected host:port such as 127.0.0.1:8085, 0.0.0.0:8085 or [::1]:8085'
+export const listenError = 'expected host:port such as 127.0.0.1:8085, 0.0.0.0:8085 or [::1]:8085'
 const publicUrlError = 'expected a URL such as https://policy.example.com, without a path'
-const grantError =
-  'expected read, push, delete, deploy or admin, each but admin optionally for a name pattern: push:policies/*'
+const grantError = 'expected read, push, delete, deploy or admin, each optionally for a name pattern: push:policies/*'
 
 const listenSchema = z
   .string({ error: listenError })
@@ -20,7 +19,7 @@ type Action = 'read' | 'push' | 'delete' | 'deploy' | 'admin'
 
 const grantSchema = z
   .string({ error: grantError })
-  .regex(/^(?:admin|(?:read|push|delete|deploy)(?::[^\s:]+)?)$/, { error: grantError })
+  .regex(/^(?:read|push|delete|deploy|admin)(?::[^\s:]+)?$/, { error: grantError })
   .transform((text) => {
     const [action, pattern = null] = text.split(':') as [Action, string | undefined]
     return { action, pattern }
@@ -96,7 +95,8 @@ export const serverSchema = z.strictObject({
     .describe('After this long a bundle without a release no longer keeps the server from being ready.'),
 })
 
-function parseListen(text: string): { host: string; port: number } | undefined {
+/** `host:port`, an IPv6 host in brackets; undefined when it is none. */
+export function parseListen(text: string): { host: string; port: number } | undefined {
   const match = /^(?:\[([0-9a-f:.]+)\]|([^:[\]\s/]+)):(\d{1,5})$/i.exec(text)
   const port = Number(match?.[3])
   const host = match?.[1] ?? match?.[2]
