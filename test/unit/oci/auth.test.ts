@@ -1,0 +1,260 @@
+import { describe, expect, it } from 'vitest'
+import { unionScopes } from '../../../src/oci/scope.ts'
+import { realmOf } from '../../../src/oci/token.ts'
+import { scriptedServer, type Received, type Reply, type ScriptedServer } from '../../support/scripted-server.ts'
+import { failureOf, manifestOf, manifestReply, testClient } from './setup.ts'
+
+const manifest = manifestOf()
+const path = '/v2/acme/app/manifests/v1'
+
+function scopesOf(request: Received): string[] {
+  return new URL(request.url, 'http://x').searchParams.getAll('scope')
+}
+
+/** A registry that takes exactly the tokens in `valid`, and the server that gives them. */
+async function registry(options: { valid: string[]; challenge?: (server: ScriptedServer) => string; token?: Reply }) {
+  const server = await scriptedServer()
+  const bearer = `Bearer realm="${server.origin}/token",service="reg",scope="repository:user/image:pull"`
+  const guarded = (reply: Reply) => (request: Received) =>
+    options.valid.some((token) => request.headers.authorization === `Bearer ${token}`)
+      ? reply
+      : { status: 401, headers: { 'www-authenticate': options.challenge?.(server) ?? bearer } }
+  server.on(`HEAD ${path}`, guarded(manifestReply(manifest)))
+  server.on(`GET ${path}`, guarded(manifestReply(manifest)))
+  server.on('GET /token', options.token ?? { body: JSON.stringify({ token: 't1', expires_in: 300 }) })
+  return server
+}
+
+describe('bearer tokens', () => {
+  it('gets an anonymous one with the scope that we need, not the one that the challenge names', async () => {
+    await using server = await registry({ valid: ['t1'] })
+    await using t = testClient()
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    await repository.head('v1')
+    await repository.head('v1')
+    expect(server.asked()).toEqual([
+      `HEAD ${path}`,
+      `GET /token?service=reg&scope=repository%3Aacme%2Fapp%3Apull`,
+      `HEAD ${path}`,
+      `HEAD ${path}`,
+    ])
+    expect(server.requests[1]!.headers.authorization).toBeUndefined()
+  })
+
+  it('logs in at the realm with what it has, and hides the token', async () => {
+    await using server = await registry({
+      valid: ['token-from-access'],
+      token: { body: '{"access_token":"token-from-access"}' },
+    })
+    await using t = testClient({ registries: { [server.host]: { username: 'me', password: 'pass:word' } } })
+    await t.client.repository(`${server.host}/acme/app`).head('v1')
+    expect(server.requests[1]!.headers.authorization).toBe(`Basic ${Buffer.from('me:pass:word').toString('base64')}`)
+    expect(t.redactor.redact('x token-from-access pass:word')).toBe('x *** ***')
+  })
+
+  it('takes a token without a lifetime, or with a short one, for 60 s and renews it 5 s early', async () => {
+    await using server = await registry({ valid: ['t1'], token: { body: '{"token":"t1","expires_in":10}' } })
+    await using t = testClient()
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    const tokens = () => server.asked().filter((line) => line.startsWith('GET /token')).length
+    await repository.head('v1')
+    await t.clock.advance(54_000)
+    await repository.head('v1')
+    expect(tokens()).toBe(1)
+    await t.clock.advance(1_000)
+    await repository.head('v1')
+    expect(tokens()).toBe(2)
+  })
+
+  it('gets one for all that ask at the same time', async () => {
+    await using server = await registry({ valid: ['t1'] })
+    await using t = testClient()
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    await Promise.all(Array.from({ length: 8 }, () => repository.head('v1')))
+    expect(server.asked().filter((line) => line.startsWith('GET /token'))).toHaveLength(1)
+  })
+
+  it('gets another one, once, when a registry no longer takes the one it has', async () => {
+    const valid = ['t1']
+    await using server = await registry({ valid })
+    await using t = testClient()
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    await repository.head('v1')
+    valid[0] = 't2'
+    server.on('GET /token', { body: '{"token":"t2"}' })
+    expect(await repository.head('v1')).toBeDefined()
+    valid[0] = 'none'
+    server.on('GET /token', { body: '{"token":"t3"}' })
+    const before = server.requests.length
+    expect(await failureOf(repository.head('v1'))).toMatchObject({ code: 'unauthorized' })
+    expect(server.requests.length - before).toBe(3)
+  })
+
+  it('asks for more when the scope was too small, and remembers it', async () => {
+    let want = 1
+    const more = 'repository:acme/app:pull,push repository:acme/base:pull'
+    await using server = await registry({
+      valid: ['wide'],
+      challenge: (own) =>
+        `Bearer realm="${own.origin}/token",service="reg"${want++ === 1 ? '' : `,error="insufficient_scope",scope="${more}"`}`,
+    })
+    server.on('GET /token', (request) => ({
+      body: JSON.stringify({ token: scopesOf(request).length > 1 ? 'wide' : 'narrow' }),
+    }))
+    await using t = testClient()
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    expect(await repository.head('v1')).toBeDefined()
+    const asked = server.requests.filter(({ url }) => url.startsWith('/token')).map(scopesOf)
+    expect(asked).toEqual([
+      ['repository:acme/app:pull'],
+      ['repository:acme/app:pull,push', 'repository:acme/base:pull'],
+    ])
+    await repository.head('v1')
+    expect(server.asked().filter((line) => line.startsWith('GET /token'))).toHaveLength(2)
+  })
+
+  it('exchanges an identity token by POST, and falls back to GET where that is not known', async () => {
+    await using server = await registry({ valid: ['t1'] })
+    server.on('POST /token', { body: '{"access_token":"t1"}' }, { status: 404 })
+    await using t = testClient({ registries: { [server.host]: { identityToken: 'refresh-me' } } })
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    await repository.head('v1')
+    const form = new URLSearchParams(server.requests[1]!.body.toString())
+    expect(Object.fromEntries(form)).toMatchObject({
+      grant_type: 'refresh_token',
+      refresh_token: 'refresh-me',
+      service: 'reg',
+      scope: 'repository:acme/app:pull',
+    })
+    await t.clock.advance(100_000)
+    await repository.head('v1')
+    expect(server.asked().slice(-3)).toEqual([
+      'POST /token',
+      expect.stringContaining('GET /token?') as string,
+      `HEAD ${path}`,
+    ])
+    expect(t.redactor.redact('refresh-me')).toBe('***')
+  })
+
+  it('does not take an identity token elsewhere', async () => {
+    await using stranger = await scriptedServer()
+    await using server = await registry({ valid: ['t1'] })
+    server.on('POST /token', { status: 307, headers: { location: `${stranger.origin}/token` } })
+    await using t = testClient({ registries: { [server.host]: { identityToken: 'refresh-me' } } })
+    expect(await failureOf(t.client.repository(`${server.host}/acme/app`).head('v1'))).toMatchObject({
+      code: 'redirect',
+    })
+    expect(stranger.requests).toHaveLength(0)
+  })
+
+  it('sends a configured token as it is', async () => {
+    await using server = await registry({ valid: ['mine'] })
+    await using t = testClient({ registries: { [`${server.host}/acme`]: { token: 'mine' } } })
+    await t.client.repository(`${server.host}/acme/app`).head('v1')
+    expect(server.requests).toHaveLength(1)
+  })
+
+  it('goes on for the others when the one that asked first gives up', async () => {
+    let release: (reply: Reply) => void = () => undefined
+    await using server = await registry({ valid: ['t1'] })
+    server.on('GET /token', () => new Promise((resolve) => (release = resolve)))
+    await using t = testClient()
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    const aborter = new AbortController()
+    const first = failureOf(repository.head('v1', aborter.signal))
+    const second = repository.head('v1')
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    aborter.abort(new Error('enough'))
+    expect((await first).message).toBe('enough')
+    release({ body: '{"token":"t1"}' })
+    expect(await second).toBeDefined()
+  })
+
+  it.each([
+    ['too big', { body: `{"token":"${'x'.repeat(130 * 1024)}"}` }],
+    ['HTML', { body: '<html>' }],
+    ['without a token', { body: '{}' }],
+    ['with a token that ends the header', { body: JSON.stringify({ token: 'a\r\nx: y' }) }],
+  ])('refuses an answer of the token server that is %s', async (_what, token) => {
+    await using server = await registry({ valid: ['t1'], token })
+    await using t = testClient()
+    expect(await failureOf(t.client.repository(`${server.host}/acme/app`).head('v1'))).toMatchObject({
+      code: 'protocol',
+    })
+  })
+
+  it('says what the token server said', async () => {
+    const token = { status: 403, body: '{"errors":[{"code":"DENIED","message":"locked"}]}' }
+    await using server = await registry({ valid: [], token })
+    await using t = testClient()
+    const error = await failureOf(t.client.repository(`${server.host}/acme/app`).head('v1'))
+    expect(error).toMatchObject({ code: 'denied', message: expect.stringContaining('DENIED: locked') as string })
+  })
+})
+
+describe('basic', () => {
+  it('is sent without being asked from then on', async () => {
+    await using server = await scriptedServer({
+      [`HEAD ${path}`]: [{ status: 401, headers: { 'www-authenticate': 'Basic realm="x"' } }, manifestReply(manifest)],
+    })
+    await using t = testClient({ registries: { [server.host]: { username: 'me', password: 'secret' } } })
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    await repository.head('v1')
+    await repository.head('v1')
+    expect(server.requests).toHaveLength(3)
+    expect(server.requests[2]!.headers.authorization).toMatch(/^Basic /)
+  })
+
+  it('says how to log in where there is nobody to log in as', async () => {
+    await using server = await scriptedServer({
+      [`HEAD ${path}`]: { status: 401, headers: { 'www-authenticate': 'Basic' } },
+    })
+    await using t = testClient()
+    const error = await failureOf(t.client.repository(`${server.host}/acme/app`).head('v1'))
+    expect(error).toMatchObject({ code: 'unauthorized', hint: expect.stringContaining('longshore login') as string })
+  })
+
+  it('is not sent twice when it is wrong', async () => {
+    await using server = await scriptedServer({ 'GET /v2/': { status: 401, headers: { 'www-authenticate': 'Basic' } } })
+    await using t = testClient({ registries: { [server.host]: { username: 'me', password: 'wrong' } } })
+    expect(await failureOf(t.client.ping(server.host))).toMatchObject({ code: 'unauthorized', status: 401 })
+    expect(server.requests).toHaveLength(2)
+  })
+
+  it('gives the credentials of one path to no other', async () => {
+    const challenge = { status: 401, headers: { 'www-authenticate': 'Basic' } }
+    await using server = await scriptedServer({ 'HEAD /v2/acme2/app/manifests/v1': challenge })
+    await using t = testClient({ registries: { [`${server.host}/acme`]: { username: 'me', password: 'secret' } } })
+    await failureOf(t.client.repository(`${server.host}/acme2/app`).head('v1'))
+    expect(server.requests).toHaveLength(1)
+  })
+})
+
+describe('realms', () => {
+  it.each([
+    ['http for https', 'http://auth.example/token', 'https://reg.example'],
+    ['this machine', 'https://127.0.0.1/token', 'https://reg.example'],
+    ['a metadata service', 'http://169.254.169.254/', 'http://reg.example'],
+    ['another protocol', 'ftp://auth.example/', 'https://reg.example'],
+    ['user names', 'https://a:b@auth.example/', 'https://reg.example'],
+    ['nothing', '', 'https://reg.example'],
+  ])('refuses %s', (_what, realm, origin) => {
+    expect(() => realmOf(realm, origin, 'reg.example')).toThrow(expect.objectContaining({ code: 'protocol' }) as Error)
+  })
+
+  it('takes a relative one and one elsewhere', () => {
+    expect(realmOf('/token?a=b', 'https://reg.example', 'reg.example').href).toBe('https://reg.example/token?a=b')
+    expect(realmOf('https://auth.docker.io/token', 'https://registry-1.docker.io', 'docker.io').host).toBe(
+      'auth.docker.io',
+    )
+    expect(realmOf('http://127.0.0.1:5001/t', 'http://localhost:5000', 'localhost:5000').port).toBe('5001')
+  })
+})
+
+describe('unionScopes', () => {
+  it('sorts, and joins the actions for one resource', () => {
+    expect(
+      unionScopes(['repository:b:push', 'repository:a:pull', 'repository:b:pull', 'repository:h:5/x:pull']),
+    ).toEqual(['repository:a:pull', 'repository:b:pull,push', 'repository:h:5/x:pull'])
+  })
+})

@@ -1,0 +1,354 @@
+import { describe, expect, it } from 'vitest'
+import { digestOf } from '../../../src/oci/digest.ts'
+import type { RequestEvent } from '../../../src/oci/exchange.ts'
+import { nextHop } from '../../../src/oci/redirect.ts'
+import { retryAfterOf } from '../../../src/oci/transport.ts'
+import { scriptedServer } from '../../support/scripted-server.ts'
+import { blobOf, bytesOf, failureOf, manifestOf, manifestReply, testClient } from './setup.ts'
+
+const manifest = manifestOf()
+const ok = manifestReply(manifest)
+const path = '/v2/acme/app/manifests/v1'
+
+describe('looking for change', () => {
+  it('is one HEAD', async () => {
+    await using server = await scriptedServer({ [`HEAD ${path}`]: ok })
+    await using t = testClient()
+    const found = await t.client.repository(`${server.host}/acme/app`).head('v1')
+    expect(found).toEqual({ mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length })
+    expect(server.asked()).toEqual([`HEAD ${path}`])
+    expect(server.requests[0]!.headers).toMatchObject({ 'accept-encoding': 'identity', 'user-agent': 'longshore' })
+    expect(server.requests[0]!.headers.accept).toContain('application/vnd.oci.image.index.v1+json, ')
+  })
+
+  it('says undefined for what is not there', async () => {
+    await using server = await scriptedServer()
+    await using t = testClient()
+    expect(await t.client.repository(`${server.host}/acme/app`).head('v1')).toBeUndefined()
+  })
+})
+
+describe('retries', () => {
+  it.each([408, 429, 500, 502, 503, 504])('tries again after %i', async (status) => {
+    await using server = await scriptedServer({ [`GET ${path}`]: [{ status }, { status }, ok] })
+    await using t = testClient()
+    expect((await t.run(t.client.repository(`${server.host}/acme/app`).manifest('v1'))).digest).toBe(manifest.digest)
+    expect(server.requests).toHaveLength(3)
+  })
+
+  it.each([400, 403, 404, 501])('does not try again after %i', async (status) => {
+    await using server = await scriptedServer({ [`GET ${path}`]: { status } })
+    await using t = testClient()
+    expect(await failureOf(t.client.repository(`${server.host}/acme/app`).manifest('v1'))).toMatchObject({ status })
+    expect(server.requests).toHaveLength(1)
+  })
+
+  it('waits 250, 500, 1000 and 2000 ms at the most, then gives up', async () => {
+    await using server = await scriptedServer({ [`GET ${path}`]: { status: 503 } })
+    await using t = testClient()
+    const started = t.clock.monotonic()
+    const error = await failureOf(t.run(t.client.repository(`${server.host}/acme/app`).manifest('v1')))
+    expect(error).toMatchObject({ code: 'unavailable', status: 503, host: server.host })
+    expect(server.requests).toHaveLength(5)
+    expect(t.clock.monotonic() - started).toBe(3750)
+  })
+
+  it('tries again after a cut connection and a body that was cut', async () => {
+    await using server = await scriptedServer({ [`GET ${path}`]: [{ drop: true }, { ...ok, cutAfter: 10 }, ok] })
+    await using t = testClient()
+    expect((await t.run(t.client.repository(`${server.host}/acme/app`).manifest('v1'))).digest).toBe(manifest.digest)
+    expect(server.requests).toHaveLength(3)
+  })
+
+  it('honours Retry-After, in seconds and as a date', async () => {
+    const date = new Date(Date.UTC(2026, 0, 1) + 30_000).toUTCString()
+    await using server = await scriptedServer({
+      [`GET ${path}`]: [
+        { status: 503, headers: { 'retry-after': '7' } },
+        { status: 503, headers: { 'retry-after': date } },
+        ok,
+      ],
+    })
+    await using t = testClient()
+    const started = t.clock.monotonic()
+    await t.run(t.client.repository(`${server.host}/acme/app`).manifest('v1'))
+    expect(t.clock.monotonic() - started).toBe(30_000)
+    expect(retryAfterOf('12', 0)).toBe(12_000)
+    expect(retryAfterOf('nonsense', 0)).toBeUndefined()
+    expect(retryAfterOf(new Date(0).toUTCString(), 1000)).toBe(0)
+  })
+
+  it('says until when it is limited rather than waiting for an hour', async () => {
+    await using server = await scriptedServer({ [`HEAD ${path}`]: { status: 429, headers: { 'retry-after': '3600' } } })
+    await using t = testClient()
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    expect(await failureOf(t.run(repository.head('v1')))).toMatchObject({
+      code: 'rate_limited',
+      retryAfterMs: 3_600_000,
+    })
+    expect(server.requests).toHaveLength(1)
+    // The pause is the host's: another repository does not even ask.
+    const other = t.client.repository(`${server.host}/acme/other`)
+    expect(await failureOf(t.run(other.head('v1')))).toMatchObject({ code: 'rate_limited' })
+    expect(server.requests).toHaveLength(1)
+  })
+
+  it('never falls back to GET when HEAD is limited', async () => {
+    await using server = await scriptedServer({ [`HEAD ${path}`]: { status: 429 }, [`GET ${path}`]: ok })
+    await using t = testClient()
+    expect(await failureOf(t.run(t.client.repository(`${server.host}/acme/app`).head('v1')))).toMatchObject({
+      code: 'rate_limited',
+    })
+    expect(server.asked().every((line) => line.startsWith('HEAD'))).toBe(true)
+  })
+
+  it('leaves a registry alone that failed often, and tries it again later', async () => {
+    await using server = await scriptedServer({ [`GET ${path}`]: { status: 500 } })
+    await using t = testClient({ limits: { circuitFailures: 3, tries: 3 } })
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    expect(await failureOf(t.run(repository.manifest('v1')))).toMatchObject({ code: 'unavailable' })
+    expect(await failureOf(repository.manifest('v1'))).toMatchObject({ code: 'circuit_open', retryable: true })
+    expect(server.requests).toHaveLength(3)
+    server.on(`GET ${path}`, ok)
+    await t.clock.advance(30_000)
+    await repository.manifest('v1')
+    await repository.manifest('v1')
+    expect(server.requests).toHaveLength(5)
+  })
+
+  it('stops at once when the caller gives up, with the reason of the caller', async () => {
+    await using server = await scriptedServer({ [`GET ${path}`]: { hang: true } })
+    await using t = testClient()
+    const aborter = new AbortController()
+    const work = failureOf(t.client.repository(`${server.host}/acme/app`).manifest('v1', aborter.signal))
+    setTimeout(() => aborter.abort(new Error('enough')), 20)
+    expect((await work).message).toBe('enough')
+  })
+
+  it('ends what is under way when it is closed', async () => {
+    await using server = await scriptedServer({ [`GET ${path}`]: { hang: true } })
+    const t = testClient()
+    const work = failureOf(t.client.repository(`${server.host}/acme/app`).manifest('v1'))
+    setTimeout(() => void t.client.close(), 20)
+    expect((await work).name).toBe('AbortError')
+  })
+
+  it('says what was tried, where and why', async () => {
+    const body = JSON.stringify({ errors: [{ code: 'DENIED', message: 'no\u001b[31m entry' }] })
+    await using server = await scriptedServer({ [`GET ${path}`]: { status: 403, body } })
+    await using t = testClient()
+    const error = await failureOf(t.client.repository(`${server.host}/acme/app`).manifest('v1'))
+    expect(error.message).toBe(
+      `cannot fetch ${server.host}/acme/app:v1: ${server.host} answered 403 (DENIED: no [31m entry)`,
+    )
+    expect(error).toMatchObject({
+      code: 'denied',
+      specCodes: ['DENIED'],
+      hint: expect.stringContaining('longshore login') as string,
+    })
+  })
+})
+
+describe('time-outs', () => {
+  it('ends a request whose headers do not come', async () => {
+    await using server = await scriptedServer({ [`GET ${path}`]: { hang: true } })
+    await using t = testClient({ limits: { headersMs: 50, tries: 1 } })
+    expect(await failureOf(t.client.repository(`${server.host}/acme/app`).manifest('v1'))).toMatchObject({
+      code: 'timeout',
+    })
+  })
+
+  it('ends a body in which no byte comes', async () => {
+    const blob = Buffer.from('0123456789')
+    await using server = await scriptedServer({
+      [`GET /v2/acme/app/blobs/${digestOf(blob)}`]: { stall: true, headers: { 'content-length': '10' } },
+    })
+    await using t = testClient({ limits: { stallMs: 50, tries: 1 } })
+    const error = await failureOf(bytesOf(t.client.repository(`${server.host}/acme/app`).blob(blobOf(blob))))
+    expect(error).toMatchObject({ code: 'timeout' })
+  })
+
+  it('has an end for metadata in all', async () => {
+    await using server = await scriptedServer({ [`GET ${path}`]: { hang: true } })
+    await using t = testClient({ limits: { tries: 1 } })
+    const work = failureOf(t.client.repository(`${server.host}/acme/app`).manifest('v1'))
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    await t.clock.advance(60_000)
+    expect(await work).toMatchObject({ code: 'timeout', message: expect.stringContaining('longer than 1m') as string })
+  })
+})
+
+describe('ceilings', () => {
+  it('asks a host for no more than so many blobs at a time, and lets manifests pass', async () => {
+    const blob = Buffer.from('x'.repeat(100))
+    let open = 0
+    let most = 0
+    await using server = await scriptedServer({
+      [`GET /v2/acme/app/blobs/${digestOf(blob)}`]: async () => {
+        most = Math.max(most, ++open)
+        await new Promise((resolve) => setTimeout(resolve, 30))
+        open--
+        return { body: blob }
+      },
+      [`HEAD ${path}`]: ok,
+    })
+    await using t = testClient({ limits: { concurrency: 2 } })
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    const downloads = Promise.all(Array.from({ length: 6 }, () => bytesOf(repository.blob(blobOf(blob)))))
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    await repository.head('v1')
+    expect(open).toBe(2)
+    await downloads
+    expect(most).toBe(2)
+  })
+
+  it('keeps to requests per second', async () => {
+    await using server = await scriptedServer({ [`HEAD ${path}`]: ok })
+    await using t = testClient({ registries: { [server.host]: { requestsPerSecond: 2 } } })
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    await t.run(Promise.all([repository.head('v1'), repository.head('v1'), repository.head('v1')]))
+    expect(t.clock.monotonic()).toBe(1000)
+  })
+
+  it('gives the slot back when a download is left in the middle', async () => {
+    const blob = Buffer.alloc(300_000, 'x')
+    await using server = await scriptedServer({ [`GET /v2/acme/app/blobs/${digestOf(blob)}`]: { body: blob } })
+    await using t = testClient({ limits: { concurrency: 1 } })
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    for await (const _chunk of repository.blob(blobOf(blob))) break
+    expect((await bytesOf(repository.blob(blobOf(blob)))).length).toBe(300_000)
+  })
+})
+
+describe('redirects', () => {
+  const blob = Buffer.from('content of a blob')
+  const blobPath = `/v2/acme/app/blobs/${digestOf(blob)}`
+
+  it('takes nothing of ours to a stranger (GHSA-whvf-jp7m-59f3, GHSA-h3wm-jjqf-8jm2)', async () => {
+    await using storage = await scriptedServer({ 'GET /signed': { body: blob } })
+    await using server = await scriptedServer({
+      [`GET ${blobPath}`]: [
+        { status: 401, headers: { 'www-authenticate': 'Basic realm="x"' } },
+        { status: 307, headers: { location: `${storage.origin}/signed?sig=a%2Fb`, 'set-cookie': 'a=b' } },
+      ],
+    })
+    await using t = testClient({ registries: { [server.host]: { username: 'me', password: 'secret' } } })
+    expect(await bytesOf(t.client.repository(`${server.host}/acme/app`).blob(blobOf(blob)))).toEqual(blob)
+    expect(server.requests[1]!.headers.authorization).toBe(`Basic ${Buffer.from('me:secret').toString('base64')}`)
+    expect(storage.requests[0]!.url).toBe('/signed?sig=a%2Fb')
+    expect(storage.requests[0]!.headers.authorization).toBeUndefined()
+    expect(storage.requests[0]!.headers.cookie).toBeUndefined()
+  })
+
+  it('does not get authorized again by a stranger that sends it back (GHSA-h3wm-jjqf-8jm2)', async () => {
+    await using storage = await scriptedServer()
+    await using server = await scriptedServer({
+      [`GET ${blobPath}`]: [
+        { status: 401, headers: { 'www-authenticate': 'Basic realm="x"' } },
+        { status: 307, headers: { location: `${storage.origin}/away` } },
+      ],
+      'GET /back': { body: blob },
+    })
+    storage.on('GET /away', { status: 302, headers: { location: `${server.origin}/back` } })
+    await using t = testClient({ registries: { [server.host]: { username: 'me', password: 'secret' } } })
+    await bytesOf(t.client.repository(`${server.host}/acme/app`).blob(blobOf(blob)))
+    expect(server.requests.at(-1)).toMatchObject({ url: '/back' })
+    expect(server.requests.at(-1)!.headers.authorization).toBeUndefined()
+  })
+
+  it('does not answer the challenge of a stranger (CVE-2020-15157)', async () => {
+    await using storage = await scriptedServer({
+      'GET /x': { status: 401, headers: { 'www-authenticate': 'Basic realm="x"' } },
+    })
+    await using server = await scriptedServer({
+      [`GET ${blobPath}`]: { status: 307, headers: { location: `${storage.origin}/x` } },
+    })
+    await using t = testClient({ registries: { [server.host]: { username: 'me', password: 'secret' } } })
+    const error = await failureOf(bytesOf(t.client.repository(`${server.host}/acme/app`).blob(blobOf(blob))))
+    expect(error).toMatchObject({ code: 'unauthorized' })
+    expect(storage.requests).toHaveLength(1)
+  })
+
+  it('does not go to the urls of a descriptor (CVE-2020-15157)', async () => {
+    await using stranger = await scriptedServer({ 'GET /layer': { body: blob } })
+    await using server = await scriptedServer()
+    await using t = testClient()
+    const descriptor = { ...blobOf(blob), urls: [`${stranger.origin}/layer`] }
+    await failureOf(bytesOf(t.client.repository(`${server.host}/acme/app`).blob(descriptor)))
+    expect(stranger.requests).toHaveLength(0)
+  })
+
+  it('follows ten, and not eleven', async () => {
+    await using server = await scriptedServer({ [`GET ${blobPath}`]: { status: 302, headers: { location: blobPath } } })
+    await using t = testClient()
+    expect(await failureOf(bytesOf(t.client.repository(`${server.host}/acme/app`).blob(blobOf(blob))))).toMatchObject({
+      code: 'redirect',
+    })
+    expect(server.requests).toHaveLength(11)
+  })
+
+  it('does not turn a PUT into something else', async () => {
+    await using server = await scriptedServer({ [`PUT ${path}`]: { status: 302, headers: { location: '/else' } } })
+    await using t = testClient()
+    expect(await failureOf(t.client.repository(`${server.host}/acme/app`).putManifest(manifest, ['v1']))).toMatchObject(
+      { code: 'redirect' },
+    )
+  })
+
+  it.each([
+    ['https to http', 'https://reg.example/a', 'http://reg.example/b'],
+    ['this machine', 'https://reg.example/a', 'https://127.0.0.1/b'],
+    ['this machine by name', 'https://reg.example/a', 'https://localhost/b'],
+    ['a metadata service', 'http://reg.example/a', 'http://169.254.169.254/latest'],
+    ['this machine in IPv6', 'https://reg.example/a', 'https://[::ffff:127.0.0.1]/b'],
+    ['another protocol', 'https://reg.example/a', 'file:///etc/passwd'],
+    ['nowhere', 'https://reg.example/a', undefined],
+    ['nonsense', 'https://reg.example/a', 'https://[/'],
+  ])('refuses a redirect to %s', (_what, from, to) => {
+    expect(() => nextHop(new URL(from), to, { host: 'reg.example', what: 'fetch it' })).toThrow(
+      expect.objectContaining({ code: 'redirect' }) as Error,
+    )
+  })
+
+  it('resolves relative ones, keeps the query as it is, and drops user names', () => {
+    const hop = (to: string) => nextHop(new URL('https://reg.example/v2/a?x'), to, { host: 'h', what: 'w' }).href
+    expect(hop('../b?sig=%2F+%20')).toBe('https://reg.example/b?sig=%2F+%20')
+    expect(hop('https://a:b@cdn.example/c')).toBe('https://cdn.example/c')
+  })
+})
+
+describe('connections', () => {
+  it('says how to allow plain HTTP where it is not', async () => {
+    await using server = await scriptedServer()
+    await using t = testClient({ registries: { [server.host]: { plainHttp: false } } })
+    const error = await failureOf(t.client.repository(`${server.host}/acme/app`).head('v1'))
+    expect(error).toMatchObject({ code: 'network', hint: expect.stringContaining('plain_http') as string })
+  })
+
+  it('goes through a proxy where one is given, but not to this machine or to what is excepted', async () => {
+    await using proxy = await scriptedServer({ 'HEAD http://reg.test/v2/acme/app/manifests/v1': ok })
+    await using server = await scriptedServer({ [`HEAD ${path}`]: ok })
+    const registries = { 'reg.test': { plainHttp: true }, 'no.test': { plainHttp: true } }
+    await using t = testClient({
+      registries,
+      proxy: { httpProxy: proxy.origin, noProxy: '.test:81,no.test' },
+      limits: { tries: 1 },
+    })
+    expect((await t.client.repository('reg.test/acme/app').head('v1'))?.digest).toBe(manifest.digest)
+    expect((await t.client.repository(`${server.host}/acme/app`).head('v1'))?.digest).toBe(manifest.digest)
+    expect(await failureOf(t.client.repository('no.test/acme/app').head('v1'))).toMatchObject({ code: 'network' })
+    expect(proxy.requests).toHaveLength(1)
+  })
+
+  it('reports each request without its query', async () => {
+    const events: RequestEvent[] = []
+    await using server = await scriptedServer({
+      [`HEAD ${path}`]: { ...ok, headers: { ...ok.headers, 'ratelimit-remaining': '76;w=21600' } },
+    })
+    await using t = testClient({ onRequest: (event) => events.push(event) })
+    await t.client.repository(`${server.host}/acme/app`).head('v1')
+    expect(events).toEqual([
+      { host: server.host, method: 'HEAD', status: 200, bytes: 0, durationMs: 0, rateLimitRemaining: 76 },
+    ])
+  })
+})
