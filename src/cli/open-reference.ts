@@ -10,7 +10,7 @@ import type { CommandContext } from './command.ts'
 import { layoutScheme, parseLayoutReference } from './layout-reference.ts'
 import type { RemoteOptions } from './options.ts'
 import { readConfig } from './read-config.ts'
-import { registrySettings } from './registry-settings.ts'
+import { registrySettings } from '../config/registries.ts'
 
 /** What a reference on the command line stands for. */
 export interface Opened {
