@@ -1,0 +1,183 @@
+import { seedExample } from './app/example.ts'
+import { createControl } from './app/control.ts'
+import type { RegistriesOptions } from './app/registries.ts'
+import { readSecrets, secretsOf, watchSecrets } from './app/secrets.ts'
+import { createServing } from './app/serving.ts'
+import { createSetup } from './app/setup.ts'
+import { createAssembler } from './artifact/assembler.ts'
+import type { Config } from './config/config.ts'
+import type { Environment } from './config/environment.ts'
+import { contentId } from './content/files.ts'
+import { createFolderContent } from './content/folder.ts'
+import type { Clock } from './lib/clock.ts'
+import { Lifecycle } from './lib/lifecycle.ts'
+import type { Logger } from './lib/logger.ts'
+import { createMetrics, type Metrics } from './lib/metrics.ts'
+import type { Redactor } from './lib/redact.ts'
+import { createReconciler } from './reconcile/reconciler.ts'
+import { createRegistry } from './registry/registry.ts'
+import { createApi } from './server/api/api.ts'
+import { createBundleRoute } from './server/bundles/route.ts'
+import { createBundleTable } from './server/bundles/table.ts'
+import { createGuard } from './server/guard/guard.ts'
+import { ensureAdminToken } from './server/guard/token-file.ts'
+import { createHttpServer } from './server/http.ts'
+import type { Control } from './server/types.ts'
+import { createV2Route } from './server/v2/route.ts'
+import { createSqliteState } from './state/sqlite/client.ts'
+
+export interface AppOptions {
+  config: Config
+  /** Reads the config again, from where it came. Throws ConfigError. */
+  loadConfig(): Promise<Config>
+  environment: Environment
+  /** Longshore's own. */
+  version: string
+  clock: Clock
+  /** Between 0 and 1; for jitter. */
+  random: () => number
+  logger: Logger
+  redactor: Redactor
+}
+
+export interface App {
+  /** For clients on this machine: `http://127.0.0.1:8085`. */
+  url: string
+  /** Takes up a changed config as a whole, or throws ConfigError and goes on as before. */
+  reload: Control['reload']
+  /** Closes in reverse order whatever was opened, within the config's bound. */
+  close(): Promise<void>
+}
+
+/** The composition root: a running longshore, or an error and nothing left open. */
+export async function startApp(options: AppOptions): Promise<App> {
+  const lifecycle = new Lifecycle()
+  const { config, clock, logger } = options
+  const close = () => lifecycle.close(clock, logger, config.server.shutdownTimeoutMs)
+  try {
+    return { ...(await open(options, lifecycle)), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App, 'close'>> {
+  const { config, clock, random, logger, redactor, environment, version } = options
+  await readSecrets(secretsOf(config), redactor)
+  const metrics = createMetrics(clock)
+  const { content, state, registry } = await openStorage(options, lifecycle)
+  if (config.file === null) await seedExample(registry, logger)
+  const reconciler = openReconciler({ ...options, metrics, content, state, registry }, lifecycle)
+  const maxMemoryBytes = config.server.limits.bundleMemoryBytes
+  const table = createBundleTable({ metrics, maxMemoryBytes })
+  const serving = createServing({ table, content, state, logger, maxMemoryBytes })
+  reconciler.events.on('released', (release) => serving.activate(release))
+  const guard = await openGuard({ ...options, metrics }, lifecycle)
+  const remote: RegistriesOptions = { clock, random, environment, logger, redactor, metrics, version }
+  const setup = await createSetup(config, { reconciler, registry, state, table, serving, guard, logger, remote })
+  lifecycle.defer('registry clients', () => setup.close())
+  lifecycle.defer('reconciler', () => reconciler.close())
+  const stopWatching = watchSecrets(() => secretsOf(setup.config), clock, logger)
+  lifecycle.defer('secrets', stopWatching)
+
+  const reload = async () => {
+    const next = await options.loadConfig()
+    await readSecrets(secretsOf(next), redactor)
+    return setup.apply(next)
+  }
+  const { readyTimeoutMs } = config.server
+  const control = createControl({ reconciler, serving, state, clock, reload, readyTimeoutMs })
+  await reconciler.start()
+  await setup.apply(config)
+  const url = await openServer({ ...options, metrics, content, state, registry, guard, table, control }, lifecycle)
+  return { url, reload }
+}
+
+/** The state's lock comes first: nobody else may be at work in the folder. */
+async function openStorage({ config, clock, logger }: AppOptions, lifecycle: Lifecycle) {
+  const { path } = config.content
+  const state = await createSqliteState({ path, contentId: await contentId(path), logger })
+  lifecycle.defer('state', () => state.close())
+  const content = await createFolderContent({ path, logger })
+  lifecycle.defer('content', () => content.close())
+  const { uploadExpiryMs: uploadIdleMs, maxUploads } = config.server.limits
+  const limits = { uploadIdleMs, maxUploads }
+  const registry = createRegistry({ content, catalog: state.catalog, clock, logger, limits, folder: path })
+  lifecycle.defer('built-in registry', () => registry.close())
+  return { content, state, registry }
+}
+
+type Storage = Awaited<ReturnType<typeof openStorage>>
+
+function openReconciler(parts: AppOptions & Storage & { metrics: Metrics }, lifecycle: Lifecycle) {
+  const { config, content, registry } = parts
+  const assembler = createAssembler()
+  lifecycle.defer('builder threads', () => assembler.close())
+  const reconciler = createReconciler({
+    ...parts,
+    assembler,
+    scratch: content.scratch,
+    concurrency: config.reconcile.concurrency,
+    ...(config.opa.path === null ? {} : { opaPath: config.opa.path }),
+  })
+  lifecycle.defer(
+    'registry changes',
+    registry.onChange((change) => reconciler.repositoryChanged(change)),
+  )
+  return reconciler
+}
+
+async function openGuard(
+  { config, clock, logger, redactor, metrics }: AppOptions & { metrics: Metrics },
+  lifecycle: Lifecycle,
+) {
+  const { secret, path, created } = await ensureAdminToken(config.content.path)
+  redactor.add(secret)
+  if (created) logger.info({ path }, `made an admin token; it stands in ${path}`)
+  const { access, listen, publicUrl } = config.server
+  const guard = createGuard({
+    access,
+    adminToken: secret,
+    listenHost: listen.host,
+    ...(publicUrl === null ? {} : { publicUrl }),
+    ...{ clock, logger, metrics },
+  })
+  lifecycle.defer('guard', () => guard.close())
+  return guard
+}
+
+type ServerParts = AppOptions &
+  Storage & {
+    metrics: Metrics
+    guard: ReturnType<typeof createGuard>
+    table: ReturnType<typeof createBundleTable>
+    control: Control
+  }
+
+async function openServer(parts: ServerParts, lifecycle: Lifecycle): Promise<string> {
+  const { config, registry, state, guard, table, control, clock, logger, metrics, version } = parts
+  const { listen, tls, limits, shutdownTimeoutMs } = config.server
+  const { waitMaxMs: maxWaitMs, maxManifestBytes, maxBlobBytes } = limits
+  const bundles = createBundleRoute({
+    ...{ table, clock, logger, metrics, limits: { maxWaitMs } },
+    findRelease: (bundle, digest) => state.bundles.releaseByDigest(bundle, digest),
+    readBlob: (bundle, digest) => registry.repository(`bundles/${bundle}`).readBlob(digest),
+  })
+  const v2 = createV2Route({
+    ...{ registry, clock, logger, limits: { maxManifestBytes, maxBlobBytes, pageMax } },
+    get challenge() {
+      return guard.hasLogins
+    },
+  })
+  const server = await createHttpServer({
+    ...{ listen, guard, clock, logger, metrics },
+    routes: { bundles, v2, api: await createApi({ control, metrics, logger, version }) },
+    ...(tls === null ? {} : { tls: { ...tls, clientCa: tls.clientCa ?? undefined } }),
+    limits: { closeMs: shutdownTimeoutMs },
+  })
+  lifecycle.defer('server', () => server.close())
+  return server.url
+}
+
+const pageMax = 1000

@@ -1,0 +1,37 @@
+import type { Clock } from '../lib/clock.ts'
+import type { Reconciler } from '../reconcile/types.ts'
+import type { Control } from '../server/types.ts'
+import type { State } from '../state/state.ts'
+import type { Serving } from './serving.ts'
+
+export interface ControlOptions {
+  reconciler: Reconciler
+  serving: Serving
+  state: State
+  clock: Clock
+  reload: Control['reload']
+  /** After this long a bundle that nobody came to look at no longer keeps us from being ready. */
+  readyTimeoutMs: number
+}
+
+/** What the HTTP side may ask, put together from reconciler and state. */
+export function createControl({ reconciler, serving, state, clock, reload, readyTimeoutMs }: ControlOptions): Control {
+  const deadline = clock.monotonic() + readyTimeoutMs
+  return {
+    status: async () => reconciler.status(),
+    releases: (bundle, limit) => state.bundles.releases(bundle, limit),
+    async look(bundle, trigger, signal) {
+      const look = await reconciler.look(bundle, trigger, signal)
+      await serving.settled(bundle)
+      return look
+    },
+    reload,
+    async unready() {
+      if (clock.monotonic() >= deadline) return []
+      return reconciler
+        .status()
+        .filter(({ current, look }) => current === null && look === null)
+        .map(({ name }) => `${name} has no release and has not been looked at yet`)
+    },
+  }
+}

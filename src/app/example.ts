@@ -1,0 +1,18 @@
+import { fileURLToPath } from 'node:url'
+import { packPush } from '../artifact/push.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { Registry } from '../registry/types.ts'
+
+export const exampleFolder = fileURLToPath(new URL('../../examples/policy', import.meta.url))
+export const exampleRepository = 'policies/example'
+const tags = ['1.0.0', 'latest']
+
+/** With nothing configured: puts the example policy where the bundle `example` follows it, once. */
+export async function seedExample(registry: Registry, logger: Logger): Promise<void> {
+  if (await registry.hasRepository(exampleRepository)) return
+  const repository = registry.repository(exampleRepository)
+  const { manifest, blobs } = await packPush([exampleFolder])
+  for (const { descriptor, open } of blobs) await repository.putBlob(descriptor, open)
+  await repository.putManifest(manifest, tags)
+  logger.info({ repository: exampleRepository, digest: manifest.digest }, 'put the example policy into the registry')
+}

@@ -1,0 +1,68 @@
+import type { BundleConfig, Config } from '../config/config.ts'
+import { recipeOf } from '../config/changes.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { Deployer, DeployerContext } from '../deployers/deployer.ts'
+import { deployerTypes, type DeployerConfig } from '../deployers/types.ts'
+import type { BundleSpec } from '../reconcile/types.ts'
+import type { Registry } from '../registry/types.ts'
+import type { Store, StoreContext } from '../stores/store.ts'
+import { storeTypes, type StoreConfig } from '../stores/types.ts'
+import type { RegistryClients } from './registries.ts'
+
+export interface SpecContext {
+  registries: RegistryClients
+  registry: Registry
+  logger: Logger
+  /** Of what builds bundles: another one may give other bytes. */
+  builderVersion: string
+}
+
+/** The config's bundles as the reconciler takes them. A bundle for which `keep` gives a spec did not change. */
+export async function createSpecs(
+  config: Config,
+  context: SpecContext,
+  keep: (name: string) => BundleSpec | undefined = () => undefined,
+): Promise<BundleSpec[]> {
+  const deployers = await createDeployers(config, context)
+  return Promise.all(
+    config.bundles.map(async (bundle) => keep(bundle.name) ?? (await createSpec(bundle, config, deployers, context))),
+  )
+}
+
+async function createSpec(
+  bundle: BundleConfig,
+  config: Config,
+  deployers: ReadonlyMap<string, Deployer>,
+  context: SpecContext,
+): Promise<BundleSpec> {
+  const { name, kind, follow, platform, schedule, keep, limits, deploy } = bundle
+  return {
+    ...{ name, kind, follow, platform, schedule, keep, limits },
+    store: await createStore(bundle.store, {
+      registries: context.registries,
+      local: (repository) => context.registry.repository(repository),
+      logger: context.logger.child({ bundle: name }),
+    }),
+    recipe: recipeOf(bundle, config.opa, context.builderVersion),
+    places: deploy.map(({ to, form }) => ({ name: to, form, deployer: deployers.get(to)! })),
+  }
+}
+
+async function createStore(config: StoreConfig, context: StoreContext): Promise<Store> {
+  const plugin = (await storeTypes[config.type].load())
+  return plugin.createStore(config, context)
+}
+
+async function createDeployers(config: Config, context: SpecContext): Promise<Map<string, Deployer>> {
+  const used = new Set(config.bundles.flatMap(({ deploy }) => deploy.map(({ to }) => to)))
+  const made = [...used].map(async (place) => {
+    const logger = context.logger.child({ place })
+    return [place, await createDeployer(config.deployers[place]!, { registries: context.registries, logger })] as const
+  })
+  return new Map(await Promise.all(made))
+}
+
+async function createDeployer(config: DeployerConfig, context: DeployerContext): Promise<Deployer> {
+  const plugin = (await deployerTypes[config.type].load())
+  return plugin.createDeployer(config, context)
+}

@@ -1,0 +1,111 @@
+import type { Command } from 'commander'
+import { startApp, type App } from '../app.ts'
+import { exampleRepository } from '../app/example.ts'
+import type { Config } from '../config/config.ts'
+import { loadConfig } from '../config/load.ts'
+import { formatProblems } from '../config/problems.ts'
+import { ConfigError } from '../lib/errors.ts'
+import { createLogger, type Logger } from '../lib/logger.ts'
+import type { AddCommand, CommandContext } from './command.ts'
+
+interface ServeOptions {
+  config?: string
+  listen?: string
+}
+
+export const addServe: AddCommand = (program, context) => {
+  program
+    .command('serve')
+    .description('run the daemon: watch, serve, deploy')
+    .option('-c, --config <file>', 'the config; else LONGSHORE_CONFIG, else ./longshore.yaml, else the example')
+    .option('--listen <host:port>', "goes before the config's server.listen")
+    .addHelpText('after', '\nExample:\n  longshore serve -c longshore.yaml\n')
+    .action(async (options: ServeOptions, command: Command) => {
+      await serve(options, command.parent?.version() ?? '', context)
+    })
+}
+
+async function serve(options: ServeOptions, version: string, context: CommandContext): Promise<void> {
+  const { environment, redactor, clock, cwd, signal } = context
+  const load = async () =>
+    withListen(
+      await loadConfig({ path: options.config, environment, cwd, redactor, now: () => clock.now() }),
+      options.listen,
+    )
+  const config = await load()
+  const logger = openLog(config, context)
+  const random = () => Math.random()
+  const app = await startApp({ config, loadConfig: load, environment, version, clock, random, logger, redactor })
+  const stopHangups = context.onHangup(() => void reload(app, logger))
+  try {
+    logger.info({ url: app.url, config: config.file, data: config.content.path }, `longshore ${version} at ${app.url}`)
+    if (config.file === null) context.output.note(nextSteps(app.url, config.content.path))
+    await aborted(signal)
+    logger.info('stopping')
+  } finally {
+    stopHangups()
+    await app.close()
+  }
+}
+
+function openLog({ log }: Config, { redactor, stderr }: CommandContext): Logger {
+  const isTerminal = 'isTTY' in stderr && Boolean(stderr.isTTY)
+  const pretty = log.format === 'pretty' || (log.format === 'auto' && isTerminal)
+  return createLogger({ level: log.level, pretty, redactor, stream: stderr })
+}
+
+async function reload(app: App, logger: Logger): Promise<void> {
+  try {
+    logger.info(await app.reload(), 'config reloaded')
+  } catch (error) {
+    const problems = error instanceof ConfigError ? formatProblems(error.problems) : ''
+    logger.error({ err: error }, `the changed config is refused as a whole, the running one goes on\n${problems}`)
+  }
+}
+
+function withListen(config: Config, listen: string | undefined): Config {
+  if (listen === undefined) return config
+  const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(listen)
+  const port = Number(match?.[3])
+  if (match === null || port > 65_535) {
+    throw new ConfigError(`not an address to listen on: ${JSON.stringify(listen)}`, {
+      hint: 'Write it as 127.0.0.1:8085, 0.0.0.0:8085 or [::1]:8085.',
+    })
+  }
+  const host = match[1] ?? match[2] ?? ''
+  return { ...config, server: { ...config.server, listen: { host: host === '' ? '0.0.0.0' : host, port } } }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+/** With nothing configured: what is where, and a command to copy for each next step. */
+function nextSteps(url: string, data: string): string {
+  const host = new URL(url).host
+  const isUsual = url === 'http://127.0.0.1:8085'
+  return `
+Nothing is configured, so this is the example: the policy in examples/policy, pushed to the
+built-in registry as ${exampleRepository}, followed and served as the bundle "example".
+
+  bundle    ${url}/bundles/example
+  registry  ${host}/${exampleRepository}:latest
+  data      ${data}
+
+Next, each in a shell of its own, from the folder of this clone:
+
+  run an OPA that enforces it:
+    opa run --server --addr 127.0.0.1:8181 --config-file examples/opa-http.yaml${isUsual ? '' : ` --set services.longshore.url=${url}`}
+  ask it:
+    curl -s 127.0.0.1:8181/v1/data/example/allow -d '{"input":{"user":"bob","action":"read"}}'
+  push a changed policy, and ask again:
+    npx longshore push examples/policy-v2 ${host}/${exampleRepository}:latest
+  see what happened:
+    npx longshore status${isUsual ? '' : ` --server ${url}`}
+
+To configure your own, see config/longshore.yaml. Ctrl-C stops it.
+`
+}
