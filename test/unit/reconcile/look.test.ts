@@ -1,0 +1,189 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { IntegrityError } from '../../../src/lib/errors.ts'
+import { digestOf } from '../../../src/oci/digest.ts'
+import { down, openRig, ScriptedStore, specOf, type Rig } from './rig.ts'
+
+let rig: Rig
+let store: ScriptedStore
+const off = { kind: 'off' } as const
+
+beforeEach(async () => {
+  rig = await openRig()
+  store = new ScriptedStore()
+})
+afterEach(() => rig.close())
+
+const look = (trigger = 'request') => rig.reconciler.look('authz', trigger)
+const history = async () =>
+  (await rig.state.bundles.releases('authz', 100)).map(({ number, version }) => [number, version])
+
+describe('a look', () => {
+  it('makes a release of what is new, and serves it as it came', async () => {
+    const raw = await store.push('policy')
+    await rig.reconciler.configure([specOf(store)])
+    expect(await look()).toMatchObject({ outcome: 'released', version: 'latest', fingerprint: raw.digest, failures: 0 })
+    expect(rig.released).toMatchObject([
+      {
+        bundle: 'authz',
+        number: 1,
+        bundleDigest: digestOf('policy'),
+        size: 6,
+        manifestDigest: raw.digest,
+        sourceDigest: raw.digest,
+        form: 'original',
+        version: 'latest',
+        reason: 'first',
+        kept: true,
+      },
+    ])
+    const repository = rig.registry.repository('bundles/authz')
+    expect(Buffer.from((await repository.manifest('latest')).bytes)).toEqual(Buffer.from(raw.bytes))
+    expect(await repository.hasBlob({ mediaType: '', digest: digestOf('policy'), size: 6 })).toBe(true)
+  })
+
+  it('is one question to the store and no write when there is nothing new', async () => {
+    await store.push('policy')
+    await rig.reconciler.configure([specOf(store)])
+    await look()
+    store.repository.log.length = 0
+    rig.writes.length = 0
+    for (let i = 0; i < 3; i++) expect(await look()).toMatchObject({ outcome: 'unchanged', version: 'latest' })
+    expect(store.repository.log).toEqual(['head latest', 'head latest', 'head latest'])
+    expect(rig.writes).toEqual([])
+    expect(rig.released).toHaveLength(1)
+  })
+
+  it('makes of A, B and A again the releases 1, 2 and 3', async () => {
+    await rig.reconciler.configure([specOf(store)])
+    for (const text of ['a', 'b', 'a']) {
+      await store.push(text)
+      await look()
+    }
+    expect(rig.released.map(({ number, reason }) => [number, reason])).toEqual([
+      [1, 'first'],
+      [2, 'changed'],
+      [3, 'back to release 1'],
+    ])
+    expect(rig.released[2]?.manifestDigest).toBe(rig.released[0]?.manifestDigest)
+    expect(await look()).toMatchObject({ outcome: 'unchanged' })
+  })
+
+  it('keeps what it packed next to what came', async () => {
+    const raw = await store.push('pack it')
+    await rig.reconciler.configure([specOf(store, { follow: { tag: 'v1 (beta)' } })])
+    store.repository.tagged.set('v1 (beta)', raw.digest)
+    await look()
+    expect(rig.released).toMatchObject([
+      { form: 'repacked', sourceDigest: raw.digest, bundleDigest: digestOf('packed it'), revision: 'r' },
+    ])
+    const repository = rig.registry.repository('bundles/authz')
+    expect((await repository.manifest('v1--beta-')).digest).toBe(rig.released[0]?.manifestDigest)
+    expect((await repository.manifest(raw.digest)).digest).toBe(raw.digest)
+  })
+
+  it('makes no release of other wrapping around the same bytes, and remembers that', async () => {
+    await store.push('pack same 1')
+    await rig.reconciler.configure([specOf(store)])
+    await look()
+    const other = await store.push('pack same 2')
+    expect(await look()).toMatchObject({ outcome: 'unchanged', fingerprint: other.digest })
+    expect(await look()).toMatchObject({ outcome: 'unchanged' })
+    expect([store.fetches, rig.released.length]).toEqual([2, 1])
+    expect(await rig.registry.repository('bundles/authz').head(other.digest)).toBeUndefined()
+  })
+
+  it('fails with a clear message when the store has nothing to follow, and keeps the last good release', async () => {
+    await store.push('policy')
+    await rig.reconciler.configure([specOf(store)])
+    await look()
+    store.repository.tagged.clear()
+    expect(await look()).toMatchObject({
+      outcome: 'failed',
+      code: 'not_found',
+      message: 'test/policies has nothing for latest',
+      failures: 1,
+    })
+    expect(rig.reconciler.status('authz')).toMatchObject([{ current: { number: 1 }, health: 'stale' }])
+  })
+
+  it('remembers what it refused and why, keeps the last good release, and does not fetch it again', async () => {
+    await store.push('policy')
+    await rig.reconciler.configure([specOf(store)])
+    await look()
+    const bad = await store.push('refuse me')
+    const refused = { outcome: 'refused', code: 'bad_bundle', message: 'a.rego: a rule without an end', failures: 0 }
+    expect(await look()).toMatchObject({ ...refused, fingerprint: bad.digest })
+    rig.writes.length = 0
+    expect(await look()).toMatchObject(refused)
+    expect([store.fetches, rig.assembled]).toEqual([2, 2])
+    expect(rig.writes).toEqual([])
+    expect(rig.reconciler.status('authz')).toMatchObject([{ current: { number: 1 }, health: 'stale' }])
+    expect((await rig.state.bundles.memo('authz', bad.digest, 'r1'))?.verdict).toEqual({
+      refused: 'a.rego: a rule without an end',
+      code: 'bad_bundle',
+      file: 'a.rego',
+    })
+    // What was refused is not handed out by its digest either.
+    expect(await rig.registry.repository('bundles/authz').head(bad.digest)).toBeUndefined()
+    await store.push('policy')
+    expect(await look()).toMatchObject({ outcome: 'unchanged' })
+  })
+
+  it('looks anew at what was refused when the recipe changes', async () => {
+    await store.push('refuse me')
+    const spec = specOf(store, { schedule: off })
+    await rig.reconciler.configure([spec])
+    await look()
+    await rig.reconciler.configure([{ ...spec, recipe: 'r2' }])
+    await look()
+    expect(store.fetches).toBe(2)
+  })
+
+  it('keeps a manifest that a release is made of when another recipe refuses it', async () => {
+    const raw = await store.push('policy')
+    const spec = specOf(store, { schedule: off })
+    await rig.reconciler.configure([spec])
+    await look()
+    store.fetchFailures = [new IntegrityError('unsupported_artifact', 'not for this platform')]
+    await rig.reconciler.configure([{ ...spec, recipe: 'r2' }])
+    expect(await look()).toMatchObject({ outcome: 'refused' })
+    expect(await rig.registry.repository('bundles/authz').head(raw.digest)).toBeDefined()
+    expect(await history()).toEqual([[1, 'latest']])
+  })
+
+  it('makes a release under a changed recipe though the digest stands, unless the same comes of it', async () => {
+    await store.push('policy')
+    const spec = specOf(store, { schedule: off })
+    await rig.reconciler.configure([spec])
+    await look()
+    await rig.reconciler.configure([{ ...spec, recipe: 'r2' }])
+    expect(await look()).toMatchObject({ outcome: 'unchanged' })
+    expect([store.fetches, rig.released.length]).toEqual([2, 1])
+  })
+
+  it('fails, and says so, when a store goes down between question and fetch', async () => {
+    const raw = await store.push('policy')
+    store.fetchFailures = [down()]
+    await rig.reconciler.configure([specOf(store)])
+    const failed = { outcome: 'failed', code: 'unavailable', fingerprint: raw.digest, failures: 1 }
+    expect(await look()).toMatchObject(failed)
+    expect(await rig.state.bundles.memo('authz', raw.digest, 'r1')).toBeUndefined()
+    expect(await look()).toMatchObject({ outcome: 'released' })
+  })
+
+  it('survives a listener that throws', async () => {
+    await store.push('policy')
+    rig.reconciler.events.on('released', () => {
+      throw new Error('listener')
+    })
+    await rig.reconciler.configure([specOf(store)])
+    expect(await look()).toMatchObject({ outcome: 'released' })
+    expect(await look()).toMatchObject({ outcome: 'unchanged' })
+  })
+
+  it('shows a bug as one, without bringing anything down', async () => {
+    store.failures = [new TypeError('x is not a function')]
+    await rig.reconciler.configure([specOf(store)])
+    expect(await look()).toMatchObject({ outcome: 'failed', code: 'internal', message: 'x is not a function' })
+  })
+})
