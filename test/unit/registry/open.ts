@@ -1,0 +1,86 @@
+import type { Content } from '../../../src/content/content.ts'
+import { createFolderContent } from '../../../src/content/folder.ts'
+import { silentLogger } from '../../../src/lib/logger.ts'
+import { digestOf, type Algorithm } from '../../../src/oci/digest.ts'
+import { ociConfig, ociIndex, ociLayerTarGzip, ociManifest } from '../../../src/oci/media.ts'
+import type { Descriptor, RawManifest } from '../../../src/oci/target.ts'
+import { createRegistry } from '../../../src/registry/registry.ts'
+import type { LocalRepository, Registry, RegistryLimits, RepositoryChange } from '../../../src/registry/types.ts'
+import type { State } from '../../../src/state/state.ts'
+import { FakeClock } from '../../support/clock.ts'
+import { tempDir } from '../../support/temp.ts'
+import { openInProcess } from '../state/open.ts'
+
+export interface Opened {
+  folder: string
+  content: Content
+  state: State
+  clock: FakeClock
+  registry: Registry
+  changes: RepositoryChange[]
+  close(): Promise<void>
+}
+
+export async function openRegistry(
+  folder = tempDir('registry'),
+  options: { limits?: Partial<RegistryLimits>; content?: (real: Content) => Content } = {},
+): Promise<Opened> {
+  const state = await openInProcess(folder)
+  const real = await createFolderContent({ path: folder, logger: silentLogger })
+  const content = options.content?.(real) ?? real
+  const clock = new FakeClock()
+  const { catalog } = state
+  const limits = options.limits ?? {}
+  const registry = createRegistry({ content, catalog, clock, logger: silentLogger, folder, limits })
+  const changes: RepositoryChange[] = []
+  registry.onChange((change) => changes.push(change))
+  const close = async () => {
+    await registry.close()
+    await content.close()
+    await state.close()
+  }
+  return { folder, content, state, clock, registry, changes, close }
+}
+
+export async function* from(...chunks: (string | Uint8Array)[]): AsyncIterable<Uint8Array> {
+  for (const chunk of chunks) yield await Promise.resolve(Buffer.from(chunk))
+}
+
+export async function collect(source: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks = []
+  for await (const chunk of source) chunks.push(chunk)
+  return Buffer.concat(chunks).toString()
+}
+
+export function rawOf(value: object, mediaType = ociManifest, algorithm: Algorithm = 'sha256'): RawManifest {
+  const bytes = Buffer.from(JSON.stringify(value))
+  return { mediaType, digest: digestOf(bytes, algorithm), bytes }
+}
+
+export function descriptor(text: string, mediaType: string, algorithm: Algorithm = 'sha256'): Descriptor {
+  return { mediaType, digest: digestOf(text, algorithm), size: Buffer.byteLength(text) }
+}
+
+/** An image manifest of a config and one layer; `more` goes over it. */
+export function image(layer: string, more: object = {}): RawManifest {
+  return rawOf({
+    schemaVersion: 2,
+    mediaType: ociManifest,
+    config: descriptor('{}', ociConfig),
+    layers: [descriptor(layer, ociLayerTarGzip)],
+    ...more,
+  })
+}
+
+export function index(...members: RawManifest[]): RawManifest {
+  const manifests = members.map(({ mediaType, digest, bytes }) => ({ mediaType, digest, size: bytes.byteLength }))
+  return rawOf({ schemaVersion: 2, mediaType: ociIndex, manifests }, ociIndex)
+}
+
+/** With its blobs. */
+export async function push(repository: LocalRepository, layer: string, tags: string[] = [], more: object = {}) {
+  for (const blob of ['{}', layer]) await repository.ingestBlob(from(blob), {})
+  const manifest = image(layer, more)
+  await repository.putManifest(manifest, tags)
+  return manifest
+}
