@@ -1,0 +1,107 @@
+import { parseDocument } from 'yaml'
+import { IntegrityError } from '../lib/errors.ts'
+import { isObject, parseExactJson, parseJson, type JsonObject } from './json.ts'
+import { showDataPath } from './rego.ts'
+import { hasRootBelow, isUnderRoots, showRoots } from './roots.ts'
+
+/** Aliases that one YAML file may use; nested ones multiply, which is how a small file becomes a huge document. */
+const maxAliases = 10_000
+
+/** One data document and the place in the tree where its folder puts it. */
+export interface DataDocument {
+  file: string
+  path: string[]
+  value: unknown
+}
+
+/** `exact`: for what is written again, numbers keep their text. */
+export function parseData(bytes: Uint8Array, file: string, { exact = false } = {}): unknown {
+  if (/\.ya?ml$/.test(file)) return parseYaml(bytes, file)
+  return exact ? parseExactJson(bytes, file) : parseJson(bytes, file)
+}
+
+/** The first document; of equal keys the last, as in OPA. Integers are bigint. Throws IntegrityError `bad_bundle`. */
+export function parseYaml(bytes: Uint8Array, file: string): unknown {
+  try {
+    const document = parseDocument(new TextDecoder('utf-8').decode(bytes), {
+      version: '1.2',
+      merge: true,
+      uniqueKeys: false,
+      stringKeys: true,
+      intAsBigInt: true,
+      logLevel: 'silent',
+    })
+    const error = document.errors.find(({ code }) => code !== 'MULTIPLE_DOCS')
+    if (error !== undefined) throw error
+    return document.toJS({ maxAliasCount: maxAliases }) as unknown
+  } catch (error) {
+    const why = error instanceof RangeError ? 'it nests too deep' : (error as Error).message.split('\n')[0]!
+    throw new IntegrityError('bad_bundle', `${file} is not valid YAML: ${why}`, { file, cause: error })
+  }
+}
+
+/**
+ * Puts the documents into one tree as OPA does. Throws IntegrityError `bad_bundle` where two files say different
+ * things of one place, or a file at the top is no object. Changes the documents' values.
+ */
+export function mergeDocuments(documents: readonly DataDocument[]): JsonObject {
+  const tree: JsonObject = {}
+  for (const { file, path, value } of documents) {
+    if (path.length === 0 && !isObject(value)) {
+      throw new IntegrityError('bad_bundle', `${file} must hold an object: it is the top of the tree`, { file })
+    }
+    mergeInto(tree, wrap(path, value) as JsonObject, [], file)
+  }
+  return tree
+}
+
+/** Throws IntegrityError `bad_bundle` for the first place in the tree that no root covers. */
+export function checkDataRoots(tree: JsonObject, roots: readonly string[], documents: readonly DataDocument[]): void {
+  const outside = findOutside(tree, roots, [])
+  if (outside === undefined) return
+  const file = documents.find(({ path }) =>
+    path.every((part, at) => outside[at] === part || at >= outside.length),
+  )?.file
+  throw new IntegrityError(
+    'bad_bundle',
+    `${file ?? 'a data file'} holds ${showDataPath(outside)}, which the roots ${showRoots(roots)} do not cover`,
+    {
+      ...(file !== undefined && { file }),
+      hint: 'Add the path to `roots` in `.manifest`, or move the file.',
+    },
+  )
+}
+
+function findOutside(node: unknown, roots: readonly string[], path: string[]): string[] | undefined {
+  if (isUnderRoots(roots, path)) return undefined
+  if (!isObject(node) || !hasRootBelow(roots, path)) return path
+  for (const key of Object.keys(node)) {
+    const outside = findOutside(node[key], roots, [...path, key])
+    if (outside !== undefined) return outside
+  }
+  return undefined
+}
+
+function mergeInto(target: JsonObject, source: JsonObject, path: string[], file: string): void {
+  for (const key of Object.keys(source)) {
+    const [here, there] = [Object.hasOwn(target, key) ? target[key] : undefined, source[key]]
+    if (here === undefined) define(target, key, there)
+    else if (isObject(here) && isObject(there)) mergeInto(here, there, [...path, key], file)
+    else {
+      throw new IntegrityError(
+        'bad_bundle',
+        `${file} sets ${showDataPath([...path, key])}, which another data file has set already`,
+        { file },
+      )
+    }
+  }
+}
+
+function wrap(path: readonly string[], value: unknown): unknown {
+  return path.reduceRight<unknown>((inner, key) => define({}, key, inner), value)
+}
+
+/** An assignment to `__proto__` would be none. */
+function define(target: JsonObject, key: string, value: unknown): JsonObject {
+  return Object.defineProperty(target, key, { value, enumerable: true, writable: true, configurable: true })
+}
