@@ -1,0 +1,124 @@
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { digestOf } from '../../../src/oci/digest.ts'
+import { ociManifest } from '../../../src/oci/media.ts'
+import { rebuildCatalog } from '../../../src/registry/rebuild.ts'
+import { verifyContent, type Finding } from '../../../src/registry/verify.ts'
+import { from, image, index, openRegistry, push, type Opened } from './open.ts'
+
+let opened: Opened
+
+beforeEach(async () => {
+  opened = await openRegistry()
+})
+
+afterEach(() => opened.close())
+
+async function findings(): Promise<Omit<Finding, 'message'>[]> {
+  const found = []
+  for await (const { digest, kind } of verifyContent({ content: opened.content, catalog: opened.state.catalog })) {
+    found.push({ digest, kind })
+  }
+  return found
+}
+
+describe('verifying', () => {
+  it('finds nothing where nothing is wrong', async () => {
+    await push(opened.registry.repository('a'), 'x', ['v1'])
+    await opened.content.ingest(from('nobody names this'))
+    expect(await findings()).toEqual([])
+  })
+
+  it('finds blobs that are damaged, gone or of another size', async () => {
+    const manifest = await push(opened.registry.repository('a'), 'layer', ['v1'])
+    const { digest: other } = await opened.registry.repository('b').ingestBlob(from('other'), {})
+    writeFileSync(await opened.content.file(digestOf('layer')), 'LAYER')
+    writeFileSync(await opened.content.file(other), 'oth')
+    rmSync(await opened.content.file(manifest.digest))
+    const order = (a: { digest: string; kind: string }, b: { digest: string; kind: string }) =>
+      `${a.kind}${a.digest}` < `${b.kind}${b.digest}` ? -1 : 1
+    expect((await findings()).sort(order)).toEqual(
+      [
+        { digest: digestOf('layer'), kind: 'damaged' as const },
+        { digest: other, kind: 'damaged' as const },
+        { digest: manifest.digest, kind: 'missing' as const },
+        { digest: other, kind: 'wrong_size' as const },
+      ].sort(order),
+    )
+  })
+
+  it('stops at the signal', async () => {
+    await push(opened.registry.repository('a'), 'x')
+    const signal = AbortSignal.abort(new Error('enough'))
+    const all = verifyContent({ content: opened.content, catalog: opened.state.catalog, signal })
+    await expect(all[Symbol.asyncIterator]().next()).rejects.toThrow('enough')
+  })
+})
+
+describe('rebuilding', () => {
+  /** The database is lost, the folder is not. */
+  async function lose() {
+    await opened.close()
+    for (const name of ['state.db', 'state.db-wal', 'state.db-shm']) rmSync(join(opened.folder, name), { force: true })
+    opened = await openRegistry(opened.folder)
+    const { folder, content, clock } = opened
+    return rebuildCatalog({ folder, content, clock, catalog: opened.state.catalog })
+  }
+
+  it('restores repositories, tags, blobs, indexes and referrers', async () => {
+    const a = opened.registry.repository('team/a')
+    const child = await push(a, 'x', ['v1', 'latest'])
+    const list = index(child)
+    await a.putManifest(list, ['multi'])
+    const subject = { mediaType: ociManifest, digest: child.digest, size: child.bytes.byteLength }
+    const signature = await push(a, 'sig', [], { subject, artifactType: 'sig/nature' })
+    await push(opened.registry.repository('a/blobs'), 'y', ['only'])
+
+    expect(await lose()).toEqual({ repositories: 2, manifests: 4, tags: 4, problems: [] })
+    const again = opened.registry.repository('team/a')
+    expect(await opened.registry.repositories({ limit: 9 })).toEqual(['a/blobs', 'team/a'])
+    expect(await again.tagPage({ limit: 9 })).toEqual(['latest', 'multi', 'v1'])
+    expect(Buffer.compare((await again.manifest('v1')).bytes, child.bytes)).toBe(0)
+    expect((await again.head('multi'))!.digest).toBe(list.digest)
+    expect(await again.listReferrers(child.digest)).toMatchObject([
+      { digest: signature.digest, artifactType: 'sig/nature' },
+    ])
+    expect(await again.statBlob(digestOf('x'))).toEqual({ size: 1 })
+    expect(await again.statBlob(digestOf('y'))).toBeUndefined()
+  })
+
+  it('tells what is gone, and restores the rest', async () => {
+    const a = opened.registry.repository('a')
+    const [whole, partly, gone] = [
+      await push(a, 'x', ['whole']),
+      await push(a, 'y', ['partly']),
+      await push(a, 'z', ['gone']),
+    ]
+    rmSync(await opened.content.file(gone.digest))
+    rmSync(await opened.content.file(digestOf('y')))
+    const { problems, ...counts } = await lose()
+    expect(counts).toEqual({ repositories: 1, manifests: 2, tags: 2 })
+    expect(problems).toHaveLength(2)
+    expect(problems.join()).toContain(digestOf('y'))
+    expect(problems.join()).toContain(gone.digest.slice(7))
+    const again = opened.registry.repository('a')
+    expect(await again.tagPage({ limit: 9 })).toEqual(['partly', 'whole'])
+    expect(await again.head('whole')).toMatchObject({ digest: whole.digest })
+    expect(await again.head('partly')).toMatchObject({ digest: partly.digest })
+  })
+
+  it('refuses an index that cannot be read: it is not an empty one', async () => {
+    await push(opened.registry.repository('a'), 'x', ['v1'])
+    await opened.registry.close()
+    writeFileSync(join(opened.folder, 'repositories/a/index.json'), '{"manifests":[{"digest":"sha256:')
+    await expect(lose()).rejects.toMatchObject({ name: 'StorageError', code: 'corrupt' })
+    writeFileSync(join(opened.folder, 'repositories/a/index.json'), '{"schemaVersion":2}')
+    await expect(lose()).rejects.toMatchObject({ name: 'StorageError', code: 'corrupt' })
+  })
+
+  it('finds nothing in a new folder', async () => {
+    expect(await lose()).toEqual({ repositories: 0, manifests: 0, tags: 0, problems: [] })
+    expect(await opened.registry.repository('a').head(image('x').digest)).toBeUndefined()
+  })
+})
