@@ -30,7 +30,7 @@ export class Dispatchers {
     const id = JSON.stringify([proxy, ca, client, limits.connectMs])
     let dispatcher = this.#open.get(id)
     if (dispatcher === undefined) {
-      dispatcher = this.#create(proxy, { ...(ca === undefined ? {} : { ca: this.#rootsAnd(ca) }), ...client }, limits)
+      dispatcher = this.#create(proxy, { ...(ca === undefined ? {} : { ca: this.rootsAnd(ca) }), ...client }, limits)
       this.#open.set(id, dispatcher)
     }
     return dispatcher
@@ -64,7 +64,7 @@ export class Dispatchers {
   }
 
   /** Node replaces its roots by what is given: so what is given holds them. */
-  #rootsAnd(ca: string): string[] {
+  rootsAnd(ca: string): string[] {
     this.#roots ??= tls.getCACertificates('default')
     return [...this.#roots, ca]
   }

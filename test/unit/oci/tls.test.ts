@@ -1,0 +1,91 @@
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer, type Server, type ServerOptions } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import tls, { type TLSSocket } from 'node:tls'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { Dispatchers } from '../../../src/oci/dispatchers.ts'
+import { createCertificates, type Certificates } from '../../support/certs.ts'
+import { blobOf, bytesOf, failureOf, testClient } from './setup.ts'
+
+const blob = Buffer.from('blob')
+let certificates: Certificates
+let ca: string
+const servers: Server[] = []
+
+beforeAll(async () => {
+  certificates = await createCertificates()
+  ca = read(certificates.ca)
+})
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections()
+    server.close()
+  }
+})
+
+function read(path: string): string {
+  return readFileSync(path, 'utf8')
+}
+
+/** Answers with `blob`, or a redirect; remembers who came. */
+async function httpsServer(options: ServerOptions = {}, location?: string) {
+  const { cert, key } = certificates.server
+  const clients: (string | undefined)[] = []
+  const server = createServer({ cert: read(cert), key: read(key), ...options }, (request, response) => {
+    const peer = (request.socket as TLSSocket).getPeerCertificate()
+    clients.push(typeof peer.subject?.CN === 'string' ? peer.subject.CN : undefined)
+    response.writeHead(location === undefined ? 200 : 307, location === undefined ? {} : { location })
+    response.end(location === undefined ? blob : '')
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  servers.push(server)
+  return { host: `127.0.0.1:${(server.address() as AddressInfo).port}`, clients }
+}
+
+describe('HTTPS', () => {
+  it('trusts an authority of our own where it was told to', async () => {
+    const { host } = await httpsServer()
+    await using t = testClient({ registries: { [host]: { ca } } })
+    expect(await bytesOf(t.client.repository(`${host}/acme/app`).blob(blobOf(blob)))).toEqual(blob)
+  })
+
+  it('trusts nobody else, does not try again, and says what to set', async () => {
+    const { host, clients } = await httpsServer()
+    await using t = testClient({ registries: { [host]: { plainHttp: false } } })
+    const error = await failureOf(t.client.repository(`${host}/acme/app`).hasBlob(blobOf(blob)))
+    expect(error).toMatchObject({
+      code: 'network',
+      retryable: false,
+      hint: expect.stringContaining('set ca') as string,
+    })
+    expect(clients).toEqual([])
+  })
+
+  it('adds to the default roots and does not replace them', async () => {
+    const dispatchers = new Dispatchers({})
+    const roots = tls.getCACertificates('default')
+    expect(dispatchers.rootsAnd('mine')).toEqual([...roots, 'mine'])
+    await dispatchers.close()
+  })
+
+  it('shows its client certificate to the registry, and to nobody to whom it is redirected (GHSA-h3wm-jjqf-8jm2)', async () => {
+    const asking = { requestCert: true, rejectUnauthorized: false }
+    const storage = await httpsServer(asking)
+    const { host, clients } = await httpsServer({ ...asking, ca }, `https://${storage.host}/signed`)
+    const { cert, key } = certificates.client
+    await using t = testClient({ registries: { [host]: { ca, cert: read(cert), key: read(key) } } })
+    expect(await bytesOf(t.client.repository(`${host}/acme/app`).blob(blobOf(blob)))).toEqual(blob)
+    expect(clients).toEqual(['client'])
+    expect(storage.clients).toEqual([undefined])
+  })
+
+  it('is not left for plain HTTP', async () => {
+    const { host } = await httpsServer({}, 'http://127.0.0.1:9/x')
+    await using t = testClient({ registries: { [host]: { ca } } })
+    expect(await failureOf(bytesOf(t.client.repository(`${host}/acme/app`).blob(blobOf(blob))))).toMatchObject({
+      code: 'redirect',
+    })
+  })
+})
