@@ -22,6 +22,7 @@ import { createBundleTable } from './server/bundles/table.ts'
 import { createGuard } from './server/guard/guard.ts'
 import { ensureAdminToken } from './server/guard/token-file.ts'
 import { createHttpServer } from './server/http.ts'
+import type { TlsFiles } from './server/tls.ts'
 import type { Control } from './server/types.ts'
 import { createV2Route } from './server/v2/route.ts'
 import { createSqliteState } from './state/sqlite/client.ts'
@@ -173,7 +174,7 @@ async function openServer(parts: ServerParts, lifecycle: Lifecycle): Promise<str
   const server = await createHttpServer({
     ...{ listen, guard, clock, logger, metrics },
     routes: { bundles, v2, api: await createApi({ control, metrics, logger, version }) },
-    ...(tls === null ? {} : { tls: { ...tls, clientCa: tls.clientCa ?? undefined } }),
+    ...(tls === null ? {} : { tls: tlsFiles(tls) }),
     limits: { closeMs: shutdownTimeoutMs },
   })
   lifecycle.defer('server', () => server.close())
@@ -181,3 +182,7 @@ async function openServer(parts: ServerParts, lifecycle: Lifecycle): Promise<str
 }
 
 const pageMax = 1000
+
+function tlsFiles({ cert, key, clientCa }: NonNullable<Config['server']['tls']>): TlsFiles {
+  return { cert, key, ...(clientCa === null ? {} : { clientCa }) }
+}

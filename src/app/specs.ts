@@ -48,9 +48,10 @@ async function createSpec(
   }
 }
 
+/** The map gives the plugin that goes with the type, which the compiler cannot see. */
 async function createStore(config: StoreConfig, context: StoreContext): Promise<Store> {
-  const plugin = (await storeTypes[config.type].load())
-  return plugin.createStore(config, context)
+  const plugin = await storeTypes[config.type].load()
+  return plugin.createStore(config as never, context)
 }
 
 async function createDeployers(config: Config, context: SpecContext): Promise<Map<string, Deployer>> {
@@ -63,6 +64,6 @@ async function createDeployers(config: Config, context: SpecContext): Promise<Ma
 }
 
 async function createDeployer(config: DeployerConfig, context: DeployerContext): Promise<Deployer> {
-  const plugin = (await deployerTypes[config.type].load())
+  const plugin = await deployerTypes[config.type].load()
   return plugin.createDeployer(config, context)
 }

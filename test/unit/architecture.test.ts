@@ -145,7 +145,7 @@ function isDeclaration(statement: ts.Statement): boolean {
 
 /** Calls that only build a value: schemas, sets, patterns, functions made by promisify. */
 const builders =
-  /^(z|pino|fileURLToPath|digestOf|Error|Buffer|Object|Array|Number|BigInt|String|Symbol|Math|promisify|Set|Map|WeakMap|RegExp|URL|TextEncoder|TextDecoder|Uint8Array|AsyncLocalStorage|Intl)\b|Schema\b|\.(strict|optional|nullable|array|default|describe|meta|transform|refine|superRefine|pipe|extend|or|min|max|int|regex|map|filter|join|split|sort|flatMap|concat|keys|entries)$/
+  /^(z|pino|fileURLToPath|digestOf|Error|Buffer|Object|Array|Number|BigInt|String|Symbol|Math|promisify|Set|Map|WeakMap|RegExp|URL|TextEncoder|TextDecoder|Uint8Array|AsyncLocalStorage|Intl)\b|Schema\b|\.(strict|optional|nullable|array|default|describe|meta|transform|refine|superRefine|pipe|extend|or|min|max|int|regex|map|filter|join|split|sort|flatMap|concat|keys|entries|toString)$/
 
 function isValue(node: ts.Node): boolean {
   if (ts.isFunctionLike(node) || ts.isClassExpression(node)) return true
