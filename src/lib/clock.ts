@@ -16,7 +16,7 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(ms, run) {
-    const timer = setTimeout(run, Math.min(ms, longestTimerMs))
+    const timer = setTimeout(run, withinTimer(ms))
     timer.unref()
     return () => clearTimeout(timer)
   },
@@ -32,9 +32,13 @@ export const systemClock: Clock = {
           signal?.removeEventListener('abort', stop)
           resolve()
         },
-        Math.min(ms, longestTimerMs),
+        withinTimer(ms),
       )
       signal?.addEventListener('abort', stop, { once: true })
     })
   },
+}
+
+function withinTimer(ms: number): number {
+  return Math.min(Math.max(0, ms), longestTimerMs)
 }
