@@ -1,9 +1,8 @@
-import { RemoteError } from '../lib/errors.ts'
+import { ConfigError, RemoteError } from '../lib/errors.ts'
 import { isDigest } from '../oci/digest.ts'
 import type { AddCommand } from './command.ts'
 import { withReferences, type Opened } from './open-reference.ts'
 import { addExamples, addRemoteOptions, type RemoteOptions } from './options.ts'
-import { ConfigError } from '../lib/errors.ts'
 
 export const addDelete: AddCommand = (program, context) => {
   const command = program
@@ -19,7 +18,7 @@ export const addDelete: AddCommand = (program, context) => {
         requireVersion(opened, 'delete')
         const { target, reference } = opened
         const digest = isDigest(reference) ? reference : (await target.manifest(reference, context.signal)).digest
-        await target.deleteManifest(digest, context.signal).catch(explainRefusal(opened, 'manifests', storageSetting))
+        await target.deleteManifest(digest, context.signal).catch(explainUnsupported(withoutDeletes))
         context.output.result(
           { repository: target.name, deleted: digest },
           `deleted ${digest} in ${target.name}, with every tag that stood for it`,
@@ -29,8 +28,8 @@ export const addDelete: AddCommand = (program, context) => {
   addExamples(addRemoteOptions(command), 'delete localhost:5000/policies:1.0.0')
 }
 
-const storageSetting =
-  'Many registries are started with deletes off: in distribution `storage.delete.enabled: true` allows them, elsewhere it is a setting of the registry, or its web page deletes.'
+const withoutDeletes =
+  'This registry lets nobody delete: many are started so. In distribution `storage.delete.enabled: true` allows it, elsewhere a setting or the web page of the registry.'
 
 /** Nobody may lose what a tag stands for because the tag was left out. */
 export function requireVersion({ text, explicit }: Opened, verb: string): void {
@@ -41,21 +40,11 @@ export function requireVersion({ text, explicit }: Opened, verb: string): void {
   })
 }
 
-/** Some registries say 405 or 400 with UNSUPPORTED, some just 404 to a DELETE that they do not know. */
-export function explainRefusal(opened: Opened, what: string, hint: string): (error: unknown) => never {
+/** For a registry that cannot do it: the same error, with what to do instead. */
+export function explainUnsupported(hint: string): (error: unknown) => never {
   return (error) => {
-    if (error instanceof RemoteError && error.code === 'unsupported') {
-      throw new RemoteError(
-        'unsupported',
-        `${opened.host ?? opened.target.name} does not let anybody delete ${what}: ${error.message}`,
-        {
-          host: error.host,
-          ...(error.status !== undefined && { status: error.status }),
-          hint,
-          cause: error,
-        },
-      )
-    }
-    throw error
+    if (!(error instanceof RemoteError) || error.code !== 'unsupported') throw error
+    const { message, host, status } = error
+    throw new RemoteError('unsupported', message, { host, hint, ...(status !== undefined && { status }) })
   }
 }

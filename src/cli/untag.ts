@@ -1,7 +1,7 @@
 import { ConfigError } from '../lib/errors.ts'
 import { isDigest } from '../oci/digest.ts'
 import type { AddCommand } from './command.ts'
-import { explainRefusal, requireVersion } from './delete.ts'
+import { explainUnsupported, requireVersion } from './delete.ts'
 import { withReferences } from './open-reference.ts'
 import { addExamples, addRemoteOptions, type RemoteOptions } from './options.ts'
 
@@ -18,7 +18,7 @@ export const addUntag: AddCommand = (program, context) => {
         const { target, reference: tag } = opened
         if (isDigest(tag)) throw noTag(ref)
         const found = await target.manifest(tag, context.signal)
-        await target.deleteTag(tag, context.signal).catch(explainRefusal(opened, 'a tag alone', withoutTagDeletes))
+        await target.deleteTag(tag, context.signal).catch(explainUnsupported(withoutTagDeletes))
         context.output.result(
           { repository: target.name, removed: tag, digest: found.digest },
           `removed the tag ${tag} in ${target.name}; ${found.digest} stays`,
@@ -29,7 +29,7 @@ export const addUntag: AddCommand = (program, context) => {
 }
 
 const withoutTagDeletes =
-  'There a tag goes only with its manifest: `longshore delete` removes that, and every tag that stands for it.'
+  'Here a tag goes only with its manifest: `longshore delete` removes that, and every tag that stands for it.'
 
 function noTag(ref: string): ConfigError {
   return new ConfigError(`untag takes a tag, and ${ref} is a digest`, {

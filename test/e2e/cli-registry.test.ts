@@ -235,7 +235,7 @@ needs(
       await pushFile(`${locked.host}/acme/locked:a`, '{"locked":1}')
       const refused = await longshore(['delete', `${locked.host}/acme/locked:a`])
       expect(refused.code).toBe(1)
-      expect(refused.stderr).toContain(`${locked.host} does not let anybody delete manifests`)
+      expect(refused.stderr).toContain(`cannot delete ${locked.host}/acme/locked@`)
       expect(refused.stderr).toContain('storage.delete.enabled')
       await locked.stop()
     })
