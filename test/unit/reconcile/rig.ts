@@ -22,6 +22,7 @@ import type { Sink } from '../../../src/oci/target.ts'
 import { FakeClock } from '../../support/clock.ts'
 import { imageOf, MemoryRepository } from '../../support/repository.ts'
 import { tempDir } from '../../support/temp.ts'
+import { waitFor } from '../../support/wait.ts'
 import { openInProcess } from '../state/open.ts'
 
 export interface Rig {
@@ -113,12 +114,8 @@ export function specOf(store: Store, more: Partial<BundleSpec> = {}): BundleSpec
 }
 
 /** Gives way to what is under way in files, until it is so. */
-export async function until(isSo: () => boolean, what = isSo.toString()): Promise<void> {
-  for (let turn = 0; turn < 20_000; turn++) {
-    if (isSo()) return
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-  throw new Error(`waited in vain for ${what}`)
+export async function until(isSo: () => boolean): Promise<void> {
+  await waitFor(isSo.toString(), isSo, { intervalMs: 1, timeoutMs: 8000 })
 }
 
 /** A repository behind a store whose every call can be counted, held and made to fail. */

@@ -1,0 +1,291 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { digestOf } from '../../../src/oci/digest.ts'
+import { down, openRig, ScriptedPlace, ScriptedStore, specOf, until, type Rig } from './rig.ts'
+
+let rig: Rig
+let store: ScriptedStore
+let prod: ScriptedPlace
+const schedule = { kind: 'off' } as const
+
+beforeEach(async () => {
+  rig = await openRig()
+  store = new ScriptedStore()
+  prod = new ScriptedPlace()
+})
+afterEach(() => rig.close())
+
+const rows = () => rig.state.deployments.list('authz')
+const spec = (places = [prod], more = {}) =>
+  specOf(store, { schedule, places: places.map((place) => place.spec()), ...more })
+
+async function release(text: string): Promise<void> {
+  await store.push(text)
+  await rig.reconciler.look('authz', 'request')
+}
+
+async function settled(place: ScriptedPlace, number: number): Promise<void> {
+  await until(() =>
+    rig.deployed.some((event) => event.place === place.name && event.release === number && event.error === null),
+  )
+}
+
+/** Goes on to the next attempt's time. */
+async function nextAttempt(): Promise<number> {
+  const wait = rig.reconciler.status('authz')[0]!.deployments[0]!.nextAttemptAt! - rig.clock.now()
+  await rig.clock.advance(wait)
+  return wait
+}
+
+describe('deploying', () => {
+  it('puts each release to each place, and writes down what it did', async () => {
+    const test = new ScriptedPlace('test')
+    await rig.reconciler.configure([spec([prod, test])])
+    await release('one')
+    await settled(prod, 1)
+    await settled(test, 1)
+    const now = rig.clock.now()
+    const done = {
+      desired: 1,
+      deployed: 1,
+      state: 'done',
+      attempts: 1,
+      lastError: null,
+      nextAttemptAt: null,
+      deployedAt: now,
+    }
+    expect(await rows()).toMatchObject([
+      { place: 'prod', observed: prod.holds, ...done },
+      { place: 'test', observed: test.holds, ...done },
+    ])
+    expect(rig.reconciler.status()[0]!.deployments).toEqual(await rows())
+    expect(rig.deployed).toContainEqual({ bundle: 'authz', place: 'prod', release: 1, error: null })
+  })
+
+  it('does not put a digest where it is already', async () => {
+    const raw = await store.push('one')
+    prod.holds = raw.digest
+    await rig.reconciler.configure([spec()])
+    await release('one')
+    await settled(prod, 1)
+    expect(prod.puts).toEqual([])
+    expect(await rows()).toMatchObject([{ deployed: 1, state: 'done', attempts: 0, observed: raw.digest }])
+  })
+
+  it('tries again with growing pauses and the same key, until it is there', async () => {
+    prod.failures = [down(), down(), down()]
+    await rig.reconciler.configure([spec()])
+    await release('one')
+    const waits: number[] = []
+    for (let attempts = 1; attempts <= 3; attempts++) {
+      await until(() => rig.deployed.length === attempts)
+      const failed = { state: 'failed', attempts, deployed: null, lastError: 'test answered 503' }
+      expect(await rows()).toMatchObject([failed])
+      waits.push(await nextAttempt())
+    }
+    await settled(prod, 1)
+    expect(waits).toEqual([500, 1000, 2000])
+    expect(new Set(prod.puts.map(({ key }) => key)).size).toBe(1)
+    expect(await rows()).toMatchObject([{ state: 'done', attempts: 4, lastError: null }])
+    expect(rig.clock.nextInMs()).toBeUndefined()
+  })
+
+  it('lets a newer release take the place of an older one that waits for its next attempt', async () => {
+    prod.failures = [down()]
+    await rig.reconciler.configure([spec()])
+    await release('one')
+    await until(() => rig.deployed.length === 1)
+    await release('two')
+    await settled(prod, 2)
+    expect(prod.puts.map((put) => put.release)).toEqual([1, 2])
+    expect(await rows()).toMatchObject([{ desired: 2, deployed: 2, attempts: 1, state: 'done' }])
+    await rig.clock.advance(3_600_000)
+    expect(prod.puts).toHaveLength(2)
+  })
+
+  it('goes on to the newest when releases come while one is being put', async () => {
+    const gate = Promise.withResolvers<void>()
+    prod.gate = gate.promise
+    await rig.reconciler.configure([spec()])
+    await release('one')
+    await until(() => prod.puts.length === 1)
+    await release('two')
+    await release('three')
+    prod.gate = undefined
+    gate.resolve()
+    await settled(prod, 3)
+    expect(prod.puts.map((put) => put.release)).toEqual([1, 3])
+    expect(await rows()).toMatchObject([{ desired: 3, deployed: 3, state: 'done' }])
+  })
+
+  it('gives a newer release a fresh start when the older one fails under it', async () => {
+    const gate = Promise.withResolvers<void>()
+    prod.gate = gate.promise
+    prod.failures = [down()]
+    await rig.reconciler.configure([spec()])
+    await release('one')
+    await until(() => prod.puts.length === 1)
+    await release('two')
+    prod.gate = undefined
+    gate.resolve()
+    await settled(prod, 2)
+    expect(await rows()).toMatchObject([{ desired: 2, deployed: 2, attempts: 1, lastError: null }])
+  })
+
+  it('gives an attempt up at its deadline', async () => {
+    await rig.close()
+    rig = await openRig({ deployDeadlineMs: 60_000 })
+    prod.gate = new Promise(() => undefined)
+    await rig.reconciler.configure([spec()])
+    await release('one')
+    await until(() => prod.puts.length === 1)
+    await rig.clock.advance(60_000)
+    await until(() => rig.deployed.length === 1)
+    expect(rig.deployed[0]?.error).toBe('prod took longer than 1m 0s')
+    expect(await rows()).toMatchObject([{ state: 'failed' }])
+  })
+
+  it('does not believe a place that holds something else afterwards', async () => {
+    prod.onPut = () => {
+      prod.holds = digestOf('of somebody else')
+    }
+    await rig.reconciler.configure([spec()])
+    await release('one')
+    await until(() => rig.deployed.length === 1)
+    expect(rig.deployed[0]?.error).toContain(`holds ${digestOf('of somebody else')} after release 1`)
+    prod.onPut = undefined
+    await nextAttempt()
+    await settled(prod, 1)
+  })
+
+  it('has one attempt at a place at a time, and several places at once', async () => {
+    const test = new ScriptedPlace('test')
+    const gate = Promise.withResolvers<void>()
+    for (const place of [prod, test]) place.gate = gate.promise
+    const names = ['a', 'b', 'c']
+    const places = [prod.spec(), test.spec()]
+    await store.push('one')
+    await rig.reconciler.configure(names.map((name) => specOf(store, { name, schedule, places })))
+    await rig.clock.advance(0)
+    await until(() => rig.released.length === 3 && prod.now === 1 && test.now === 1)
+    gate.resolve()
+    await until(() => rig.deployed.length === 6)
+    expect([prod.most, test.most]).toEqual([1, 1])
+  })
+
+  it('puts a release once where the place cannot be asked', async () => {
+    prod.readable = false
+    await rig.reconciler.configure([spec()])
+    await release('one')
+    await settled(prod, 1)
+    const { folder } = rig
+    await rig.close()
+    rig = await openRig({ folder })
+    await rig.reconciler.configure([spec()])
+    await rig.clock.advance(0)
+    await until(() => prod.observations === 3)
+    await release('two')
+    await settled(prod, 2)
+    expect(prod.puts.map((put) => put.release)).toEqual([1, 2])
+    expect(await rows()).toMatchObject([{ observed: null, deployed: 2 }])
+  })
+})
+
+describe('deploying after a restart', () => {
+  it('goes on with what was not done, at its time', async () => {
+    prod.failures = [down()]
+    await rig.reconciler.configure([spec()])
+    await release('one')
+    await until(() => rig.deployed.length === 1)
+    const { folder, clock } = rig
+    await rig.close()
+    rig = await openRig({ folder, clock })
+    await rig.reconciler.configure([spec()])
+    await rig.clock.advance(499)
+    expect(prod.puts).toHaveLength(1)
+    await rig.clock.advance(1)
+    await settled(prod, 1)
+    expect(await rows()).toMatchObject([{ attempts: 2, state: 'done' }])
+    expect(prod.puts[1]?.key).toBe(prod.puts[0]?.key)
+  })
+
+  it('finds what was put before the crash, and does not put it again', async () => {
+    await rig.reconciler.configure([spec()])
+    // The process ends when the bytes are there, and before that is written down.
+    const { deployments } = rig.state
+    const saves = { ...deployments }
+    prod.onPut = () => {
+      deployments.save = () => new Promise(() => undefined)
+    }
+    await release('one')
+    await until(() => prod.holds !== null)
+    const { folder } = rig
+    Object.assign(deployments, saves)
+    expect(await rows()).toMatchObject([{ state: 'deploying', attempts: 1, deployed: null }])
+    await rig.state.close()
+    rig = await openRig({ folder })
+    await rig.reconciler.configure([spec()])
+    await settled(prod, 1)
+    expect(prod.puts).toHaveLength(1)
+    expect(await rows()).toMatchObject([{ state: 'done', deployed: 1, observed: prod.holds }])
+  })
+
+  it('mends a place that lost or changed what it held', async () => {
+    await rig.reconciler.configure([spec()])
+    await release('one')
+    await settled(prod, 1)
+    const { folder } = rig
+    await rig.close()
+    prod.holds = null
+    rig = await openRig({ folder })
+    await rig.reconciler.configure([spec()])
+    await settled(prod, 1)
+    expect(prod.puts.map((put) => put.release)).toEqual([1, 1])
+  })
+
+  it('stops an attempt that is under way when it closes, without calling it failed', async () => {
+    prod.gate = new Promise(() => undefined)
+    await rig.reconciler.configure([spec()])
+    await release('one')
+    await until(() => prod.puts.length === 1)
+    await rig.reconciler.close()
+    expect(rig.deployed).toEqual([])
+    expect(await rows()).toMatchObject([{ state: 'deploying', desired: 1 }])
+  })
+})
+
+describe('changed places', () => {
+  it('get what is current, and those that are gone keep what they have', async () => {
+    const test = new ScriptedPlace('test')
+    await rig.reconciler.configure([spec()])
+    await release('one')
+    await settled(prod, 1)
+    expect((await rig.reconciler.configure([spec([test])])).changed).toEqual(['authz'])
+    await settled(test, 1)
+    await release('two')
+    await settled(test, 2)
+    expect(prod.puts.map((put) => put.release)).toEqual([1])
+    expect(await rows()).toMatchObject([{ place: 'test', deployed: 2 }])
+  })
+
+  it('that may be elsewhere now are asked again', async () => {
+    await rig.reconciler.configure([spec()])
+    await release('one')
+    await settled(prod, 1)
+    const moved = new ScriptedPlace('prod')
+    await rig.reconciler.configure([spec([moved])])
+    await until(() => moved.puts.length === 1)
+    await rig.reconciler.configure([spec([moved])])
+    expect([prod.observations, moved.puts.length]).toEqual([2, 1])
+  })
+
+  it('of a bundle that leaves are let be, and found again when it returns', async () => {
+    await rig.reconciler.configure([spec()])
+    await release('one')
+    await settled(prod, 1)
+    await rig.reconciler.configure([])
+    expect(await rows()).toMatchObject([{ deployed: 1 }])
+    await rig.reconciler.configure([spec()])
+    await release('two')
+    await settled(prod, 2)
+  })
+})
