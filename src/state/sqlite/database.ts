@@ -15,6 +15,8 @@ export function openDatabase(path: string): OpenDatabase {
   const raw = new DatabaseSync(path, { enableForeignKeyConstraints: true })
   raw.exec('pragma journal_mode = wal')
   raw.exec('pragma synchronous = full')
+  // KiB: with 100,000 tags, the inner pages of the indexes stay in memory.
+  raw.exec('pragma cache_size = -16384')
   return { raw, kysely: new Kysely<Schema>({ dialect: new SqliteDialect({ database: asKyselyWants(raw) }) }) }
 }
 
