@@ -80,6 +80,7 @@ export function createGuard(options: GuardOptions): Guard {
     if (Number.isInteger(Math.log2(count))) {
       logger.warn({ source, scheme: credentials.scheme, user, failures: count }, 'refused credentials that nobody has')
     }
+    if (delayMs === 0) return { refusal: wrongCredentials }
     if (held >= maxHeldFailures) return { refusal: tooMany }
     held++
     await clock.sleep(delayMs).finally(() => held--)

@@ -38,6 +38,7 @@ export function createPasswords(options: { clock: Clock; maxWaiting: number; max
   const slowdown = createSlowdown(clock)
   const perAccount = new Map<string, number>()
   let waiting = 0
+  let closed = false
   let pool: Promise<Piscina> | undefined
 
   function print(user: PasswordUser, password: string): string {
@@ -47,7 +48,8 @@ export function createPasswords(options: { clock: Clock; maxWaiting: number; max
   }
 
   async function compare(account: string, user: PasswordUser, password: string, printed: string): Promise<Verdict> {
-    await clock.sleep(slowdown.delayMs(account))
+    const delayMs = slowdown.delayMs(account)
+    if (delayMs > 0) await clock.sleep(delayMs)
     pool ??= startPool()
     if (!((await (await pool).run({ password, hash: user.hash })) as boolean)) {
       slowdown.fail(account)
@@ -72,6 +74,10 @@ export function createPasswords(options: { clock: Clock; maxWaiting: number; max
         perAccount.set(account, ours + 1)
         try {
           return await compare(account, user, password, printed)
+        } catch (error) {
+          // Ended with its thread.
+          if (closed) return 'busy'
+          throw error
         } finally {
           waiting--
           const left = perAccount.get(account)! - 1
@@ -81,6 +87,7 @@ export function createPasswords(options: { clock: Clock; maxWaiting: number; max
       })
     },
     async close() {
+      closed = true
       await (await pool)?.destroy()
     },
   }
