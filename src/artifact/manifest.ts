@@ -16,7 +16,8 @@ import type { Packed } from './pack.ts'
 const unknownArtifact = 'application/vnd.unknown.artifact.v1'
 
 export const emptyConfig: Descriptor = { mediaType: ociConfig, digest: digestOf(emptyJson), size: emptyJson.length }
-const noConfig: Descriptor = {
+/** For artifacts that have none: oras writes the bytes into the descriptor. */
+export const noConfig: Descriptor = {
   mediaType: ociEmpty,
   digest: digestOf(emptyJson),
   size: emptyJson.length,
@@ -29,7 +30,11 @@ const noConfig: Descriptor = {
  */
 export function bundleManifest(packed: Packed): { manifest: RawManifest; layer: Descriptor } {
   const layer = archiveLayer(packed, '.')
-  return { manifest: toRaw({ config: emptyConfig, layers: [layer] }), layer }
+  return { manifest: bundleManifestOf(layer), layer }
+}
+
+export function bundleManifestOf(layer: Descriptor): RawManifest {
+  return toRaw({ config: emptyConfig, layers: [layer] })
 }
 
 /** What `oras push` writes for single files and folders. */

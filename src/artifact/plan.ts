@@ -61,6 +61,11 @@ export function isMarkedForUnpacking(layer: Descriptor): boolean {
   return titleOf(layer) !== undefined && layer.annotations?.[annotationUnpack] === 'true'
 }
 
+/** Whether an untitled layer of this type is a file system's, and not some file without a name. */
+export function isFileSystemLayer(layer: Descriptor): boolean {
+  return tarTypes.has(layer.mediaType)
+}
+
 /** For messages: `layer sha256:0123456789ab… ("data.json")`. */
 export function nameLayer(layer: Descriptor): string {
   const title = titleOf(layer)
@@ -105,7 +110,7 @@ function planFiles(layers: Descriptor[]): Plan {
 function archivePart(layer: Descriptor): Extract<Part, { type: 'layer' | 'archive' }> | undefined {
   if (conftestTypes.has(layer.mediaType)) return undefined
   const title = titleOf(layer)
-  if (title === undefined) return tarTypes.has(layer.mediaType) ? { type: 'layer', layer } : undefined
+  if (title === undefined) return isFileSystemLayer(layer) ? { type: 'layer', layer } : undefined
   if (isMarkedForUnpacking(layer)) return unpackPart(layer)
   // oras gives single files the type of a plain tar: there, only the name tells.
   const isArchive = (tarTypes.has(layer.mediaType) && layer.mediaType !== ociLayerTar) || archiveName.test(title)

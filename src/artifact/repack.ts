@@ -40,7 +40,7 @@ export async function repack(task: RepackTask): Promise<{ packed: Packed; facts:
     for (const part of task.parts) await addPart(tree, spool, part, { limits, leadingSlash })
     await addDocuments(tree, spool, task.parts)
     const facts = kind === 'opa' ? await completeBundle(tree, spool) : null
-    return { packed: await packTree(tree, spool, out, kind !== 'opa'), facts }
+    return { packed: await packTree(tree, spool, out, { keepModes: kind !== 'opa' }), facts }
   } finally {
     await spool.close()
   }

@@ -51,6 +51,27 @@ export function completeManifest(bytes: Uint8Array | undefined, file: string, se
   return Buffer.from(`${stringifyExact({ ...json, ...set })}\n`)
 }
 
+/**
+ * What must change in a manifest when files that were named `/a` are packed as `a`: OPA writes a leading slash, in the
+ * archive's names as in `wasm` and `file_rego_versions`, and compares them as text. Empty when nothing must.
+ */
+export function withoutLeadingSlashes(bytes: Uint8Array, file: string): JsonObject {
+  const json = parseExactJson(bytes, file)
+  const { wasm, file_rego_versions: versions } = isObject(json) ? json : {}
+  const slashed = (name: unknown): name is string => typeof name === 'string' && name.startsWith('/')
+  const changes: JsonObject = {}
+  if (Array.isArray(wasm) && wasm.some((entry) => isObject(entry) && slashed(entry.module))) {
+    changes.wasm = wasm.map((entry: unknown) =>
+      isObject(entry) && slashed(entry.module) ? { ...entry, module: entry.module.replace(/^\/+/, '') } : entry,
+    )
+  }
+  if (isObject(versions) && Object.keys(versions).some(slashed)) {
+    const entries = Object.entries(versions)
+    changes.file_rego_versions = Object.fromEntries(entries.map(([name, value]) => [name.replace(/^\/+/, ''), value]))
+  }
+  return changes
+}
+
 function stringsOf(value: unknown, file: string): string[] {
   if (Array.isArray(value) && value.every((root) => typeof root === 'string')) return value
   throw bad(file, 'has "roots" that are not a list of strings')
