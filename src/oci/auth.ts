@@ -57,7 +57,7 @@ export class Authenticator {
   }
 
   /**
-   * The header to send after a refusal; undefined when there is no other to try. `used` is what was refused.
+   * The header to send after a refusal, which may be the same again; undefined when there is none. `used` is what was refused.
    * Throws RemoteError `unauthorized` when the registry wants credentials and there are none, and what the token server says.
    */
   async answer(
@@ -76,7 +76,7 @@ export class Authenticator {
     if (challenge.scheme === 'basic') {
       const basic = basicOf(credential)
       if (basic === undefined) throw this.#nobody()
-      return basic === used ? undefined : basic
+      return basic
     }
     if (lacksScope) this.#remember(scopes, splitScopes(challenge.parameters.scope))
     return `Bearer ${await this.#token(challenge, credential, this.#withMore(scopes))}`

@@ -238,7 +238,7 @@ function withDigest(url: URL, { digest }: Descriptor): string {
 }
 
 /** A registry behind a proxy that ends TLS and does not say so names itself with http: it is still the same one. */
-function behindProxy(location: string | undefined, origin: string): string | undefined {
+export function behindProxy(location: string | undefined, origin: string): string | undefined {
   const own = new URL(origin)
   if (location === undefined || own.protocol !== 'https:' || !location.startsWith(`http://${own.hostname}`))
     return location

@@ -25,6 +25,20 @@ async function setup(routes: Record<string, Script | Script[]>) {
   }
 }
 
+describe('repository', () => {
+  it('has one name for Docker Hub, and none for what cannot be asked for', async () => {
+    await using t = testClient()
+    expect(t.client.repository('alpine').name).toBe('docker.io/library/alpine')
+    expect(t.client.repository({ host: 'Index.docker.io', repository: 'a/b' }).host).toBe('docker.io')
+    for (const wrong of [
+      { host: 'ghcr.io', repository: '../x' },
+      { host: 'a b', repository: 'x' },
+    ]) {
+      expect(() => t.client.repository(wrong)).toThrow(expect.objectContaining({ name: 'ConfigError' }) as Error)
+    }
+  })
+})
+
 describe('head', () => {
   it.each([
     ['there is no digest in the headers', { headers: { 'content-type': ociManifest, 'content-length': '9' } }],
@@ -291,6 +305,16 @@ describe('pushing and deleting manifests', () => {
         ({ body, headers }) => body.equals(manifest.bytes) && headers['content-type'] === ociManifest,
       ),
     ).toBe(true)
+  })
+
+  it('names a sha512 digest, which registries do not compute from a tag', async () => {
+    const digest = digestOf(manifest.bytes, 'sha512')
+    await using t = await setup({
+      [`PUT ${path}`]: { status: 201 },
+      [`PUT /v2/acme/app/manifests/${digest}`]: { status: 201 },
+    })
+    await t.repository.putManifest({ ...manifest, digest }, ['v1'])
+    expect(t.server.asked()).toEqual([`PUT /v2/acme/app/manifests/${digest}`, `PUT ${path}`])
   })
 
   it('refuses bytes that are not their digest, before anything is sent', async () => {

@@ -29,14 +29,15 @@ function read(path: string): string {
 }
 
 /** Answers with `blob`, or a redirect; remembers who came. */
-async function httpsServer(options: ServerOptions = {}, location?: string) {
+async function httpsServer(options: ServerOptions = {}, location?: string, challenge?: string) {
   const { cert, key } = certificates.server
   const clients: (string | undefined)[] = []
   const server = createServer({ cert: read(cert), key: read(key), ...options }, (request, response) => {
     const peer = (request.socket as TLSSocket).getPeerCertificate()
     clients.push(typeof peer.subject?.CN === 'string' ? peer.subject.CN : undefined)
-    response.writeHead(location === undefined ? 200 : 307, location === undefined ? {} : { location })
-    response.end(location === undefined ? blob : '')
+    if (challenge !== undefined) response.writeHead(401, { 'www-authenticate': challenge }).end()
+    else if (location !== undefined) response.writeHead(307, { location }).end()
+    else response.end(blob)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -79,6 +80,15 @@ describe('HTTPS', () => {
     expect(await bytesOf(t.client.repository(`${host}/acme/app`).blob(blobOf(blob)))).toEqual(blob)
     expect(clients).toEqual(['client'])
     expect(storage.clients).toEqual([undefined])
+  })
+
+  it('shows its client certificate to no token server elsewhere', async () => {
+    const tokens = await httpsServer({ requestCert: true, rejectUnauthorized: false })
+    const { host } = await httpsServer({}, undefined, `Bearer realm="https://${tokens.host}/token"`)
+    const { cert, key } = certificates.client
+    await using t = testClient({ registries: { [host]: { ca, cert: read(cert), key: read(key) } } })
+    expect(await failureOf(t.client.ping(host))).toMatchObject({ code: 'protocol' })
+    expect(tokens.clients).toEqual([undefined])
   })
 
   it('is not left for plain HTTP', async () => {

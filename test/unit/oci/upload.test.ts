@@ -1,4 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { startSending } from '../../../src/oci/request-body.ts'
+import { behindProxy } from '../../../src/oci/upload.ts'
+import { FakeClock } from '../../support/clock.ts'
 import { IntegrityError, StorageError } from '../../../src/lib/errors.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { scriptedServer, type Received, type Script } from '../../support/scripted-server.ts'
@@ -113,6 +116,43 @@ describe('putBlob', () => {
       name: 'StorageError',
       message: 'the disk is gone',
     })
+  })
+
+  it('does not take a failure of the source for one of the line, and does not try again', async () => {
+    await using t = await setup({ [start]: at('/up/1'), 'PUT /up/1': { status: 201 } })
+    let opened = 0
+    const broken = async function* () {
+      opened++
+      yield blob.subarray(0, 4)
+      throw Object.assign(new Error('the source was reset'), { code: 'ECONNRESET' })
+    }
+    expect(await failureOf(t.repository.putBlob(descriptor, broken))).toMatchObject({ message: 'the source was reset' })
+    expect(opened).toBe(1)
+  })
+
+  it('ends an upload of which the registry takes no more', async () => {
+    const clock = new FakeClock()
+    const big = Buffer.alloc(1024 * 1024)
+    let reason: Error | undefined
+    const sending = startSending(
+      { open: () => piecesOf(big, 256 * 1024), size: big.length },
+      { clock, host: 'reg', what: 'push it', stallMs: 30_000, commitMs: 300_000, abort: (error) => (reason = error) },
+    )
+    for await (const _chunk of sending.readable.iterator({ destroyOnReturn: false })) break
+    await clock.advance(29_999)
+    expect(reason).toBeUndefined()
+    await clock.advance(1)
+    expect(reason).toMatchObject({ code: 'timeout', retryable: true })
+    sending.readable.destroy()
+  })
+
+  it('understands a registry that does not know that it is behind TLS', () => {
+    const own = 'https://reg.example'
+    expect(behindProxy('http://reg.example/up?a=%2F', own)).toBe('https://reg.example/up?a=%2F')
+    expect(behindProxy('http://reg.example:80/up', own)).toBe('https://reg.example/up')
+    for (const other of ['http://reg.example.evil.com/up', 'http://reg.example:8080/up', '/up', undefined]) {
+      expect(behindProxy(other, own)).toBe(other)
+    }
   })
 
   it('cancels the session when the caller gives up', async () => {
