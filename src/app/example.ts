@@ -11,8 +11,15 @@ const tags = ['1.0.0', 'latest']
 export async function seedExample(registry: Registry, logger: Logger): Promise<void> {
   if (await registry.hasRepository(exampleRepository)) return
   const repository = registry.repository(exampleRepository)
-  const { manifest, blobs } = await packPush([exampleFolder])
-  for (const { descriptor, open } of blobs) await repository.putBlob(descriptor, open)
-  await repository.putManifest(manifest, tags)
-  logger.info({ repository: exampleRepository, digest: manifest.digest }, 'put the example policy into the registry')
+  const packed = await packPush([exampleFolder])
+  try {
+    for (const { descriptor, open } of packed.blobs) await repository.putBlob(descriptor, open)
+    await repository.putManifest(packed.manifest, tags)
+  } finally {
+    await packed.close()
+  }
+  logger.info(
+    { repository: exampleRepository, digest: packed.manifest.digest },
+    'put the example policy into the registry',
+  )
 }
