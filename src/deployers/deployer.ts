@@ -11,6 +11,8 @@ export interface Deploy {
   form: 'served' | 'source'
   /** `bundles/NAME` of the built-in registry: the release's manifests and what belongs to them. */
   source: Source
+  /** The `address` of the store that the release came from: blobs may be there as well. */
+  origin: string
   /** The same for one deployment however often it is tried. */
   idempotencyKey: string
 }

@@ -23,6 +23,8 @@ export interface CopyOptions {
   onMissedReferrers?: (error: RemoteError) => void
   /** Of an index only the member for `os/architecture`; it becomes the root. */
   platform?: string
+  /** Another repository of the target's registry that may have the blobs, where `from` is none itself. */
+  mountFrom?: Source
   /** Blobs under way at one time. */
   concurrency?: number
   onProgress?: (progress: CopyProgress) => void
@@ -169,7 +171,7 @@ class Copy {
       this.#moved({ totalBytes: blob.size })
       await this.#limit.do(async () => {
         if (await this.#to.hasBlob(blob, signal)) this.tally.skipped += 1
-        else if (await this.#to.mountBlob(blob, this.#from, signal)) this.tally.mounted += 1
+        else if (await this.#to.mountBlob(blob, this.#options.mountFrom ?? this.#from, signal)) this.tally.mounted += 1
         else return this.#send(blob, signal)
         this.#moved({ bytes: blob.size })
       }, signal)

@@ -13,6 +13,8 @@ export interface DeploymentsContext extends DeployContext {
 export interface BundlePlaces {
   bundle: string
   places: readonly PlaceSpec[]
+  /** The address of its store. */
+  origin: string
   /** Asked late: a release may be made while this is being taken up. */
   current: () => Release | null
 }
@@ -36,7 +38,7 @@ export class Deployments {
     const before = this.#bundles
     this.#bundles = new Map()
     const gone: Place[] = []
-    for (const { bundle, places, current } of wanted) {
+    for (const { bundle, places, origin, current } of wanted) {
       const old = before.get(bundle) ?? new Map<string, Place>()
       const now = new Map<string, Place>()
       this.#bundles.set(bundle, now)
@@ -44,10 +46,10 @@ export class Deployments {
         const known = old.get(spec.name)
         old.delete(spec.name)
         const row = rows.get(keyOf(bundle, spec.name))
-        const place = known ?? (row && this.#place(row, spec))
+        const place = known ?? (row && this.#place(row, spec, origin))
         if (place === undefined) continue
         now.set(spec.name, place)
-        if (known !== undefined) known.change(spec)
+        if (known !== undefined) known.change(spec, origin)
         else place.begin(current()?.number ?? null)
       }
     }
@@ -83,8 +85,8 @@ export class Deployments {
     return new Map([...rows.values()].flat().map((row) => [keyOf(row.bundle, row.place), row]))
   }
 
-  #place(row: Deployment, spec: PlaceSpec): Place {
-    return new Place(row, spec, this.#context, (run) => {
+  #place(row: Deployment, spec: PlaceSpec, origin: string): Place {
+    return new Place(row, { spec, origin }, this.#context, (run) => {
       const queue = this.#queues.get(spec.name) ?? new Limit(1)
       this.#queues.set(spec.name, queue)
       return queue.do(() => this.#limit.do(run))

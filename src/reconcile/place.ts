@@ -33,18 +33,20 @@ export class Place {
   readonly #logger: Logger
   readonly #flight: OneMore<void>
   #spec: PlaceSpec
+  #origin: string
   readonly #stop = new AbortController()
   #cancelTimer: (() => void) | undefined
 
   /** `queue` decides when it is this one's turn. */
   constructor(
     row: Deployment,
-    spec: PlaceSpec,
+    { spec, origin }: { spec: PlaceSpec; origin: string },
     context: DeployContext,
     queue: (run: () => Promise<void>) => Promise<void>,
   ) {
     this.row = row
     this.#spec = spec
+    this.#origin = origin
     this.#context = context
     this.#logger = context.logger.child({ bundle: row.bundle, place: row.place })
     this.#flight = new OneMore((begin) =>
@@ -64,9 +66,10 @@ export class Place {
   }
 
   /** Another deployer may mean another place: what it holds is asked again. */
-  change(spec: PlaceSpec): void {
+  change(spec: PlaceSpec, origin: string): void {
     const isOther = spec.deployer !== this.#spec.deployer || spec.form !== this.#spec.form
     this.#spec = spec
+    this.#origin = origin
     if (isOther) this.wake()
   }
 
@@ -101,7 +104,7 @@ export class Place {
     if (release === undefined) return
     const { form, deployer } = this.#spec
     const source = registry.repository(repositoryOf(bundle))
-    const what = { release, form, source, idempotencyKey: keyOf(this.row, release) }
+    const what = { release, form, source, origin: this.#origin, idempotencyKey: keyOf(this.row, release) }
     const late = new AbortController()
     const cancelDeadline = clock.after(deadlineMs, () => late.abort(tookTooLong(deployer, deadlineMs)))
     try {

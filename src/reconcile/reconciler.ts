@@ -128,7 +128,12 @@ class LevelReconciler implements Reconciler {
     // Asked late: it may be looked at already.
     const current = (name: string) => () => this.#watches.get(name)?.current ?? null
     await this.#deployments.configure(
-      specs.map(({ name, places }) => ({ bundle: name, places, current: current(name) })),
+      specs.map(({ name, places, store }) => ({
+        bundle: name,
+        places,
+        origin: store.address,
+        current: current(name),
+      })),
     )
     await Promise.all(gone.map((watch) => this.#remove(watch)))
     return { added: fresh.map(({ name }) => name), changed, removed: gone.map(({ spec }) => spec.name) }

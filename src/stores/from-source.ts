@@ -19,6 +19,7 @@ export function storeFrom({ open, logger, ...about }: SourceStore): Store {
 
     /** One HEAD: registries do not count it as a pull. */
     async resolve(follow, signal) {
+      signal.throwIfAborted()
       const version = 'tag' in follow ? follow.tag : follow.digest
       const descriptor = await (await open()).head(version, signal)
       return descriptor && { version, fingerprint: descriptor.digest }
@@ -26,6 +27,7 @@ export function storeFrom({ open, logger, ...about }: SourceStore): Store {
 
     /** By the digest that was resolved: a tag that moves meanwhile is the next look's. */
     async fetch({ fingerprint }, into, { platform, signal }) {
+      signal.throwIfAborted()
       const { mediaType, digest, size, bytes } = await copy(await open(), fingerprint, into, {
         platform,
         referrers: true,

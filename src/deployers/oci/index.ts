@@ -6,13 +6,7 @@ import type { Deploy, Deployer, DeployerContext, Observation } from '../deployer
 import type { OciDeployerConfig } from './schema.ts'
 
 export function createDeployer(config: OciDeployerConfig, { registries }: DeployerContext): Deployer {
-  const { repository, tags, referrers, username, password, plainHttp } = config
-  return new OciDeployer(
-    repository,
-    registries.repository(repository, { username, password, plainHttp }),
-    tags,
-    referrers,
-  )
+  return new OciDeployer(config, registries)
 }
 
 /** Another registry's repository: each release goes there under the same digest, and gets the tags. */
@@ -20,15 +14,15 @@ class OciDeployer implements Deployer {
   readonly name: string
   readonly address: string
   readonly #target: Sink
-  readonly #templates: readonly string[]
-  readonly #referrers: boolean
+  readonly #config: OciDeployerConfig
+  readonly #registries: DeployerContext['registries']
 
-  constructor(repository: string, target: Sink, templates: readonly string[], referrers: boolean) {
-    this.name = repository
-    this.address = repository
-    this.#target = target
-    this.#templates = templates
-    this.#referrers = referrers
+  constructor(config: OciDeployerConfig, registries: DeployerContext['registries']) {
+    this.name = config.repository
+    this.address = config.repository
+    this.#config = config
+    this.#registries = registries
+    this.#target = this.#repository(config.repository)
   }
 
   /** One HEAD for each tag. The tags are set last, so a tag that is right says that everything is there. */
@@ -40,20 +34,39 @@ class OciDeployer implements Deployer {
   }
 
   async deploy(what: Deploy, signal: AbortSignal): Promise<void> {
+    const mountFrom = this.#neighbour(what)
     await copy(what.source, digestToPut(what), this.#target, {
       tags: this.#tags(what),
-      referrers: this.#referrers,
+      referrers: this.#config.referrers,
+      ...(mountFrom && { mountFrom }),
       signal,
     })
   }
 
+  /** The release came from another repository of this registry, as it is: then not a byte needs to be sent. */
+  #neighbour({ release, form, origin }: Deploy): Sink | undefined {
+    const isAsItCame = form === 'source' || release.form === 'original'
+    if (!isAsItCame || origin === this.address || hostOf(origin) !== hostOf(this.address)) return undefined
+    return this.#repository(origin)
+  }
+
+  #repository(name: string): Sink {
+    const { username, password, plainHttp } = this.#config
+    return this.#registries.repository(name, { username, password, plainHttp })
+  }
+
   #tags({ release }: Deploy): string[] {
     return [
-      ...new Set(this.#templates.map((template) => tagOf(template.replaceAll('{version}', tagOf(release.version))))),
+      ...new Set(this.#config.tags.map((template) => tagOf(template.replaceAll('{version}', tagOf(release.version))))),
     ]
   }
 }
 
 function digestToPut({ release, form }: Deploy): Digest {
   return form === 'source' ? release.sourceDigest : release.manifestDigest
+}
+
+/** An address without a host is none of a registry. */
+function hostOf(address: string): string {
+  return address.slice(0, address.indexOf('/'))
 }

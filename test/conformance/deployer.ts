@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest'
+import { digestOf, type Digest } from '../../src/oci/digest.ts'
+import type { RawManifest } from '../../src/oci/target.ts'
+import type { Deploy, Deployer } from '../../src/deployers/deployer.ts'
+import type { Release } from '../../src/model/release.ts'
+import { imageOf, MemoryRepository } from '../support/repository.ts'
+
+export interface DeployerUnderTest {
+  deployer: Deployer
+  /** What the place hands out now; undefined when it holds nothing. */
+  held: () => Promise<Digest | undefined>
+}
+
+const signal = new AbortController().signal
+
+/** A release as `bundles/NAME` would hold it. */
+export async function deployOf(text: string, more: Partial<Release> = {}): Promise<Deploy & { raw: RawManifest }> {
+  const source = new MemoryRepository('bundles/authz')
+  const raw = await imageOf(source, [text])
+  const release: Release = {
+    bundle: 'authz',
+    number: 1,
+    bundleDigest: digestOf(text),
+    size: text.length,
+    manifestDigest: raw.digest,
+    sourceDigest: raw.digest,
+    form: 'original',
+    version: 'v1.0.0',
+    revision: null,
+    activatedAt: 0,
+    reason: 'first',
+    kept: true,
+    ...more,
+  }
+  return { raw, release, form: 'served', source, origin: 'elsewhere/policies', idempotencyKey: `authz/${raw.digest}` }
+}
+
+/** What every deployer promises. `open` gives an empty place each time. */
+export function testDeployer(kind: string, open: () => Promise<DeployerUnderTest>): void {
+  describe(`deployer ${kind}`, () => {
+    it('finds nothing at an empty place', async () => {
+      const { deployer } = await open()
+      const said = await deployer.observe(await deployOf('one'), signal)
+      if (said !== undefined) expect(said).toEqual({ digest: null, settled: false })
+    })
+
+    it('puts a release there, and sees that it is', async () => {
+      const { deployer, held } = await open()
+      const what = await deployOf('one')
+      await deployer.deploy(what, signal)
+      expect(await held()).toBe(what.raw.digest)
+      const said = await deployer.observe(what, signal)
+      if (said !== undefined) expect(said).toEqual({ digest: what.raw.digest, settled: true })
+    })
+
+    it('sees that another release is there, and puts this one in its place', async () => {
+      const { deployer, held } = await open()
+      const [one, two] = [await deployOf('one'), await deployOf('two', { number: 2 })]
+      await deployer.deploy(one, signal)
+      const said = await deployer.observe(two, signal)
+      if (said !== undefined) expect(said).toEqual({ digest: one.raw.digest, settled: false })
+      await deployer.deploy(two, signal)
+      expect(await held()).toBe(two.raw.digest)
+      await deployer.deploy(one, signal)
+      expect(await held()).toBe(one.raw.digest)
+    })
+
+    it('may be asked twice for the same', async () => {
+      const { deployer, held } = await open()
+      const what = await deployOf('one')
+      await deployer.deploy(what, signal)
+      await deployer.deploy(what, signal)
+      expect(await held()).toBe(what.raw.digest)
+    })
+
+    it('leaves the place as it was when a release cannot be read', async () => {
+      const { deployer, held } = await open()
+      const [good, bad] = [await deployOf('good'), await deployOf('bad', { number: 2 })]
+      await deployer.deploy(good, signal)
+      ;(bad.source as MemoryRepository).blobs.delete(digestOf('bad'))
+      await expect(deployer.deploy(bad, signal)).rejects.toMatchObject({ code: 'not_found' })
+      expect(await held()).toBe(good.raw.digest)
+    })
+
+    it('stops when it is told to', async () => {
+      const { deployer, held } = await open()
+      const aborted = AbortSignal.abort(new Error('enough'))
+      await expect(deployer.deploy(await deployOf('one'), aborted)).rejects.toThrow('enough')
+      expect(await held()).toBeUndefined()
+    })
+
+    it('says what it is and where it writes', async () => {
+      const { deployer } = await open()
+      expect(deployer.name).not.toBe('')
+      expect(deployer.address).not.toBe('')
+      await deployer.close?.()
+    })
+  })
+}

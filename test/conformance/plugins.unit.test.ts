@@ -1,0 +1,57 @@
+import { createFolderContent } from '../../src/content/folder.ts'
+import { createDeployer } from '../../src/deployers/oci/index.ts'
+import { silentLogger } from '../../src/lib/logger.ts'
+import { openLayout } from '../../src/oci/layout.ts'
+import { createRegistry } from '../../src/registry/registry.ts'
+import { createStore as createLocal } from '../../src/stores/local/index.ts'
+import { createStore as createLayout } from '../../src/stores/oci-layout/index.ts'
+import { createStore as createOci } from '../../src/stores/oci/index.ts'
+import { FakeClock } from '../support/clock.ts'
+import { MemoryRepository } from '../support/repository.ts'
+import { tempDir } from '../support/temp.ts'
+import { openInProcess } from '../unit/state/open.ts'
+import { testDeployer } from './deployer.ts'
+import { testStore } from './store.ts'
+
+const logger = silentLogger
+const nowhere = () => {
+  throw new Error('not for this plugin')
+}
+const repository = 'registry.test/policies'
+
+testStore('oci', async () => {
+  const origin = new MemoryRepository(repository)
+  const registries = { repository: () => origin }
+  const store = createOci({ type: 'oci', repository, plainHttp: undefined }, { registries, local: nowhere, logger })
+  return { store, origin }
+})
+
+testStore('oci-layout', async () => {
+  const path = tempDir('layout')
+  const origin = await openLayout(path, { create: true })
+  const context = { registries: { repository: nowhere }, local: nowhere, logger }
+  return { store: createLayout({ type: 'oci-layout', path }, context), origin }
+})
+
+testStore('local', async () => {
+  const folder = tempDir('local')
+  const { catalog } = await openInProcess(folder)
+  const content = await createFolderContent({ path: folder, logger })
+  const registry = createRegistry({ content, catalog, clock: new FakeClock(), logger })
+  const context = { registries: { repository: nowhere }, local: (name: string) => registry.repository(name), logger }
+  return {
+    store: createLocal({ type: 'local', repository: 'policies' }, context),
+    origin: registry.repository('policies'),
+  }
+})
+
+testDeployer('oci', async () => {
+  const place = new MemoryRepository(repository)
+  const registries = { repository: () => place }
+  const tags = ['latest', '{version}']
+  const deployer = createDeployer(
+    { type: 'oci', repository, tags, referrers: true, plainHttp: undefined },
+    { registries, logger },
+  )
+  return { deployer, held: async () => place.tagged.get('latest') }
+})
