@@ -1,7 +1,8 @@
 import type { z } from 'zod'
 import type { Path } from './document.ts'
+import { secretError } from '../lib/schema.ts'
 import { keysAt } from './known-keys.ts'
-import { suggest } from './nearest.ts'
+import { nearestWord, suggest } from './nearest.ts'
 
 /** A problem before its place in the file is known. */
 export interface PlacedProblem {
@@ -86,24 +87,26 @@ function problemsOfIssue(
   if (value === undefined && issue.code !== 'custom') return [{ path, message: `missing: ${issue.message}` }]
   if (value === null) return [{ path, message: `${issue.message}, got nothing` }]
   const written = isSecret(path) ? undefined : writtenAt(value, path, textAt)
-  const got = written === undefined || issue.code === 'custom' ? '' : `, got \`${written}\``
+  const got = written === undefined || issue.message.includes(`"${written}`) ? '' : `, got \`${written}\``
   return [{ path, message: `${issue.message}${got}`, ...hintFor(issue, path, value, written) }]
 }
 
 function hintFor(issue: Issue, path: Path, value: unknown, written: string | undefined): { hint?: string } {
   const key = String(path.at(-1))
   if (typeof value === 'number' || typeof value === 'boolean') {
-    const wantsText = issue.message === expectedText || key === 'follow'
+    const wantsText = [expectedText, secretError].includes(issue.message) || key === 'follow'
     if (wantsText) return { hint: written === undefined ? 'Quote it.' : `Quote it: ${key}: "${written}"` }
   }
   const options = optionsOf(issue)
   if (options === undefined || typeof value !== 'string') return {}
-  const nearest = suggest(value, options)
-  return nearest.startsWith('did') ? { hint: nearest.replace('did', 'Did') } : {}
+  const nearest = nearestWord(value, options)
+  return nearest === undefined ? {} : { hint: `Did you mean \`${nearest}\`?` }
 }
 
 function optionsOf(issue: Issue): string[] | undefined {
   if (issue.code === 'invalid_value') return issue.values.map(String)
+  const { options } = issue as { options?: unknown[] }
+  if (issue.code === 'invalid_union' && options !== undefined) return options.map(String)
   return undefined
 }
 

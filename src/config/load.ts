@@ -81,7 +81,7 @@ async function checkDocument(
     environment: (name: string) => options.environment.get(name),
     meta: (written as { meta?: unknown }).meta,
   }
-  const { value, problems: unresolved } = substitute(written, lookups)
+  const { value, problems: unresolved, used } = substitute(written, lookups)
   anchorPaths(value, folder)
   if (options.listen !== undefined) setListen(value, options.listen)
   const result = configSchema.safeParse(value, { error: describeIssue })
@@ -92,7 +92,9 @@ async function checkDocument(
   const checked = result.success ? result.data : checkRest(value, result.error.issues)
   const together = checkTogether(checked, value as Written, (options.now ?? Date.now)())
   const files = await checkFiles(checked, options.redactor ?? new Redactor())
-  const placed = [...unresolved, ...wrong, ...together, ...files].map((problem) => place(problem, document))
+  const placed = [...unresolved, ...wrong, ...together, ...files].map((problem) =>
+    hideUsed(place(problem, document), used),
+  )
   return { checked, problems: [...document.problems, ...placed] }
 }
 
@@ -121,6 +123,28 @@ function place({ path, message, hint }: PlacedProblem, document: ConfigDocument)
     message,
     ...(line === undefined ? {} : { line }),
     ...(hint === undefined ? {} : { hint }),
+  }
+}
+
+const shortestHidden = 4
+const longestShown = 40
+
+/** What a variable held may be a secret, so a problem that quotes it names the variable instead. */
+function hideUsed(problem: Problem, used: ReadonlyMap<string, string>): Problem {
+  const hide = (text: string) =>
+    [...used].reduce((shown, [name, value]) => {
+      if (value.length < shortestHidden) return shown
+      // A message may quote the beginning only, or in lower case.
+      const rest = value.length > longestShown ? '[^"`]*' : ''
+      const pattern = new RegExp(`${RegExp.escape(value.slice(0, longestShown))}${rest}`, 'gi')
+      return shown.replace(pattern, () => `\${${name}}`)
+    }, text)
+  const { key, message, hint } = problem
+  return {
+    ...problem,
+    message: hide(message),
+    ...(key === undefined ? {} : { key: hide(key) }),
+    ...(hint === undefined ? {} : { hint: hide(hint) }),
   }
 }
 

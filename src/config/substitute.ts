@@ -14,24 +14,32 @@ type PlacedProblem = Omit<Problem, 'file' | 'line' | 'key'> & { path: Path }
 const maxReferences = 10_000
 const maxLength = 64 * 1024
 
-const reference = /\$?\$\{([^}]*)\}?/g
+const reference = /\$\$\{|\$\{([^}]*)\}?/g
 const variable = /^([A-Za-z_][A-Za-z0-9_]*)(?::-([\s\S]*))?$/
 const metaReference = /^meta\.([\w.-]+)$/
 
+export interface Substituted {
+  value: unknown
+  problems: PlacedProblem[]
+  /** What was put in from the environment: a value by its variable's name. */
+  used: Map<string, string>
+}
+
 /** Replaces `${NAME}`, `${NAME:-default}` and `${meta.a.b}` in every string of `value`, keys left alone; `$${` stands for `${`. */
-export function substitute(value: unknown, lookups: Lookups): { value: unknown; problems: PlacedProblem[] } {
+export function substitute(value: unknown, lookups: Lookups): Substituted {
   const problems: PlacedProblem[] = []
   const budget = { references: maxReferences }
+  const used = new Map<string, string>()
   const walk = (part: unknown, path: Path): unknown => {
     if (typeof part === 'string') {
       const report: Report = (problem) => problems.push({ ...problem, path })
-      return replaceIn(part, { lookups, budget, report }, [])
+      return replaceIn(part, { lookups, budget, used, report }, [])
     }
     if (Array.isArray(part)) return part.map((item, index) => walk(item, [...path, index]))
     if (typeof part !== 'object' || part === null) return part
     return Object.fromEntries(Object.entries(part).map(([key, item]) => [key, walk(item, [...path, key])]))
   }
-  return { value: walk(value, []), problems }
+  return { value: walk(value, []), problems, used }
 }
 
 type Report = (problem: { message: string; hint?: string }) => void
@@ -39,18 +47,19 @@ type Report = (problem: { message: string; hint?: string }) => void
 interface Work {
   lookups: Lookups
   budget: { references: number }
+  used: Map<string, string>
   report: Report
 }
 
 function replaceIn(text: string, work: Work, within: readonly string[]): string {
-  const replaced = text.replace(reference, (whole: string, inner: string) => {
-    if (whole.startsWith('$$')) return whole.slice(1)
+  const replaced = text.replace(reference, (whole: string, inner: string | undefined) => {
+    if (whole === '$${') return '${'
     if (work.budget.references-- === 0) return refuse(work, `more than ${maxReferences} references in one file`)
     if (work.budget.references < 0) return ''
     if (!whole.endsWith('}'))
       return refuse(work, '`${` is not closed by `}`', 'For the characters themselves write $${.')
-    const meta = metaReference.exec(inner)?.[1]
-    return meta === undefined ? variableValue(inner, work) : metaValue(meta, work, within)
+    const meta = metaReference.exec(inner ?? '')?.[1]
+    return meta === undefined ? variableValue(inner ?? '', work) : metaValue(meta, work, within)
   })
   return replaced.length <= maxLength ? replaced : refuse(work, 'longer than 64 KiB')
 }
@@ -62,6 +71,7 @@ function variableValue(inner: string, work: Work): string {
     return refuse(work, '`${…}` holds no name', hint)
   }
   const found = work.lookups.environment(name)
+  if (found !== undefined) work.used.set(name, found)
   if (fallback !== undefined) return found === undefined || found === '' ? fallback : found
   return found ?? refuse(work, `the environment has no ${name}`, `Set it, or give a default: \${${name}:-default}`)
 }

@@ -6,7 +6,7 @@ import { parseDuration, parseSize } from './units.ts'
 
 const durationError = 'expected a duration such as 500ms, 30s, 5m or 1h'
 const sizeError = 'expected a size such as 512B, 64KiB, 10MiB or 2GiB'
-const secretError = 'expected text or { file: path }'
+export const secretError = 'expected text or { file: path }'
 
 /** In milliseconds, more than none. */
 export const durationSchema = z

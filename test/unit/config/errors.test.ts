@@ -1,0 +1,582 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { formatProblems } from '../../../src/config/problems.ts'
+import { tempDir } from '../../support/temp.ts'
+import { load, problems } from './load-text.ts'
+
+const file = 'longshore.yaml'
+const remote = 'store: { type: oci, repository: ghcr.io/acme/policies }'
+const local = 'store: { type: local, repository: policies/authz }'
+
+/** A bundle `authz` whose further keys are on line 4. */
+const authz = (keys: string, store = remote) => `bundles:\n  authz:\n    ${store}\n    ${keys}\n`
+
+/** Each text has exactly this one problem. */
+const single: [name: string, text: string, problem: object][] = [
+  [
+    'unknown key of the file',
+    'sever: {}\n',
+    { line: 1, key: 'sever', message: 'unknown key `sever`: did you mean `server`?' },
+  ],
+  [
+    'unknown key of a bundle',
+    authz('folow: latest'),
+    { line: 4, key: 'bundles.authz.folow', message: 'unknown key `folow`: did you mean `follow`?' },
+  ],
+  [
+    'unknown key of a store, in place',
+    `bundles:\n  authz:\n    store:\n      type: oci\n      repository: ghcr.io/a/b\n      user_name: x\n`,
+    { line: 6, key: 'bundles.authz.store.user_name', message: 'unknown key `user_name`: did you mean `username`?' },
+  ],
+  [
+    'unknown key far from any',
+    'opa:\n  zebra: 1\n',
+    { line: 2, key: 'opa.zebra', message: 'unknown key `zebra`: known: `path`' },
+  ],
+  [
+    'a key of another type of store',
+    'stores:\n  here:\n    type: local\n    repository: a/b\n    plain_http: true\n',
+    { line: 5, key: 'stores.here.plain_http', message: 'unknown key `plain_http`: known: `type`, `repository`' },
+  ],
+  [
+    'a key that is not built',
+    authz('pull: false'),
+    { line: 4, key: 'bundles.authz.pull', message: expect.stringContaining('unknown key `pull`') },
+  ],
+  [
+    'version written as a number',
+    authz('follow: 1.10'),
+    {
+      line: 4,
+      key: 'bundles.authz.follow',
+      message: 'expected a tag such as latest, or a digest sha256:…, got `1.10`',
+      hint: 'Quote it: follow: "1.10"',
+    },
+  ],
+  [
+    'half a digest',
+    authz('follow: "sha256:abc"'),
+    {
+      line: 4,
+      key: 'bundles.authz.follow',
+      message: 'expected a tag such as latest, or a digest sha256:…, got `sha256:abc`',
+    },
+  ],
+  [
+    'text that is a number',
+    `stores:\n  here:\n    type: oci\n    repository: ghcr.io/a/b\n    password: x\n    username: 1234\n`,
+    { line: 6, key: 'stores.here.username', message: 'expected text, got `1234`', hint: 'Quote it: username: "1234"' },
+  ],
+  [
+    'bad choice',
+    authz('kind: opaa'),
+    {
+      line: 4,
+      key: 'bundles.authz.kind',
+      message: 'expected opa or files, got `opaa`',
+      hint: 'Did you mean `opa`?',
+    },
+  ],
+  [
+    'bad duration',
+    'server:\n  limits:\n    wait_max: 55\n',
+    {
+      line: 3,
+      key: 'server.limits.wait_max',
+      message: 'expected a duration such as 500ms, 30s, 5m or 1h, got `55`',
+    },
+  ],
+  [
+    'no duration at all',
+    'server:\n  shutdown_timeout: 0s\n',
+    {
+      line: 2,
+      key: 'server.shutdown_timeout',
+      message: 'expected a duration such as 500ms, 30s, 5m or 1h, more than 0, got `0s`',
+    },
+  ],
+  [
+    'bad size',
+    'server:\n  limits:\n    max_blob: 2GB\n',
+    {
+      line: 3,
+      key: 'server.limits.max_blob',
+      message: 'expected a size such as 512B, 64KiB, 10MiB or 2GiB, got `2GB`',
+    },
+  ],
+  [
+    'number out of range',
+    authz('keep: 0'),
+    { line: 4, key: 'bundles.authz.keep', message: 'expected at least 1, got `0`' },
+  ],
+  [
+    'fraction',
+    authz('keep: 1.5'),
+    { line: 4, key: 'bundles.authz.keep', message: 'expected a whole number, got `1.5`' },
+  ],
+  ['list where a mapping is due', 'bundles: []\n', { line: 1, key: 'bundles', message: 'expected a mapping' }],
+  [
+    'nothing where a list is due',
+    authz('deploy:'),
+    { line: 4, key: 'bundles.authz.deploy', message: 'expected a list, got nothing' },
+  ],
+  [
+    'bad listen',
+    'server:\n  listen: 127.0.0.1\n',
+    {
+      line: 2,
+      key: 'server.listen',
+      message: expect.stringMatching(/^expected host:port such as 127.0.0.1:8085.*got `127.0.0.1`$/),
+    },
+  ],
+  [
+    'port out of range',
+    'server:\n  listen: 127.0.0.1:70000\n',
+    { line: 2, key: 'server.listen', message: expect.stringContaining('expected host:port') },
+  ],
+  [
+    'public_url with a path',
+    'server:\n  public_url: http://localhost:8085/policies\n',
+    { line: 2, key: 'server.public_url', message: expect.stringContaining('without a path') },
+  ],
+  [
+    'public_url beyond this machine without access',
+    'server:\n  public_url: https://policy.example.com\n',
+    {
+      line: 2,
+      key: 'server.public_url',
+      message: expect.stringContaining('needs server.access'),
+      hint: 'Say who may do what, for example access: { anonymous: read }',
+    },
+  ],
+  [
+    'a state that is not built',
+    'state:\n  type: postgres\n',
+    { line: 2, key: 'state.type', message: 'postgres is not supported yet: expected sqlite, got `postgres`' },
+  ],
+  [
+    'bad grant',
+    'server:\n  access:\n    tokens:\n      ci:\n        token: abcdefgh\n        allow:\n          - read\n          - wirte:policies/*\n',
+    {
+      line: 8,
+      key: 'server.access.tokens.ci.allow.1',
+      message: expect.stringMatching(/^expected read, push, delete, deploy or admin/),
+    },
+  ],
+  [
+    'anonymous may not push',
+    'server:\n  access:\n    anonymous: push\n',
+    { line: 3, key: 'server.access.anonymous', message: 'expected read, or nothing, got `push`' },
+  ],
+  [
+    'token that is a number',
+    'server:\n  access:\n    tokens:\n      ci: { token: 12345678, allow: [read] }\n',
+    { line: 4, key: 'server.access.tokens.ci.token', message: 'expected text or { file: path }', hint: 'Quote it.' },
+  ],
+  [
+    'password that is no hash',
+    'server:\n  access:\n    users:\n      bob: { password_hash: hunter2, allow: [read] }\n',
+    {
+      line: 4,
+      key: 'server.access.users.bob.password_hash',
+      message: 'expected a bcrypt hash of cost 4 to 14',
+      hint: 'htpasswd -nB bob writes one behind the colon.',
+    },
+  ],
+  [
+    'registry with a scheme',
+    'registries:\n  "https://ghcr.io": {}\n',
+    { line: 2, key: 'registries.https://ghcr.io', message: expect.stringContaining('expected a host such as ghcr.io') },
+  ],
+  [
+    'credentials for every registry',
+    'registries:\n  "*": { username: a, password: b }\n',
+    { line: 2, key: 'registries.*', message: expect.stringContaining('may hold no credentials') },
+  ],
+  [
+    'user without a password',
+    'registries:\n  ghcr.io: { username: a }\n',
+    { line: 2, key: 'registries.ghcr.io', message: 'expected both username and password, or neither' },
+  ],
+  [
+    'certificate without a key',
+    'registries:\n  ghcr.io:\n    cert: longshore.yaml\n',
+    { line: 2, key: 'registries.ghcr.io', message: 'expected both cert and key, or neither' },
+  ],
+  [
+    'two ways to log in',
+    'registries:\n  ghcr.io: { token: a, identity_token: b }\n',
+    { line: 2, key: 'registries.ghcr.io', message: 'expected one of password, token and identity_token' },
+  ],
+  [
+    'missing secret file',
+    'registries:\n  ghcr.io:\n    username: a\n    password: { file: secrets/ghcr }\n',
+    {
+      line: 4,
+      key: 'registries.ghcr.io.password',
+      message: expect.stringMatching(/^cannot read the secret in \/.*\/secrets\/ghcr: there is no such file$/),
+    },
+  ],
+  [
+    'missing certificate',
+    'server:\n  tls:\n    cert: longshore.yaml\n    key: tls.key\n',
+    {
+      line: 4,
+      key: 'server.tls.key',
+      message: expect.stringMatching(/^cannot read \/.*\/tls.key: there is no such file$/),
+    },
+  ],
+  [
+    'unknown type of store',
+    'stores:\n  s: { type: ocj, repository: a/b }\n',
+    {
+      line: 2,
+      key: 'stores.s.type',
+      message: 'expected oci, oci-layout or local, got `ocj`',
+      hint: 'Did you mean `oci`?',
+    },
+  ],
+  [
+    'store without a type',
+    'stores:\n  s:\n    repository: a/b\n',
+    { line: 2, key: 'stores.s.type', message: 'missing: expected oci, oci-layout or local' },
+  ],
+  [
+    'bundle without a store',
+    'bundles:\n  authz:\n    keep: 3\n',
+    { line: 2, key: 'bundles.authz.store', message: 'missing: expected a name from `stores`, or a store spelled out' },
+  ],
+  [
+    'store that is neither name nor mapping',
+    'bundles:\n  authz:\n    store: 3\n',
+    { line: 3, key: 'bundles.authz.store', message: 'expected a name from `stores`, or a store spelled out, got `3`' },
+  ],
+  [
+    'repository with a tag',
+    'stores:\n  s:\n    type: oci\n    repository: ghcr.io/acme/policies:1.0\n',
+    {
+      line: 4,
+      key: 'stores.s.repository',
+      message: 'expected a repository without a tag or digest, got `ghcr.io/acme/policies:1.0`',
+    },
+  ],
+  [
+    'repository in capitals',
+    'stores:\n  s:\n    type: oci\n    repository: ghcr.io/Acme/policies\n',
+    { line: 4, key: 'stores.s.repository', message: expect.stringContaining('Repository names are lower case') },
+  ],
+  [
+    'local repository with a host',
+    'stores:\n  s:\n    type: local\n    repository: localhost:8085/policies\n',
+    { line: 4, key: 'stores.s.repository', message: expect.stringContaining('without host and tag') },
+  ],
+  [
+    'dangling store',
+    'stores:\n  policies: { type: local, repository: a/b }\nbundles:\n  authz:\n    store: polices\n',
+    { line: 5, key: 'bundles.authz.store', message: 'there is no store `polices`: did you mean `policies`?' },
+  ],
+  [
+    'dangling deployer',
+    authz('deploy: [{ to: prod }]'),
+    { line: 4, key: 'bundles.authz.deploy.0.to', message: 'there is no deployer `prod`: nothing is known here' },
+  ],
+  [
+    'bundle name in capitals',
+    `bundles:\n  Authz: { ${remote} }\n`,
+    { line: 2, key: 'bundles.Authz', message: expect.stringContaining('expected a name of lower-case letters') },
+  ],
+  [
+    'bundle name that ends in a route',
+    `bundles:\n  authz/releases: { ${remote} }\n`,
+    {
+      line: 2,
+      key: 'bundles.authz/releases',
+      message: expect.stringContaining('cannot end in a word that is a route'),
+    },
+  ],
+  [
+    'bundle name that ends as a URL does',
+    `bundles:\n  authz.tar.gz: { ${remote} }\n`,
+    { line: 2, key: 'bundles.authz.tar.gz', message: expect.stringContaining('cannot end in a word that is a route') },
+  ],
+  [
+    'one alias of two bundles',
+    `bundles:\n  a:\n    ${remote}\n    aliases: [/x]\n  b:\n    ${remote}\n    aliases:\n      - /y\n      - /x\n`,
+    { line: 9, key: 'bundles.b.aliases.1', message: '`/x` is an alias of bundle `a` already' },
+  ],
+  [
+    'alias over a route',
+    authz('aliases: [/v2/authz]'),
+    { line: 4, key: 'bundles.authz.aliases.0', message: '`/v2/authz` would hide the route /v2' },
+  ],
+  [
+    'alias over a bundle',
+    authz('aliases: [/bundles/authz.tar.gz]'),
+    { line: 4, key: 'bundles.authz.aliases.0', message: '`/bundles/authz.tar.gz` would hide the bundle `authz`' },
+  ],
+  [
+    'alias that is no path',
+    authz('aliases: ["a b"]'),
+    { line: 4, key: 'bundles.authz.aliases.0', message: expect.stringContaining('expected a URL path such as') },
+  ],
+  [
+    'alias that clients would shorten',
+    authz('aliases: [/a/../b]'),
+    { line: 4, key: 'bundles.authz.aliases.0', message: expect.stringContaining('clients take') },
+  ],
+  [
+    'remote registry too often',
+    authz('schedule: 4s'),
+    {
+      line: 4,
+      key: 'bundles.authz.schedule',
+      message: 'looks at a remote registry more often than every 5s',
+      hint: 'Registries limit requests; 60s is usual.',
+    },
+  ],
+  [
+    'remote registry too often by cron',
+    authz('schedule: "*/2 * * * * *"'),
+    {
+      line: 4,
+      key: 'bundles.authz.schedule',
+      message: expect.stringContaining('more often than every 5s'),
+      hint: 'Registries limit requests; 60s is usual.',
+    },
+  ],
+  [
+    'bad cron expression',
+    authz('schedule: "61 * * * *"'),
+    {
+      line: 4,
+      key: 'bundles.authz.schedule',
+      message: '"61 * * * *" is no cron expression: 61 is a invalid expression for minute',
+    },
+  ],
+  [
+    'range the wrong way round',
+    authz('schedule: { min: 2m, max: 1m }'),
+    { line: 4, key: 'bundles.authz.schedule', message: 'max (1m) is less than min (2m)' },
+  ],
+  [
+    'bad platform',
+    authz('platform: amd64'),
+    { line: 4, key: 'bundles.authz.platform', message: expect.stringContaining('expected os/architecture') },
+  ],
+  [
+    'tag template with an unknown word',
+    'deployers:\n  prod:\n    type: oci\n    repository: reg.example/a\n    tags: ["{tag}"]\n',
+    { line: 5, key: 'deployers.prod.tags.0', message: expect.stringContaining('only {version} is replaced') },
+  ],
+  [
+    'one place twice',
+    authz('deploy: [{ to: prod }, { to: prod }]\ndeployers:\n  prod: { type: oci, repository: reg.example/a }'),
+    { line: 4, key: 'bundles.authz.deploy.1.to', message: '`prod` is named twice' },
+  ],
+  [
+    'a place where the store reads, by another spelling',
+    authz('deploy: [{ to: prod }]\ndeployers:\n  prod: { type: oci, repository: GHCR.io:443/acme/policies }'),
+    {
+      line: 4,
+      key: 'bundles.authz.deploy.0.to',
+      message: "`prod` would write to ghcr.io/acme/policies, where the bundle's store reads",
+    },
+  ],
+  [
+    'a place where the local store reads, through listen',
+    authz(
+      'deploy: [{ to: self }]\ndeployers:\n  self: { type: oci, repository: localhost:8085/policies/authz }',
+      local,
+    ),
+    {
+      line: 4,
+      key: 'bundles.authz.deploy.0.to',
+      message: "`self` would write to this server/policies/authz, where the bundle's store reads",
+    },
+  ],
+  [
+    'a place where the local store reads, through public_url',
+    `${authz('deploy: [{ to: self }]', local)}server: { public_url: https://p.example, access: { anonymous: read } }\n` +
+      'deployers: { self: { type: oci, repository: p.example/policies/authz } }\n',
+    { line: 4, key: 'bundles.authz.deploy.0.to', message: expect.stringContaining('this server/policies/authz') },
+  ],
+  [
+    'a place that is read only',
+    authz('deploy: [{ to: self }]\ndeployers:\n  self: { type: oci, repository: 127.0.0.1:8085/bundles/other }'),
+    {
+      line: 4,
+      key: 'bundles.authz.deploy.0.to',
+      message: '`self` would write to this server/bundles/other, which is read only',
+    },
+  ],
+  [
+    'a bundle that follows itself',
+    'bundles:\n  authz:\n    store: { type: local, repository: bundles/authz }\n',
+    { line: 3, key: 'bundles.authz.store', message: expect.stringContaining('would follow itself') },
+  ],
+  [
+    'two bundles at one place',
+    `bundles:\n  a: { ${remote}, deploy: [{ to: prod }] }\n  b: { ${local}, deploy: [{ to: prod }] }\n` +
+      'deployers:\n  prod: { type: oci, repository: reg.example/a }\n',
+    {
+      line: 3,
+      key: 'bundles.b.deploy.0.to',
+      message: '`prod` would overwrite what bundle `a` puts at the same repository and tag',
+    },
+  ],
+  [
+    'unset variable',
+    authz('follow: ${VERSION}'),
+    {
+      line: 4,
+      key: 'bundles.authz.follow',
+      message: 'the environment has no VERSION',
+      hint: 'Set it, or give a default: ${VERSION:-default}',
+    },
+  ],
+  [
+    'unknown meta',
+    'meta: { a: 1 }\ncontent:\n  path: ${meta.b}\n',
+    { line: 3, key: 'content.path', message: 'there is no meta.b' },
+  ],
+]
+
+describe('each mistake has one problem, with its place', () => {
+  it.each(single)('%s', async (_name, text, problem) => {
+    expect(await problems(text)).toEqual([{ file, ...problem }])
+  })
+})
+
+describe('YAML', () => {
+  it('refuses duplicate keys, and goes on checking', async () => {
+    expect(await problems('log:\n  level: info\n  level: debug\nopa:\n  pth: x\n')).toEqual([
+      { file, line: 3, message: 'duplicate key `level`' },
+      { file, line: 5, key: 'opa.pth', message: 'unknown key `pth`: did you mean `path`?' },
+    ])
+  })
+
+  it('says where the first broken line is, and nothing of what stands there', async () => {
+    const [problem, ...others] = await problems(
+      'log:\n  level: info\nregistries: { ghcr.io: { password: hunter2\nbundles: }\n',
+    )
+    expect(others).toEqual([])
+    expect(problem).toMatchObject({ file, message: expect.stringMatching(/^not YAML: /) })
+    expect(problem!.line).toBeGreaterThan(2)
+    expect(JSON.stringify(problem)).not.toContain('hunter2')
+  })
+
+  it.each([
+    ['several documents', 'log: {}\n---\nlog: {}\n'],
+    ['an unknown tag', 'log: !exec foo\n'],
+    ['an unknown anchor', 'log: *nobody\n'],
+    ['endless nesting', '['.repeat(200_000)],
+  ])('refuses %s', async (_name, text) => {
+    expect(await problems(text)).toEqual([expect.objectContaining({ message: expect.stringMatching(/^not YAML: /) })])
+  })
+
+  it('refuses aliases that grow without bound', async () => {
+    const levels = Array.from({ length: 12 }, (_, at) => `  l${at + 1}: &l${at + 1} [${`*l${at}, `.repeat(9)}*l${at}]`)
+    const bomb = `meta:\n  l0: &l0 [x]\n${levels.join('\n')}\n`
+    expect(await problems(bomb)).toEqual([expect.objectContaining({ message: expect.stringContaining('alias') })])
+  })
+
+  it('finds places through aliases', async () => {
+    const text = `meta:\n  it: &it\n    type: local\n    repository: Bad\nstores:\n  a: *it\n`
+    expect(await problems(text)).toEqual([expect.objectContaining({ line: 4, key: 'stores.a.repository' })])
+  })
+
+  it('takes JSON, with lines', async () => {
+    expect(await problems('{\n\t"log": {\n\t\t"level": "loud"\n\t}\n}\n')).toEqual([
+      expect.objectContaining({ line: 3, key: 'log.level' }),
+    ])
+  })
+
+  it('refuses anything but a mapping', async () => {
+    expect(await problems('- a\n- b\n')).toEqual([{ file, key: '', message: 'expected a mapping' }])
+  })
+})
+
+describe('all at once', () => {
+  const text = `server:
+  listen: nowhere
+  public_url: https://policy.example.com
+stores:
+  bad: { type: oci, repositry: ghcr.io/a/b }
+bundles:
+  a:
+    store: bda
+    kind: opaa
+    schedule: 1s
+    deploy: [{ to: nobody }]
+  b: { ${remote}, keep: many, schedule: 1s, aliases: [/api/x] }
+  c: { ${remote}, aliases: [/api/y] }
+`
+
+  it('tells every problem in the order of the file, whatever else is wrong beside it', async () => {
+    const found = await problems(text)
+    expect(found.map(({ line, key }) => `${line} ${key}`)).toEqual([
+      '2 server.listen',
+      '3 server.public_url',
+      '5 stores.bad.repository',
+      '5 stores.bad.repositry',
+      '8 bundles.a.store',
+      '9 bundles.a.kind',
+      '11 bundles.a.deploy.0.to',
+      '12 bundles.b.keep',
+      '12 bundles.b.schedule',
+      '12 bundles.b.aliases.0',
+      '13 bundles.c.aliases.0',
+    ])
+  })
+
+  it('counts them in the message', async () => {
+    await expect(load(text)).rejects.toThrow('the config has 11 problems')
+    await expect(load('sever: {}')).rejects.toThrow('the config has a problem')
+  })
+
+  it('reads as file, line, key, message, and what to do', () => {
+    const problem = { file, line: 4, key: 'bundles.a.follow', message: 'expected a tag, got `1.10`', hint: 'Quote it.' }
+    expect(formatProblems([problem, { message: 'alone' }])).toBe(
+      'longshore.yaml:4: bundles.a.follow: expected a tag, got `1.10`\n    Quote it.\nalone',
+    )
+  })
+})
+
+describe('secrets never show', () => {
+  it.each([
+    ['a variable that ends up in a bad value', 'log:\n  level: ${SECRET}\n'],
+    ['a variable in a repository', 'stores:\n  s: { type: oci, repository: "x y ${SECRET}" }\n'],
+    ['a variable as a name', 'bundles:\n  authz: { store: "${SECRET}" }\n'],
+    ['a variable in a tag', 'bundles:\n  authz: { store: { type: local, repository: a }, schedule: "${SECRET} *" }\n'],
+  ])('%s', async (_name, text) => {
+    const found = await problems(text, { env: { SECRET: 'hunter2-hunter2' } })
+    expect(found).toHaveLength(1)
+    expect(JSON.stringify(found)).not.toContain('hunter2')
+  })
+
+  it('a password of the wrong shape', async () => {
+    const found = await problems(
+      'registries:\n  ghcr.io: { username: a, password: [hunter2] }\n  b.io: { username: a, password: { fil: hunter2 } }\n',
+    )
+    expect(found).toHaveLength(3)
+    expect(JSON.stringify(found)).not.toContain('hunter2')
+  })
+})
+
+describe('the file itself', () => {
+  it('has to be there when it is named', async () => {
+    const cwd = tempDir()
+    await expect(load('', { options: { path: 'other.yaml', cwd } })).rejects.toThrow(
+      `cannot read the config file ${join(cwd, 'other.yaml')}: there is no such file`,
+    )
+  })
+
+  it('cannot be a folder, or huge', async () => {
+    const folder = tempDir()
+    mkdirSync(join(folder, 'folder'))
+    writeFileSync(join(folder, 'huge'), '#'.repeat(1024 ** 2 + 1))
+    await expect(load('', { folder, options: { path: 'folder' } })).rejects.toThrow('it is a folder')
+    await expect(load('', { folder, options: { path: 'huge' } })).rejects.toThrow('it is larger than 1 MiB')
+  })
+})
