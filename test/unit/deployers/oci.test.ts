@@ -1,0 +1,108 @@
+import { describe, expect, it } from 'vitest'
+import { Secret } from '../../../src/lib/secret.ts'
+import { silentLogger } from '../../../src/lib/logger.ts'
+import { createDeployer } from '../../../src/deployers/oci/index.ts'
+import type { Deploy } from '../../../src/deployers/deployer.ts'
+import type { OciDeployerConfig } from '../../../src/deployers/oci/schema.ts'
+import type { Source } from '../../../src/oci/target.ts'
+import { deployOf } from '../../conformance/deployer.ts'
+import { imageOf, MemoryRepository } from '../../support/repository.ts'
+
+const signal = new AbortController().signal
+const repository = 'registry.test/prod/authz'
+
+function open(more: Partial<OciDeployerConfig> = {}) {
+  const repositories = new Map<string, MemoryRepository>()
+  const logins: unknown[] = []
+  const registries = {
+    repository: (name: string, login: unknown) => {
+      logins.push(login)
+      if (!repositories.has(name)) repositories.set(name, new MemoryRepository(name))
+      return repositories.get(name)!
+    },
+  }
+  const config = {
+    type: 'oci' as const,
+    repository,
+    tags: ['latest', '{version}'],
+    referrers: true,
+    plainHttp: undefined,
+  }
+  const deployer = createDeployer({ ...config, ...more }, { registries, logger: silentLogger })
+  return { deployer, place: registries.repository(repository, undefined), registries, repositories, logins }
+}
+
+describe('deployer oci', () => {
+  it('gives each release the tags of its templates, with characters that a tag cannot hold replaced', async () => {
+    const { deployer, place } = open({ tags: ['latest', '{version}', 'prod-{version}'] })
+    const what = await deployOf('one', { version: 'feature/x y' })
+    await deployer.deploy(what, signal)
+    expect([...place.tagged.keys()]).toEqual(['latest', 'feature-x-y', 'prod-feature-x-y'])
+  })
+
+  it('is not settled before every tag stands for the release', async () => {
+    const { deployer, place } = open()
+    const what = await deployOf('one')
+    await deployer.deploy(what, signal)
+    place.tagged.delete('v1.0.0')
+    expect(await deployer.observe(what, signal)).toEqual({ digest: what.raw.digest, settled: false })
+    place.tagged.delete('latest')
+    expect(await deployer.observe(what, signal)).toEqual({ digest: null, settled: false })
+  })
+
+  it('asks the place with nothing but HEADs', async () => {
+    const { deployer, place } = open()
+    await deployer.observe(await deployOf('one'), signal)
+    expect(place.log).toEqual(['head latest', 'head v1.0.0'])
+  })
+
+  it('sends what the store offered where that is asked for', async () => {
+    const { deployer, place } = open()
+    const what = await deployOf('packed')
+    const source = await imageOf(what.source as MemoryRepository, ['source'])
+    const asked: Deploy = {
+      ...what,
+      form: 'source',
+      release: { ...what.release, form: 'repacked', sourceDigest: source.digest },
+    }
+    await deployer.deploy(asked, signal)
+    expect(place.tagged.get('latest')).toBe(source.digest)
+    expect(await deployer.observe(asked, signal)).toEqual({ digest: source.digest, settled: true })
+  })
+
+  it.each([
+    [true, 2],
+    [false, 1],
+  ])('takes signatures along: %s', async (referrers, manifests) => {
+    const { deployer, place } = open({ referrers })
+    const what = await deployOf('one')
+    await imageOf(what.source as MemoryRepository, ['signature'], { subject: what.raw })
+    await deployer.deploy(what, signal)
+    expect(place.manifests.size).toBe(manifests)
+  })
+
+  it.each([
+    ['registry.test/policies', 'original', 2],
+    ['elsewhere.test/policies', 'original', 0],
+    ['local:policies', 'original', 0],
+    ['registry.test/policies', 'repacked', 0],
+  ] as const)('mounts from %s what came from there as it is (%s)', async (origin, form, mounted) => {
+    const { deployer, place, registries } = open()
+    const what = await deployOf('one', { form })
+    const asked: (string | undefined)[] = []
+    place.mountBlob = async (_descriptor, from: Source) => {
+      if (from !== registries.repository(origin, undefined)) return false
+      asked.push(from.name)
+      return true
+    }
+    await deployer.deploy({ ...what, origin }, signal)
+    expect(asked).toHaveLength(mounted)
+    expect(place.log.filter((line) => line.startsWith('putBlob'))).toHaveLength(2 - mounted)
+  })
+
+  it('logs in with its own credentials', () => {
+    const password = new Secret('hush')
+    const { logins } = open({ username: 'ci', password, plainHttp: true })
+    expect(logins[0]).toEqual({ username: 'ci', password, plainHttp: true })
+  })
+})

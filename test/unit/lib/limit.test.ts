@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest'
+import { allOrNone, Limit } from '../../../src/lib/limit.ts'
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+describe('Limit', () => {
+  it('runs so many at once, the rest in order', async () => {
+    const limit = new Limit(2)
+    const begun: number[] = []
+    let [now, most] = [0, 0]
+    const runs = [0, 1, 2, 3, 4].map((at) =>
+      limit.do(async () => {
+        begun.push(at)
+        most = Math.max(most, ++now)
+        await turn()
+        now--
+        return at
+      }),
+    )
+    expect(await Promise.all(runs)).toEqual([0, 1, 2, 3, 4])
+    expect([begun, most]).toEqual([[0, 1, 2, 3, 4], 2])
+  })
+
+  it('gives the place on when a run fails', async () => {
+    const limit = new Limit(1)
+    const failed = limit.do(() => Promise.reject(new Error('no')))
+    const next = limit.do(() => Promise.resolve('yes'))
+    await expect(failed).rejects.toThrow('no')
+    expect(await next).toBe('yes')
+  })
+
+  it('lets go of one that is aborted while it waits, and of no other', async () => {
+    const limit = new Limit(1)
+    const gate = Promise.withResolvers<void>()
+    const stop = new AbortController()
+    const first = limit.do(() => gate.promise, stop.signal)
+    let ran = false
+    const second = limit.do(async () => void (ran = true), stop.signal)
+    const third = limit.do(() => Promise.resolve('third'))
+    stop.abort(new Error('enough'))
+    await expect(second).rejects.toThrow('enough')
+    gate.resolve()
+    await first
+    expect(await third).toBe('third')
+    expect(ran).toBe(false)
+    await expect(limit.do(() => Promise.resolve(), stop.signal)).rejects.toThrow('enough')
+  })
+})
+
+describe('allOrNone', () => {
+  it('tells the others to stop at the first failure, and waits for them', async () => {
+    const ended: string[] = []
+    const all = allOrNone(['a', 'b'], async (item, signal) => {
+      if (item === 'a') throw new Error('first')
+      await turn()
+      ended.push(`b ${signal.aborted}`)
+      throw new Error('second')
+    })
+    await expect(all).rejects.toThrow('first')
+    expect(ended).toEqual(['b true'])
+  })
+
+  it("hands the caller's abort on", async () => {
+    const stop = new AbortController()
+    const all = allOrNone(
+      [1],
+      async (_item, signal) => {
+        stop.abort(new Error('enough'))
+        signal.throwIfAborted()
+      },
+      stop.signal,
+    )
+    await expect(all).rejects.toThrow('enough')
+  })
+})
