@@ -36,6 +36,7 @@ export function createRegistry({ content, catalog, clock, logger, folder, ...opt
     content,
     catalog,
     clock,
+    logger,
     manifests: new BytesCache<Digest>(limits.manifestCacheBytes),
     nameOf: (source) => names.get(source),
     changed(change) {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Content } from '../content/content.ts'
 import type { Clock } from '../lib/clock.ts'
 import { IntegrityError, RemoteError } from '../lib/errors.ts'
+import type { Logger } from '../lib/logger.ts'
 import { algorithmOf, finish, isDigest, type Digest } from '../oci/digest.ts'
 import type { Descriptor, RawManifest, Source } from '../oci/target.ts'
 import { maxManifestBytes } from '../oci/manifest.ts'
@@ -15,6 +16,7 @@ export interface Shared {
   content: Content
   catalog: CatalogState
   clock: Clock
+  logger: Logger
   manifests: BytesCache<Digest>
   /** Called when a change is durable. */
   changed: (change: RepositoryChange) => void
@@ -23,6 +25,8 @@ export interface Shared {
 }
 
 const pageLength = 1_000
+/** A blob's use is noted no finer than this, so that most looks at a blob write nothing. */
+const usedWithinMs = 60_000
 
 export function createRepository(name: string, shared: Shared): LocalRepository {
   const local = { ...blobMethods(name, shared), ...manifestMethods(name, shared) }
@@ -31,12 +35,24 @@ export function createRepository(name: string, shared: Shared): LocalRepository 
 
 type BlobMethods = Pick<LocalRepository, 'statBlob' | 'readBlob' | 'blobFile' | 'ingestBlob' | 'mount' | 'removeBlob'>
 
-function blobMethods(name: string, { content, catalog, clock }: Shared): BlobMethods {
+function blobMethods(name: string, { content, catalog, clock, logger }: Shared): BlobMethods {
+  async function statBlob(digest: Digest): Promise<{ size: number } | undefined> {
+    const blob = await catalog.blob(name, digest)
+    if (blob === undefined) return undefined
+    if (clock.now() - blob.usedAt >= usedWithinMs) {
+      await catalog.useBlob(name, digest, clock.now()).catch((error: unknown) => {
+        // It can be read all the same, from a disk that is full for one.
+        logger.warn({ err: error, repository: name, digest }, 'the use of a blob could not be noted')
+      })
+    }
+    return { size: blob.size }
+  }
+
   return {
-    statBlob: (digest) => catalog.blob(name, digest, clock.now()),
+    statBlob,
     readBlob: (digest, range) => content.read(digest, range),
     async blobFile(digest) {
-      if ((await catalog.blob(name, digest, clock.now())) === undefined) throw notFound(name, digest)
+      if ((await statBlob(digest)) === undefined) throw notFound(name, digest)
       return content.file(digest)
     },
     async ingestBlob(source, options) {

@@ -40,8 +40,9 @@ export interface Page {
 
 /** Which repository holds which manifest, tag, blob and referrer. Times are milliseconds since the epoch, given by the caller. */
 export interface CatalogState {
-  /** Notes the use, to the minute. */
-  blob(repository: string, digest: Digest, usedAt: number): Promise<{ size: number } | undefined>
+  blob(repository: string, digest: Digest): Promise<{ size: number; usedAt: number } | undefined>
+  /** Notes a later use; nothing happens when the blob is gone. */
+  useBlob(repository: string, digest: Digest, usedAt: number): Promise<void>
   addBlob(repository: string, blob: { digest: Digest; size: number }, usedAt: number): Promise<void>
   /** From `from` if it has it; with `from` undefined from any repository of `readable`. Undefined when none has it. */
   mountBlob(

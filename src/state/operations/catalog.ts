@@ -6,22 +6,26 @@ import type { Operations } from './operation.ts'
 import { listOperations, manifestColumns, rowOf } from './lists.ts'
 import { noteChange, pieces, pointTag } from './repository.ts'
 
-/** A blob's use is noted no finer than this, so that most looks at a blob write nothing. */
-const usedWithinMs = 60_000
-
 export const catalogOperations: Operations<CatalogState> = {
   ...listOperations,
 
-  async blob(db, repository, digest, usedAt) {
-    const row = await db
+  async blob(db, repository, digest) {
+    return db
       .selectFrom('blobs')
       .select(['size', 'usedAt'])
       .where('repository', '=', repository)
       .where('digest', '=', digest)
       .executeTakeFirst()
-    if (row === undefined) return undefined
-    if (usedAt - row.usedAt >= usedWithinMs) await addBlob(db, repository, { digest, size: row.size }, usedAt)
-    return { size: row.size }
+  },
+
+  async useBlob(db, repository, digest, usedAt) {
+    await db
+      .updateTable('blobs')
+      .set({ usedAt })
+      .where('repository', '=', repository)
+      .where('digest', '=', digest)
+      .where('usedAt', '<', usedAt)
+      .execute()
   },
 
   addBlob,

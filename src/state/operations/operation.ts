@@ -23,7 +23,8 @@ export type Access<Part> = Record<keyof Part, 'read' | 'write'>
 
 export const access: { [Group in keyof Groups]: Access<Groups[Group]> } = {
   catalog: {
-    blob: 'write',
+    blob: 'read',
+    useBlob: 'write',
     addBlob: 'write',
     mountBlob: 'write',
     removeBlob: 'write',

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { digestOf } from '../../../src/oci/digest.ts'
 import {
@@ -35,6 +35,28 @@ describe('blobs', () => {
     expect(await other.statBlob(blob.digest)).toBeUndefined()
     await expect(other.blobFile(blob.digest)).rejects.toMatchObject({ code: 'not_found' })
     await expect(collect(other.blob({ ...blob, mediaType: 'x/y' }))).rejects.toMatchObject({ code: 'not_found' })
+  })
+
+  it('have their use noted when somebody asks for them, once a minute', async () => {
+    const { digest } = await repository.ingestBlob(from('x'), {})
+    const usedAt = async () => (await opened.state.catalog.blob('team/policies', digest))!.usedAt - startedAt
+    const startedAt = opened.clock.now()
+    await opened.clock.advance(59_000)
+    await repository.statBlob(digest)
+    expect(await usedAt()).toBe(0)
+    await opened.clock.advance(1_000)
+    await repository.statBlob(digest)
+    expect(await usedAt()).toBe(60_000)
+    await opened.clock.advance(120_000)
+    await repository.hasBlob({ mediaType: 'x/y', digest, size: 1 })
+    expect(await usedAt()).toBe(180_000)
+  })
+
+  it('are served though their use cannot be noted', async () => {
+    const { digest } = await repository.ingestBlob(from('x'), {})
+    opened.state.catalog.useBlob = () => Promise.reject(new Error('the disk is full'))
+    await opened.clock.advance(600_000)
+    expect(await repository.statBlob(digest)).toEqual({ size: 1 })
   })
 
   it('that are refused are not visible', async () => {
@@ -79,7 +101,6 @@ describe('as a sink', () => {
   it('verifies blobs as they pass', async () => {
     await repository.putBlob(blob, () => from('hello'))
     await expect(collect(repository.blob({ ...blob, size: 3 }))).rejects.toMatchObject({ code: 'size_mismatch' })
-    const { writeFileSync } = await import('node:fs')
     writeFileSync(await opened.content.file(blob.digest), 'jello')
     await expect(collect(repository.blob(blob))).rejects.toMatchObject({ code: 'digest_mismatch' })
   })

@@ -27,11 +27,21 @@ describe('blobs', () => {
 
   it('belong to repositories', async () => {
     await catalog.addBlob(repository, blob, 1)
-    expect(await catalog.blob(repository, blob.digest, 2)).toEqual({ size: 4 })
-    expect(await catalog.blob(`${repository}/other`, blob.digest, 2)).toBeUndefined()
+    expect(await catalog.blob(repository, blob.digest)).toEqual({ size: 4, usedAt: 1 })
+    expect(await catalog.blob(`${repository}/other`, blob.digest)).toBeUndefined()
     expect(await catalog.removeBlob(repository, blob.digest)).toBe(true)
     expect(await catalog.removeBlob(repository, blob.digest)).toBe(false)
-    expect(await catalog.blob(repository, blob.digest, 2)).toBeUndefined()
+    expect(await catalog.blob(repository, blob.digest)).toBeUndefined()
+  })
+
+  it('remember their latest use, and do not come back by it', async () => {
+    await catalog.addBlob(repository, blob, 5)
+    await catalog.useBlob(repository, blob.digest, 9)
+    await catalog.useBlob(repository, blob.digest, 7)
+    expect(await catalog.blob(repository, blob.digest)).toEqual({ size: 4, usedAt: 9 })
+    await catalog.removeBlob(repository, blob.digest)
+    await catalog.useBlob(repository, blob.digest, 11)
+    expect(await catalog.blob(repository, blob.digest)).toBeUndefined()
   })
 
   it.each([
@@ -47,7 +57,7 @@ describe('blobs', () => {
     await catalog.addBlob('has', fresh, 1)
     const mounted = await catalog.mountBlob({ digest: fresh.digest, to: repository, ...from }, 5)
     expect(mounted).toEqual(works ? { size: 3 } : undefined)
-    expect(await catalog.blob(repository, fresh.digest, 5)).toEqual(mounted)
+    expect(await catalog.blob(repository, fresh.digest)).toEqual(works ? { size: 3, usedAt: 5 } : undefined)
   })
 })
 

@@ -27,7 +27,8 @@ const context = { tags: ['latest'], memo, places: ['prod'], keep: 1, at: 1 }
 const page = { after: 'a', limit: 10 }
 
 const operations: [string, () => Promise<unknown>][] = [
-  ['blob', () => state.catalog.blob('r', digest, 1)],
+  ['blob', () => state.catalog.blob('r', digest)],
+  ['useBlob', () => state.catalog.useBlob('r', digest, 1)],
   ['addBlob', () => state.catalog.addBlob('r', { digest, size: 1 }, 1)],
   ['mountBlob', () => state.catalog.mountBlob({ digest, from: 'r', to: 's' }, 1)],
   ['mountBlob from anywhere', () => state.catalog.mountBlob({ digest, readable: 'all', to: 's' }, 1)],
