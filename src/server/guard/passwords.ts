@@ -47,44 +47,55 @@ export function createPasswords(options: { clock: Clock; maxWaiting: number; max
       .digest('base64')
   }
 
-  async function compare(account: string, user: PasswordUser, password: string, printed: string): Promise<Verdict> {
+  /** One thread checks, and a bounded number waits for it. */
+  async function compare(user: PasswordUser, password: string): Promise<Verdict> {
+    if (waiting >= maxWaiting) return 'busy'
+    waiting++
+    try {
+      pool ??= startPool()
+      return ((await (await pool).run({ password, hash: user.hash })) as boolean) ? 'right' : 'wrong'
+    } catch (error) {
+      // Ended with its thread.
+      if (closed) return 'busy'
+      throw error
+    } finally {
+      waiting--
+    }
+  }
+
+  async function compareSlowly(account: string, user: PasswordUser, password: string): Promise<Verdict> {
     const delayMs = slowdown.delayMs(account)
     if (delayMs > 0) await clock.sleep(delayMs)
-    pool ??= startPool()
-    if (!((await (await pool).run({ password, hash: user.hash })) as boolean)) {
-      slowdown.fail(account)
-      return 'wrong'
+    const verdict = await compare(user, password)
+    if (verdict === 'wrong') slowdown.fail(account)
+    if (verdict === 'right') slowdown.forget(account)
+    return verdict
+  }
+
+  /** A few at a time for one account from one source, those that are made to wait included. */
+  async function checkOne(account: string, user: PasswordUser, password: string, printed: string): Promise<Verdict> {
+    const ours = perAccount.get(account) ?? 0
+    if (ours >= maxPerAccount) return 'busy'
+    perAccount.set(account, ours + 1)
+    try {
+      const verdict = await compareSlowly(account, user, password)
+      if (verdict === 'right') right.add(printed)
+      if (right.size > maxRemembered) right.delete(right.values().next().value!)
+      return verdict
+    } finally {
+      const left = perAccount.get(account)! - 1
+      if (left === 0) perAccount.delete(account)
+      else perAccount.set(account, left)
     }
-    slowdown.forget(account)
-    right.add(printed)
-    if (right.size > maxRemembered) right.delete(right.values().next().value!)
-    return 'right'
   }
 
   return {
     isKnown: (user, password) => right.size > 0 && right.has(print(user, password)),
-    async check(source, user, password) {
+    check(source, user, password) {
       const printed = print(user, password)
       const account = `${source} ${user.name}`
       // A client that opens several connections with the same password costs one check.
-      return flights.do(`${account} ${printed}`, async () => {
-        const ours = perAccount.get(account) ?? 0
-        if (waiting >= maxWaiting || ours >= maxPerAccount) return 'busy'
-        waiting++
-        perAccount.set(account, ours + 1)
-        try {
-          return await compare(account, user, password, printed)
-        } catch (error) {
-          // Ended with its thread.
-          if (closed) return 'busy'
-          throw error
-        } finally {
-          waiting--
-          const left = perAccount.get(account)! - 1
-          if (left === 0) perAccount.delete(account)
-          else perAccount.set(account, left)
-        }
-      })
+      return flights.do(`${account} ${printed}`, () => checkOne(account, user, password, printed))
     },
     async close() {
       closed = true

@@ -94,7 +94,10 @@ describe('a bundle over HTTP', () => {
   it('is 404 when it is watched only', async () => {
     const server = await startServer()
     server.table.activate({ release: { ...releaseOf('authz', Buffer.from('')), bundleDigest: null }, bytes: undefined })
-    expect(await ask(`${server.url}/bundles/authz`)).toMatchObject({ status: 404, body: /watched only/ })
+    expect(await ask(`${server.url}/bundles/authz`)).toMatchObject({
+      status: 404,
+      body: expect.stringMatching(/watched only/),
+    })
   })
 
   it('goes when it leaves the config', async () => {
@@ -124,7 +127,11 @@ describe('a bundle over HTTP', () => {
     const { digest } = release(server, 'authz', 'one', 'disk')
     server.stored.delete(digest)
     const answer = await ask(`${server.url}/bundles/authz`, { 'X-Request-Id': 'mine-7' })
-    expect(answer).toMatchObject({ status: 500, headers: { 'x-request-id': 'mine-7' }, body: /request mine-7/ })
+    expect(answer).toMatchObject({
+      status: 500,
+      headers: { 'x-request-id': 'mine-7' },
+      body: expect.stringMatching(/request mine-7/),
+    })
     expect(answer.headers.etag).toBeUndefined()
   })
 
@@ -200,7 +207,10 @@ describe('one release by its digest', () => {
     const server = await startServer()
     const { digest } = release(server, 'authz', 'one')
     server.stored.get(digest)!.release.kept = false
-    expect(await ask(`${server.url}/bundles/authz@${digest}`)).toMatchObject({ status: 410, body: /not kept/ })
+    expect(await ask(`${server.url}/bundles/authz@${digest}`)).toMatchObject({
+      status: 410,
+      body: expect.stringMatching(/not kept/),
+    })
     expect((await ask(`${server.url}/bundles/authz@${digestOf('no')}`)).status).toBe(404)
     expect((await ask(`${server.url}/bundles/other@${digest}`)).status).toBe(404)
     expect((await ask(`${server.url}/bundles/authz@sha256:short`)).status).toBe(404)
