@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { maxManifestBytes } from '../../oci/manifest.ts'
 import { durationSchema, secretSchema, sizeSchema } from '../../lib/schema.ts'
 
 export const listenError = 'expected host:port such as 127.0.0.1:8085, 0.0.0.0:8085 or [::1]:8085'
@@ -72,7 +73,10 @@ const limitsSchema = z.strictObject({
   wait_max: durationSchema
     .prefault('55s')
     .describe('The longest that a long poll is held, whatever the client asks for.'),
-  max_manifest: sizeSchema.prefault('4MiB').describe('The largest manifest that may be pushed.'),
+  max_manifest: sizeSchema
+    .refine((bytes) => bytes <= maxManifestBytes, { error: 'expected at most 4MiB, which is what clients take' })
+    .prefault('4MiB')
+    .describe('The largest manifest that may be pushed.'),
   max_blob: sizeSchema.prefault('2GiB').describe('The largest blob that may be pushed.'),
   bundle_memory: sizeSchema
     .prefault('256MiB')

@@ -106,6 +106,15 @@ const single: [name: string, text: string, problem: object][] = [
     },
   ],
   [
+    'manifests larger than clients take',
+    'server:\n  limits:\n    max_manifest: 5MiB\n',
+    {
+      line: 3,
+      key: 'server.limits.max_manifest',
+      message: 'expected at most 4MiB, which is what clients take, got `5MiB`',
+    },
+  ],
+  [
     'number out of range',
     authz('keep: 0'),
     { line: 4, key: 'bundles.authz.keep', message: 'expected at least 1, got `0`' },
