@@ -1,21 +1,8 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { IntegrityError, RemoteError } from '../lib/errors.ts'
-import { algorithmOf, digestOf, finish, isDigest, type Digest } from './digest.ts'
-import {
-  createLayoutFiles,
-  entryOf,
-  isMissing,
-  readIndex,
-  refName,
-  storageError,
-  syncFolder,
-  untagged,
-  writeIndex,
-  type Entry,
-} from './layout-index.ts'
+import { isDigest, type Digest } from './digest.ts'
+import { LayoutBlobs } from './layout-blobs.ts'
+import { createLayoutFiles, entryOf, readIndex, refName, untagged, writeIndex, type Entry } from './layout-index.ts'
 import { artifactTypeOf, maxManifestBytes, parseManifest, type Manifest } from './manifest.ts'
 import { isImageManifest, isIndex } from './media.ts'
 import type { Descriptor, RawManifest, Sink, Source } from './target.ts'
@@ -43,11 +30,13 @@ export async function openLayout(folder: string, { create = false }: LayoutOptio
 export class Layout implements Sink {
   readonly name: string
   readonly #folder: string
+  readonly #blobs: LayoutBlobs
   #writing: Promise<unknown> = Promise.resolve()
 
   constructor(folder: string, shownAs: string) {
     this.#folder = folder
     this.name = `oci-layout:${shownAs}`
+    this.#blobs = new LayoutBlobs(folder, this.name)
   }
 
   async head(reference: string, signal?: AbortSignal): Promise<Descriptor | undefined> {
@@ -67,24 +56,8 @@ export class Layout implements Sink {
     return this.#read(descriptor)
   }
 
-  async *blob(descriptor: Descriptor, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-    const hash = createHash(algorithmOf(descriptor.digest))
-    let size = 0
-    try {
-      for await (const chunk of createReadStream(
-        this.#path(descriptor.digest),
-        signal === undefined ? {} : { signal },
-      )) {
-        size += (chunk as Buffer).length
-        if (size > descriptor.size) break
-        hash.update(chunk as Buffer)
-        yield chunk as Buffer
-      }
-    } catch (error) {
-      signal?.throwIfAborted()
-      throw this.#unreadable(descriptor.digest, error)
-    }
-    checkBlob(this.name, descriptor, size, finish(hash, algorithmOf(descriptor.digest)))
+  blob(descriptor: Descriptor, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.#blobs.read(descriptor, signal)
   }
 
   async *tags(signal?: AbortSignal): AsyncIterable<string> {
@@ -107,17 +80,12 @@ export class Layout implements Sink {
     return [...found.values()].filter((found) => artifactType === undefined || found.artifactType === artifactType)
   }
 
-  async hasBlob(descriptor: Descriptor): Promise<boolean> {
-    try {
-      return (await stat(this.#path(descriptor.digest))).size === descriptor.size
-    } catch (error) {
-      if (isMissing(error)) return false
-      throw this.#unreadable(descriptor.digest, error)
-    }
+  hasBlob(descriptor: Descriptor): Promise<boolean> {
+    return this.#blobs.has(descriptor)
   }
 
   async putBlob(descriptor: Descriptor, open: () => AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
-    await this.#write(descriptor, open(), signal)
+    await this.#blobs.write(descriptor, open(), signal)
   }
 
   /** Two folders have nothing to share. */
@@ -128,7 +96,7 @@ export class Layout implements Sink {
   async putManifest(raw: RawManifest, tags: readonly string[], signal?: AbortSignal): Promise<void> {
     const manifest = parseManifest(raw)
     const descriptor = { mediaType: manifest.mediaType, digest: raw.digest, size: raw.bytes.length }
-    await this.#write(descriptor, chunksOf(raw.bytes), signal)
+    await this.#blobs.write(descriptor, chunksOf(raw.bytes), signal)
     await this.#change(async (entries) => {
       // A tag that moves away leaves its manifest behind, untagged, as in a registry.
       const left = entries.map((entry) => (isNamed(entry, tags) ? untagged(entry) : entry))
@@ -164,7 +132,7 @@ export class Layout implements Sink {
         if (seen.has(descriptor.digest) || !isManifestType(descriptor.mediaType)) continue
         seen.add(descriptor.digest)
         // A sparse index names members that are not here.
-        if (!(await this.hasBlob(descriptor))) continue
+        if (!(await this.#blobs.has(descriptor))) continue
         yield descriptor
         if (!isIndex(descriptor.mediaType)) continue
         const index = parseManifest(await this.#read(descriptor))
@@ -178,47 +146,8 @@ export class Layout implements Sink {
     if (descriptor.size > maxManifestBytes) {
       throw new IntegrityError('size_mismatch', `${this.name}: ${descriptor.digest} is too big for a manifest`)
     }
-    const bytes = await readFile(this.#path(descriptor.digest)).catch((error: unknown) => {
-      throw this.#unreadable(descriptor.digest, error)
-    })
-    checkBlob(this.name, descriptor, bytes.length, digestOf(bytes, algorithmOf(descriptor.digest)))
+    const bytes = Buffer.concat(await Array.fromAsync(this.#blobs.read(descriptor)))
     return { mediaType: descriptor.mediaType, digest: descriptor.digest, bytes }
-  }
-
-  /** Aside, hashed, synced, and only then under its name. */
-  async #write(descriptor: Descriptor, source: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
-    const algorithm = algorithmOf(descriptor.digest)
-    const folder = join(this.#folder, 'blobs', algorithm)
-    const ingest = join(this.#folder, 'ingest')
-    const aside = join(ingest, randomUUID())
-    const hash = createHash(algorithm)
-    let size = 0
-    const checked = async function* () {
-      for await (const chunk of source) {
-        signal?.throwIfAborted()
-        size += chunk.length
-        if (size > descriptor.size) break
-        hash.update(chunk)
-        yield chunk
-      }
-    }
-    try {
-      for (const path of [folder, ingest]) await mkdir(path, { recursive: true })
-      const handle = await open(aside, 'wx')
-      try {
-        await handle.writeFile(checked())
-        checkBlob('what came', descriptor, size, finish(hash, algorithm))
-        await handle.sync()
-      } finally {
-        await handle.close()
-      }
-      await rename(aside, this.#path(descriptor.digest))
-      await syncFolder(folder)
-    } catch (error) {
-      await rm(aside, { force: true }).catch(() => undefined)
-      // Errors of the source and of our checks go on as they are; those of the disk become ours.
-      throw isDiskError(error) ? storageError(`writing blob ${descriptor.digest} into ${this.name}`, error) : error
-    }
   }
 
   /** One change of the index after the other: each reads what the one before has written. */
@@ -241,26 +170,6 @@ export class Layout implements Sink {
         hint: tags.length === 0 ? 'It has no tags.' : `It has the tags ${tags.slice(0, 10).join(', ')}.`,
       },
     )
-  }
-
-  #unreadable(digest: Digest, error: unknown): Error {
-    if (!isDiskError(error)) return error as Error
-    if (!isMissing(error)) return storageError(`reading blob ${digest} of ${this.name}`, error)
-    return new RemoteError('not_found', `${this.name} does not hold blob ${digest}`, { host: this.name })
-  }
-
-  #path(digest: Digest): string {
-    return join(this.#folder, 'blobs', algorithmOf(digest), digest.slice(digest.indexOf(':') + 1))
-  }
-}
-
-function checkBlob(where: string, descriptor: Descriptor, size: number, digest: Digest): void {
-  if (size !== descriptor.size) {
-    const is = size > descriptor.size ? 'more' : `${size}`
-    throw new IntegrityError('size_mismatch', `${where}: ${descriptor.digest} has ${is} bytes, not ${descriptor.size}`)
-  }
-  if (digest !== descriptor.digest) {
-    throw new IntegrityError('digest_mismatch', `${where}: ${descriptor.digest} hashes to ${digest}`)
   }
 }
 
@@ -295,11 +204,6 @@ function tidied(entries: readonly Entry[]): Entry[] {
 
 function tagsOf(entries: readonly Entry[]): string[] {
   return [...new Set(entries.flatMap(({ descriptor }) => refName(descriptor) ?? []))].sort()
-}
-
-function isDiskError(error: unknown): error is NodeJS.ErrnoException {
-  const { syscall } = error as NodeJS.ErrnoException
-  return error instanceof Error && typeof syscall === 'string'
 }
 
 async function* chunksOf(bytes: Uint8Array): AsyncIterable<Uint8Array> {

@@ -102,6 +102,7 @@ export class Watch {
   /** One look; begun anew, as the same look, when the recipe changes under it. */
   async #looked(): Promise<Look | undefined> {
     const { clock } = this.#context
+    this.#disarm()
     const trigger = this.#trigger
     this.#trigger = 'schedule'
     const startedAt = clock.now()
@@ -147,6 +148,8 @@ export class Watch {
     const failures = outcome.outcome === 'failed' ? (this.look?.failures ?? 0) + 1 : 0
     const nextAt = this.#closed ? null : this.#next(endedAt, failures, error)
     const look: Look = { bundle: this.spec.name, startedAt, endedAt, trigger, failures, nextAt, ...outcome }
+    // Served first, and only then written down how it came about.
+    if (finding?.outcome === 'released') this.#context.released(finding.release)
     const isNews = !sameOutcome(this.look, look)
     this.look = look
     if (isSettled(look)) this.#settled = look
@@ -157,7 +160,6 @@ export class Watch {
       })
     }
     this.#say(look, isNews, error)
-    if (finding?.outcome === 'released') this.#context.released(finding.release)
     this.#context.looked(look, { bytes: finding?.bytes ?? 0, error })
     return look
   }
@@ -167,7 +169,7 @@ export class Watch {
     const { random } = this.#context
     const due = nextLookAt(this.spec.schedule, now, random)
     if (failures === 0) return due
-    const retryAt = now + backoffMs(failures, backoff, random)
+    const retryAt = now + Math.round(backoffMs(failures, backoff, random))
     const notBefore = now + (error instanceof RemoteError ? (error.retryAfterMs ?? 0) : 0)
     return Math.max(Math.min(due ?? Infinity, retryAt), notBefore)
   }
