@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import type { LongshoreError } from '../lib/errors.ts';
+import type { LongshoreError } from '../lib/errors.ts'
 import { ConfigError } from '../lib/errors.ts'
 import { isObject } from './json.ts'
 
