@@ -18,6 +18,13 @@ describe('Redactor', () => {
     expect(redactor.redact(text)).toBe(redacted)
   })
 
+  it('forgets a token that has expired', () => {
+    const redactor = new Redactor()
+    redactor.add('hunter22')
+    redactor.remove('hunter22')
+    expect(redactor.redact('hunter22')).toBe('hunter22')
+  })
+
   it('leaves out what is too short to be a secret, so that text stays readable', () => {
     const redactor = new Redactor()
     redactor.add('a')
