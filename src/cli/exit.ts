@@ -33,9 +33,9 @@ export function describeError(error: unknown): string {
   return lines.join('\n')
 }
 
-/** Why it failed often stands only in the cause. */
+/** Where the message has no reason after a colon, it stands in the cause. */
 function withCause({ message, cause }: Error): string {
-  return cause instanceof Error && !message.includes(cause.message) ? `${message}: ${cause.message}` : message
+  return cause instanceof Error && !message.includes(': ') ? `${message}: ${cause.message}` : message
 }
 
 /** The same as one JSON value, for `--json`. */

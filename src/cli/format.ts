@@ -34,3 +34,14 @@ export function fields(entries: readonly (readonly [name: string, value: string 
   const width = Math.max(0, ...present.map(([name]) => name.length))
   return present.map(([name, value]) => `${`${name}:`.padEnd(width + 1)}  ${value}`)
 }
+
+/** Each column as wide as its widest cell, two spaces between them. */
+export function alignColumns(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  )
+}

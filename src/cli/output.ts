@@ -1,4 +1,5 @@
 import { formatDuration, formatSize } from '../lib/units.ts'
+import { alignColumns } from './format.ts'
 
 export interface OutputOptions {
   stdout: NodeJS.WritableStream
@@ -81,13 +82,7 @@ export class Output {
 
   /** Columns aligned; the first row is the heading. */
   table(rows: readonly (readonly string[])[]): string[] {
-    const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-    return rows.map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
+    return alignColumns(rows)
   }
 
   /** Bytes, rate and time left on one line of a terminal, once it takes longer than half a second. */

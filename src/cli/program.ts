@@ -1,12 +1,16 @@
 import { Command, CommanderError } from 'commander'
 import type { AddCommand, CommandContext } from './command.ts'
+import { addBuild } from './build.ts'
 import { addConfig } from './config.ts'
 import { addCopy } from './copy.ts'
 import { addDelete } from './delete.ts'
 import { BadResult, describeError, errorDocument, exitStatus, exitStatusOf } from './exit.ts'
+import { addInspect } from './inspect.ts'
 import { addLogin } from './login.ts'
 import { addLogout } from './logout.ts'
 import { addLook } from './look.ts'
+import { addPull } from './pull.ts'
+import { addPush } from './push.ts'
 import { addReleases } from './releases.ts'
 import { addServe } from './serve.ts'
 import { addStatus } from './status.ts'
@@ -17,7 +21,11 @@ import { addVerifyContent } from './verify-content.ts'
 /** In the order in which `--help` lists them. */
 const commands: AddCommand[] = [
   addServe,
+  addBuild,
+  addPush,
+  addPull,
   addCopy,
+  addInspect,
   addTags,
   addDelete,
   addUntag,
