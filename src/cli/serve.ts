@@ -27,11 +27,8 @@ export const addServe: AddCommand = (program, context) => {
 
 async function serve(options: ServeOptions, version: string, context: CommandContext): Promise<void> {
   const { environment, redactor, clock, cwd, signal } = context
-  const load = async () =>
-    withListen(
-      await loadConfig({ path: options.config, environment, cwd, redactor, now: () => clock.now() }),
-      options.listen,
-    )
+  const { config: path, listen } = options
+  const load = () => loadConfig({ path, listen, environment, cwd, redactor, now: () => clock.now() })
   const config = await load()
   const logger = openLog(config, context)
   const random = () => Math.random()
@@ -61,19 +58,6 @@ async function reload(app: App, logger: Logger): Promise<void> {
     const problems = error instanceof ConfigError ? formatProblems(error.problems) : ''
     logger.error({ err: error }, `the changed config is refused as a whole, the running one goes on\n${problems}`)
   }
-}
-
-function withListen(config: Config, listen: string | undefined): Config {
-  if (listen === undefined) return config
-  const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(listen)
-  const port = Number(match?.[3])
-  if (match === null || port > 65_535) {
-    throw new ConfigError(`not an address to listen on: ${JSON.stringify(listen)}`, {
-      hint: 'Write it as 127.0.0.1:8085, 0.0.0.0:8085 or [::1]:8085.',
-    })
-  }
-  const host = match[1] ?? match[2] ?? ''
-  return { ...config, server: { ...config.server, listen: { host: host === '' ? '0.0.0.0' : host, port } } }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
