@@ -75,9 +75,7 @@ export class Place {
 
   /** From now on this release, and no longer an older one: also where the older one's retry waits. */
   desire(release: number): void {
-    if (this.row.desired !== release) {
-      this.row = { ...this.row, desired: release, state: 'pending', attempts: 0, nextAttemptAt: null, lastError: null }
-    }
+    this.row = { ...this.row, desired: release, state: 'pending', attempts: 0, nextAttemptAt: null, lastError: null }
     this.wake()
   }
 

@@ -131,6 +131,24 @@ describe('deploying', () => {
     expect(await rows()).toMatchObject([{ desired: 2, deployed: 2, attempts: 1, lastError: null }])
   })
 
+  it('keeps a desire that comes while an older one is being written down', async () => {
+    const { deployments } = rig.state
+    const save = deployments.save.bind(deployments)
+    const gate = Promise.withResolvers<void>()
+    let saves = 0
+    deployments.save = async (row) => {
+      if (++saves === 1) await gate.promise
+      await save(row)
+    }
+    await rig.reconciler.configure([spec()])
+    await release('one')
+    await until(() => saves === 1)
+    await release('two')
+    gate.resolve()
+    await settled(prod, 2)
+    expect(await rows()).toMatchObject([{ desired: 2, deployed: 2, state: 'done' }])
+  })
+
   it('gives an attempt up at its deadline', async () => {
     await rig.close()
     rig = await openRig({ deployDeadlineMs: 60_000 })
@@ -229,6 +247,19 @@ describe('deploying after a restart', () => {
     expect(await rows()).toMatchObject([{ state: 'done', deployed: 1, observed: prod.holds }])
   })
 
+  it('puts what is current where an older release is still written down as desired', async () => {
+    await rig.reconciler.configure([spec([])])
+    await release('one')
+    await release('two')
+    await rig.state.deployments.configure('authz', ['prod'], 1)
+    const { folder } = rig
+    await rig.close()
+    rig = await openRig({ folder })
+    await rig.reconciler.configure([spec()])
+    await settled(prod, 2)
+    expect(prod.puts.map((put) => put.release)).toEqual([2])
+  })
+
   it('mends a place that lost or changed what it held', async () => {
     await rig.reconciler.configure([spec()])
     await release('one')
@@ -265,6 +296,16 @@ describe('changed places', () => {
     await settled(test, 2)
     expect(prod.puts.map((put) => put.release)).toEqual([1])
     expect(await rows()).toMatchObject([{ place: 'test', deployed: 2 }])
+  })
+
+  it('that are gone are not tried again', async () => {
+    prod.failures = [down()]
+    await rig.reconciler.configure([spec()])
+    await release('one')
+    await until(() => rig.deployed.length === 1)
+    await rig.reconciler.configure([spec([])])
+    expect(rig.clock.nextInMs()).toBeUndefined()
+    expect(await rows()).toEqual([])
   })
 
   it('that may be elsewhere now are asked again', async () => {

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { IntegrityError } from '../../../src/lib/errors.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { down, openRig, ScriptedStore, specOf, type Rig } from './rig.ts'
 
@@ -144,7 +143,7 @@ describe('a look', () => {
     const spec = specOf(store, { schedule: off })
     await rig.reconciler.configure([spec])
     await look()
-    store.fetchFailures = [new IntegrityError('unsupported_artifact', 'not for this platform')]
+    rig.refusing = true
     await rig.reconciler.configure([{ ...spec, recipe: 'r2' }])
     expect(await look()).toMatchObject({ outcome: 'refused' })
     expect(await rig.registry.repository('bundles/authz').head(raw.digest)).toBeDefined()

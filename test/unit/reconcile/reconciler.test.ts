@@ -252,6 +252,35 @@ describe('a changed config', () => {
     expect([store.resolves, rig.looked.length]).toEqual([2, 1])
   })
 
+  it('does not commit what was still being assembled under an older recipe', async () => {
+    const raw = await store.push('one')
+    const gate = Promise.withResolvers<void>()
+    rig.assembling = gate.promise
+    await rig.reconciler.configure([specOf(store)])
+    const asked = look()
+    await until(() => rig.assembled === 1)
+    await rig.reconciler.configure([specOf(store, { recipe: 'r2' })])
+    gate.resolve()
+    expect(await asked).toMatchObject({ outcome: 'released' })
+    expect(await rig.state.bundles.memo('authz', raw.digest, 'r1')).toBeUndefined()
+    expect([rig.assembled, rig.released.length]).toEqual([2, 1])
+  })
+
+  it('looks once more when the recipe changes too late to keep a release from being made', async () => {
+    const raw = await store.push('one')
+    const gate = Promise.withResolvers<void>()
+    rig.appending = gate.promise
+    await rig.reconciler.configure([specOf(store)])
+    const asked = look()
+    await until(() => rig.writes.includes('append'))
+    await rig.reconciler.configure([specOf(store, { recipe: 'r2' })])
+    gate.resolve()
+    expect(await asked).toMatchObject({ outcome: 'released' })
+    await until(() => rig.looked.length === 2)
+    expect(rig.looked[1]).toMatchObject({ trigger: 'reload', outcome: 'unchanged' })
+    expect(await rig.state.bundles.memo('authz', raw.digest, 'r2')).toMatchObject({ verdict: { release: 1 } })
+  })
+
   it('drops a look at what left the config', async () => {
     await store.push('one')
     store.fetchGate = new Promise(() => undefined)

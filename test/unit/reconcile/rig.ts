@@ -38,6 +38,12 @@ export interface Rig {
   /** Which writes the state has got: `saveLook`, `remember`, `append`. */
   writes: string[]
   assembled: number
+  /** While set, the assembler waits for it, whatever its signal says. */
+  assembling: Promise<void> | undefined
+  /** While set, the assembler refuses everything. */
+  refusing: boolean
+  /** While set, releases are not committed before it resolves. */
+  appending: Promise<void> | undefined
   close(): Promise<void>
 }
 
@@ -56,9 +62,15 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
   const content = await createFolderContent({ path: folder, logger: silentLogger })
   const registry = createRegistry({ content, catalog: state.catalog, clock, logger: silentLogger })
   const writes: string[] = []
-  const assembler = new TestAssembler()
+  const assembler = new TestAssembler(() => rig)
   const reconciler = createReconciler({
-    state: { ...state, bundles: noting(state.bundles, ['saveLook', 'remember', 'append'], writes) },
+    state: {
+      ...state,
+      bundles: noting(state.bundles, ['saveLook', 'remember', 'append'], async (method) => {
+        writes.push(method)
+        if (method === 'append') await rig.appending
+      }),
+    },
     registry,
     assembler,
     clock,
@@ -79,6 +91,9 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
     removed: [],
     deployed: [],
     writes,
+    assembling: undefined,
+    refusing: false,
+    appending: undefined,
     get assembled() {
       return assembler.count
     },
@@ -170,15 +185,22 @@ export const down = () => new RemoteError('unavailable', 'test answered 503', { 
 
 /** What a layer says decides what is made of it: `refuse…` is refused, `pack…` is packed anew, all else goes as it is. */
 class TestAssembler implements Assembler {
+  readonly #rig: () => Pick<Rig, 'assembling' | 'refusing'>
   count = 0
+
+  constructor(rig: () => Pick<Rig, 'assembling' | 'refusing'>) {
+    this.#rig = rig
+  }
 
   async assemble(raw: RawManifest, blobs: BlobFiles, { scratch }: AssembleOptions): Promise<Assembled> {
     this.count += 1
+    await this.#rig().assembling
     const manifest = parseManifest(raw)
     if (manifest.kind !== 'image') throw new IntegrityError('unsupported_artifact', 'an index')
     const layer = manifest.layers[0]!
     const text = await readFile(await blobs.file(layer.digest), 'utf8')
-    if (text.startsWith('refuse')) throw new IntegrityError('bad_bundle', 'a rule without an end', { file: 'a.rego' })
+    if (text.startsWith('refuse') || this.#rig().refusing)
+      throw new IntegrityError('bad_bundle', 'a rule without an end', { file: 'a.rego' })
     if (!text.startsWith('pack')) return { form: 'original', manifest: raw, layer, packed: null, revision: null }
     const bytes = Buffer.from(`packed ${text.split(' ')[1]}`)
     const packed = join(scratch, randomUUID())
@@ -246,11 +268,15 @@ function orAborted(gate: Promise<void>, signal: AbortSignal): Promise<void> {
   ])
 }
 
-function noting<T extends object>(object: T, methods: (keyof T & string)[], log: string[]): T {
+function noting<T extends object>(
+  object: T,
+  methods: (keyof T & string)[],
+  before: (method: string) => Promise<void>,
+): T {
   const noted = methods.map((method) => [
     method,
-    (...args: unknown[]) => {
-      log.push(method)
+    async (...args: unknown[]) => {
+      await before(method)
       return (object[method] as (...args: unknown[]) => unknown)(...args)
     },
   ])
