@@ -77,10 +77,16 @@ function report(error: unknown, context: CommandContext): number {
     output.error(redactor.redact(error.message))
     return error.status
   }
-  if (signal.aborted && error === signal.reason) return exitStatus.failed
+  if (isInterruption(error, signal)) return exitStatus.failed
   if (output.json) output.result(JSON.parse(redactor.redact(JSON.stringify(errorDocument(error)))), '')
   output.error(redactor.redact(describeError(error)))
   return exitStatusOf(error)
+}
+
+/** Whoever pressed Ctrl-C knows why it ended. */
+function isInterruption(error: unknown, { aborted, reason }: AbortSignal): boolean {
+  if (!aborted || !(error instanceof Error)) return false
+  return error === reason || error.cause === reason || error.name === 'AbortError'
 }
 
 /** Commander has told the person already; asked for help it ends with an error too. */

@@ -1,4 +1,6 @@
 // build, push, pull and inspect: what other tools make of what we write, and we of what they do.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chmodSync,
   existsSync,
@@ -9,6 +11,8 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -96,6 +100,43 @@ describe('build', () => {
     expect(built.code).toBe(4)
     expect(built.stderr).toContain(named)
     expect(readdirSync(dirname(file))).toEqual([])
+  })
+})
+
+describe('pull that is interrupted', () => {
+  test('leaves everything as it was', async () => {
+    const bytes = Buffer.alloc(64 * 1024, 'x')
+    const layer = { mediaType: 'text/plain', digest: digestOf(bytes), size: bytes.length }
+    const config = { mediaType: 'application/vnd.oci.empty.v1+json', digest: digestOf('{}'), size: 2 }
+    const annotations = { 'org.opencontainers.image.title': 'data.txt' }
+    const manifest = JSON.stringify({
+      schemaVersion: 2,
+      mediaType: manifestType,
+      config,
+      layers: [{ ...layer, annotations }],
+    })
+    // Sends half of the layer, and then nothing more.
+    const stalling = createServer((request, answer) => {
+      const isBlob = request.url?.includes('/blobs/') === true
+      answer.writeHead(200, isBlob ? { 'content-length': bytes.length } : { 'content-type': manifestType })
+      if (isBlob) answer.write(bytes.subarray(0, 1000))
+      else answer.end(manifest)
+    }).listen(0, '127.0.0.1')
+    await once(stalling, 'listening')
+    const folder = writeFiles({ 'out/data.txt': 'what was there' })
+    const reference = `127.0.0.1:${(stalling.address() as AddressInfo).port}/acme/files:1`
+    const args = [resolve('bin/longshore.js'), 'pull', reference, '-o', join(folder, 'out')]
+    const pulling = spawn(process.execPath, args, { env: { ...process.env, ...env } })
+    let shown = ''
+    pulling.stderr.on('data', (chunk) => (shown += chunk))
+    await waitFor('the download to begin', () => readdirSync(join(folder, 'out')).length > 1)
+    pulling.kill('SIGINT')
+    const [code] = (await once(pulling, 'exit')) as [number]
+    expect({ code, shown }).toEqual({ code: 1, shown: '' })
+    expect(listFiles(folder)).toEqual(['out/data.txt'])
+    expect(readFileSync(join(folder, 'out/data.txt'), 'utf8')).toBe('what was there')
+    stalling.closeAllConnections()
+    stalling.close()
   })
 })
 

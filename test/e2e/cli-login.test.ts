@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createCertificates } from '../support/certs.ts'
 import { component, needs } from '../support/components.ts'
 import { execOk } from '../support/exec.ts'
 import { longshore } from '../support/longshore.ts'
@@ -100,6 +101,26 @@ needs(
     expect(JSON.parse(done.stdout)).toMatchObject({ host: open.host, verified: false })
     expect(done.stderr).toContain('could not be asked')
     await open.stop()
+  })
+
+  test("the config's registries hold for commands: who we are, and whom to trust", async () => {
+    const { ca, server } = await createCertificates()
+    const trusted = await startDistributionV3({ users: { ci: password }, tls: server })
+    const { env, folder, file } = home()
+    const config = (settings: object) => {
+      const path = join(folder, 'longshore.yaml')
+      writeFileSync(path, JSON.stringify({ registries: { [trusted.host]: settings } }))
+      return path
+    }
+    const tags = (path: string) => longshore(['tags', `${trusted.host}/acme/nothing`, '-c', path, '--json'], { env })
+    // Not found is what only those hear who may ask.
+    expect((await tags(config({ ca, username: 'ci', password }))).stdout).toContain('not_found')
+    expect((await tags(config({ ca, username: 'ci', password: 'wrong-password' }))).stdout).toContain('unauthorized')
+    expect((await tags(config({ username: 'ci', password, plain_http: false }))).code).toBe(1)
+    const login = ['login', trusted.host, '-u', 'ci', '--password-stdin', '-c', config({ ca })]
+    expect((await longshore(login, { env, stdin: password })).code).toBe(0)
+    expect(readFileSync(file, 'utf8')).toContain(trusted.host)
+    await trusted.stop()
   })
 
   test('a password cannot be an argument, and none is asked for without a terminal', async () => {

@@ -1,7 +1,11 @@
 // status, releases, look and verify-content with a running server, and with one that is stopped.
+import { once } from 'node:events'
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createCertificates } from '../support/certs.ts'
 import { needs } from '../support/components.ts'
 import { longshore, startLongshore, type Longshore } from '../support/longshore.ts'
 import { startDistributionV3, type Registry } from '../support/registries.ts'
@@ -156,6 +160,28 @@ needs('distribution')('a server', () => {
       expect(none.code).toBe(2)
       expect(readdirSync(folder)).toEqual([])
     })
+  })
+})
+
+describe('a local server with TLS', () => {
+  test('is trusted by the certificate that the config names, and no other is', async () => {
+    const [own, other] = [await createCertificates(tempDir('own')), await createCertificates(tempDir('other'))]
+    const { cert, key } = own.server
+    const listening = createServer({ cert: readFileSync(cert), key: readFileSync(key) }, (_request, answer) => {
+      answer.end(JSON.stringify({ bundles: [] }))
+    }).listen(0, '127.0.0.1')
+    await once(listening, 'listening')
+    const { port } = listening.address() as AddressInfo
+    const status = (tls: object) => {
+      const file = join(tempDir('config'), 'longshore.yaml')
+      writeFileSync(file, JSON.stringify({ server: { listen: `127.0.0.1:${port}`, tls } }))
+      return longshore(['status', '-c', file])
+    }
+    const trusted = await status({ cert, key })
+    expect(trusted.code, trusted.stderr).toBe(0)
+    expect(trusted.stdout).toBe('no bundles are configured\n')
+    expect((await status({ cert: other.server.cert, key: other.server.key })).code).toBe(1)
+    listening.close()
   })
 })
 

@@ -55,7 +55,8 @@ export function createContext({
   }
 }
 
-function collector() {
+/** A stream that keeps what is written to it. */
+export function collector() {
   let text = ''
   const stream = new Writable({
     write(chunk: Buffer, _encoding, done) {
