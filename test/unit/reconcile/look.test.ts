@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { digestOf } from '../../../src/oci/digest.ts'
+import { imageOf, indexOf } from '../../support/repository.ts'
 import { down, openRig, ScriptedStore, specOf, type Rig } from './rig.ts'
 
 let rig: Rig
@@ -158,6 +159,21 @@ describe('a look', () => {
     await rig.reconciler.configure([{ ...spec, recipe: 'r2' }])
     expect(await look()).toMatchObject({ outcome: 'unchanged' })
     expect([store.fetches, rig.released.length]).toEqual([2, 1])
+  })
+
+  it('takes another member of the same index when the platform changes, and says that it was the recipe', async () => {
+    const members = [await imageOf(store.repository, ['amd']), await imageOf(store.repository, ['arm'])]
+    const platforms = ['amd64', 'arm64'].map((architecture) => ({ os: 'linux', architecture }))
+    await indexOf(store.repository, members, { tags: ['latest'], platforms })
+    const spec = specOf(store, { schedule: off })
+    await rig.reconciler.configure([spec])
+    await look()
+    await rig.reconciler.configure([{ ...spec, platform: 'linux/arm64', recipe: 'r2' }])
+    await look()
+    expect(rig.released.map(({ bundleDigest, reason }) => [bundleDigest, reason])).toEqual([
+      [digestOf('amd'), 'first'],
+      [digestOf('arm'), 'recipe changed'],
+    ])
   })
 
   it('fails, and says so, when a store goes down between question and fetch', async () => {
