@@ -17,7 +17,9 @@ export const addPull: AddCommand = (program, context) => {
   const command = program
     .command('pull')
     .summary("write an artifact's files into a folder")
-    .description("Write an artifact's files into a folder: all of them or none, and nothing outside of it.")
+    .description(
+      "Write an artifact's files into a folder and nothing outside of it, once all of them are fetched and checked.",
+    )
     .argument('<ref>', 'host/repository:tag, host/repository@sha256:… or oci-layout:DIR:tag')
     .requiredOption('-o, --output <dir>', 'the folder; made where there is none')
     .option('--platform <os/arch>', 'which member of an index (else the one for this machine)')
