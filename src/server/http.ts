@@ -1,15 +1,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
-import type { Duplex } from 'node:stream'
 import type { Clock } from '../lib/clock.ts'
-import { ConfigError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import type { Api } from './api/api.ts'
 import type { BundleRoute } from './bundles/route.ts'
 import { createExchange, createRequestIds, nobody } from './exchange.ts'
 import type { Admission, Guard } from './guard/guard.ts'
+import { answerClientError, start, stop, urlOf } from './listen.ts'
 import { challenge, refuse, type Refusal } from './refusal.ts'
 import { keepTlsFresh, readTls, type TlsFiles } from './tls.ts'
 import type { Caller, Route } from './types.ts'
@@ -172,74 +170,6 @@ function routeName(path: string): string {
   if (path.startsWith('/api/')) return 'api'
   if (path.startsWith('/bundles/') || path.startsWith('/v1/bundles/')) return 'bundles'
   return path === '/metrics' || path.startsWith('/health/') ? 'probes' : 'other'
-}
-
-async function start(server: Server | TlsServer, { host, port }: { host: string; port: number }): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  server.once('error', reject)
-  server.listen(port, host, resolve)
-  try {
-    await promise
-    server.removeListener('error', reject)
-  } catch (error) {
-    const { code = '', message } = error as NodeJS.ErrnoException
-    const [why, hint] = listenErrors[code] ?? [message]
-    throw new ConfigError(`cannot listen on ${at(host)}:${port}: ${why}`, {
-      code: 'cannot_listen',
-      cause: error,
-      ...(hint !== undefined && { hint }),
-    })
-  }
-}
-
-const listenErrors: Record<string, [why: string, hint?: string]> = {
-  EADDRINUSE: ['the port is taken', 'another longshore may be running; end it, or set server.listen to another port'],
-  EACCES: ['not permitted', 'ports below 1024 need a privilege; set server.listen to a higher one'],
-  EADDRNOTAVAIL: ['this machine has no such address'],
-  ENOTFOUND: ['there is no such host'],
-}
-
-/** Answers under way may take until the bound; connections that become idle meanwhile are closed. */
-async function stop(server: Server | TlsServer, clock: Clock, boundMs: number): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-  const deadline = clock.monotonic() + boundMs
-  let cancel = () => undefined as void
-  const sweep = () => {
-    if (clock.monotonic() >= deadline) server.closeAllConnections()
-    else server.closeIdleConnections()
-    cancel = clock.after(50, sweep)
-  }
-  sweep()
-  await closed
-  cancel()
-}
-
-function urlOf(server: Server | TlsServer, host: string, secure: boolean): string {
-  const { port } = server.address() as AddressInfo
-  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  return `${secure ? 'https' : 'http'}://${at(reachable)}:${port}`
-}
-
-function at(host: string): string {
-  return host.includes(':') ? `[${host}]` : host
-}
-
-/** What is no HTTP that we take, before there is a request. */
-function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
-  const [status, text] = clientErrors[error.code ?? ''] ?? [
-    '400 Bad Request',
-    'this is no HTTP request that can be read',
-  ]
-  const body = `${text}\n`
-  socket.end(
-    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
-  )
-}
-
-const clientErrors: Record<string, [status: string, text: string]> = {
-  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'the headers of this request are too large'],
-  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request took too long to arrive'],
 }
 
 const internalError: Refusal = {

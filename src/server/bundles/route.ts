@@ -62,6 +62,7 @@ export interface BundleRoute {
 
 const defaultMaxWaitMs = 55_000
 const defaultMaxWaiters = 10_000
+const stallMs = 120_000
 
 /** What is asked for once the name is known: the current release, or one by its digest. */
 interface Wanted extends BundleRequest {
@@ -191,6 +192,8 @@ class BundleAnswers implements BundleRoute {
     }
     const ms = Math.min(wanted.waitSeconds! * 1000, this.#maxWaitMs)
     if (!this.#room.hold(waiter, ms)) return this.#refuse(wanted, crowded)
+    // Being held is no stall: the server's limit on that begins when the answer does. The next request has it anew.
+    wanted.request.socket.setTimeout(ms + stallMs)
     holds.set(response, { waiter, room: this.#room })
     response.once('close', leave)
   }

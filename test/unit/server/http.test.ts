@@ -269,6 +269,15 @@ describe('limits', () => {
     expect(await ended).toMatch(/ECONNRESET|EPIPE|hang up/)
   })
 
+  it('does not take being held for a stall', async () => {
+    const server = await startServer({ http: { limits: { stallMs: 200 } } })
+    const { etag } = release(server, 'authz', 'one')
+    const answer = ask(`${server.url}/bundles/authz`, { 'If-None-Match': etag, Prefer: 'wait=30' })
+    await systemClock.sleep(600)
+    release(server, 'authz', 'two')
+    expect((await answer).body).toBe('two')
+  })
+
   it('lets idle connections go after a short while', async () => {
     const server = await startServer({ http: { limits: { keepAliveMs: 100 } } })
     const agent = new Agent({ keepAlive: true })
