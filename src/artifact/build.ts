@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { rename, rm } from 'node:fs/promises'
-import { IntegrityError } from '../lib/errors.ts'
+import { ConfigError, IntegrityError, StorageError } from '../lib/errors.ts'
 import type { BundleFacts } from '../opa/bundle.ts'
 import { loadWithOpa } from '../opa/program.ts'
 import { addFiles, findFiles, isHidden, matchesAny } from './collect.ts'
@@ -37,12 +37,13 @@ export interface Built {
 
 /**
  * Makes an OPA bundle of folders: the same bytes for the same files, whenever and wherever. Hidden files that OPA does
- * not know are left out. Throws IntegrityError for what OPA would refuse, and for a file that two folders hold.
+ * not know are left out. Throws IntegrityError for what OPA would refuse, and for a file that two folders hold; ConfigError for
+ * folders that are not there.
  */
 export async function buildBundle(options: BuildOptions): Promise<Built> {
   const { dirs, output, ignore = [], opaPath, limits = defaultLimits, signal } = options
   const aside = `${output}.${randomUUID()}`
-  const spool = await Spool.create(`${aside}.spool`, limits.maxUnpackedBytes)
+  const spool = await createSpool(aside, output, limits)
   try {
     const tree = new FileTree()
     const skipped: string[] = []
@@ -62,6 +63,16 @@ export async function buildBundle(options: BuildOptions): Promise<Built> {
     throw withFolders(error, dirs)
   } finally {
     await spool.close()
+  }
+}
+
+async function createSpool(aside: string, output: string, { maxUnpackedBytes }: ArchiveLimits): Promise<Spool> {
+  try {
+    return await Spool.create(`${aside}.spool`, maxUnpackedBytes)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') throw new ConfigError(`cannot write ${output}: its folder is not there`, { cause: error })
+    throw new StorageError('io', `cannot write ${output}: ${message}`, { cause: error })
   }
 }
 

@@ -1,7 +1,7 @@
 import { createReadStream, type Dirent } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join, matchesGlob } from 'node:path'
-import { IntegrityError } from '../lib/errors.ts'
+import { ConfigError, IntegrityError } from '../lib/errors.ts'
 import { roleOf } from '../opa/files.ts'
 import type { Spool } from './spool.ts'
 import type { FileTree } from './tree.ts'
@@ -20,7 +20,7 @@ export interface Found {
   skipped: string[]
 }
 
-/** Files below the folder, sorted; links are not followed. `leaveOut` is asked for files and folders. */
+/** Files below the folder, sorted; links are not followed. `leaveOut` is asked for files and folders. ConfigError where there is no such folder. */
 export async function findFiles(folder: string, leaveOut: (path: string) => boolean): Promise<Found> {
   const found: Found = { files: [], skipped: [] }
   const visit = async (inner: string): Promise<void> => {
@@ -32,7 +32,10 @@ export async function findFiles(folder: string, leaveOut: (path: string) => bool
       else found.skipped.push(path)
     }
   }
-  await visit('')
+  await visit('').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error
+    throw new ConfigError(`${folder} ${error.code === 'ENOENT' ? 'is not there' : 'is no folder'}`, { cause: error })
+  })
   return found
 }
 

@@ -41,6 +41,8 @@ export function createThreads({ program, threads, maxHeapBytes }: ThreadsOptions
     atomics: 'disabled',
     resourceLimits: { maxOldGenerationSizeMb: Math.ceil(maxHeapBytes / 1024 ** 2) },
   })
+  // Each task is told of its own thread's end; this would be the second time, and without a listener the process's end.
+  pool.on('error', () => undefined)
   return {
     async run<Result>(name: string, task: unknown, signal?: AbortSignal) {
       signal?.throwIfAborted()
