@@ -34,7 +34,7 @@ export function createServing({ table, content, state, logger, maxMemoryBytes }:
       const isHeld = bundleDigest !== null && size <= maxMemoryBytes
       const bytes = isHeld ? await content.bytes(bundleDigest, maxMemoryBytes) : undefined
       table.activate({ release, bytes })
-      logger.info({ bundle, release: release.number, version: release.version, digest: bundleDigest }, 'serving')
+      logger.debug({ bundle, release: release.number, digest: bundleDigest }, 'serving')
     } catch (error) {
       logger.error(
         { err: error, bundle, release: release.number },
@@ -51,14 +51,16 @@ export function createServing({ table, content, state, logger, maxMemoryBytes }:
 
   return {
     async restore(releases) {
+      const configured = releases.filter(({ bundle }) => table.get(bundle) !== undefined)
       await Promise.all(
-        releases
-          .filter(({ bundle }) => table.get(bundle) !== undefined)
-          .map(async (release) => {
-            await remember(release.bundle)
-            await put(release)
-          }),
+        configured.map(async (release) => {
+          await remember(release.bundle)
+          await put(release)
+        }),
       )
+      for (const { bundle, number, version } of configured) {
+        logger.info({ bundle, release: number, version }, `serving release ${number} again, as before the start`)
+      }
     },
     activate(release) {
       const before = chains.get(release.bundle) ?? Promise.resolve()

@@ -22,6 +22,7 @@ export function createLogger(options: LoggerOptions): Logger {
     ? prettyFactory({
         colorize: 'isTTY' in options.stream && Boolean(options.stream.isTTY),
         ignore: 'pid,hostname',
+        singleLine: true,
         translateTime: 'SYS:HH:MM:ss',
       })
     : (line: string) => line
