@@ -19,8 +19,10 @@ export async function loadWithOpa(opaPath: string, bundle: string, signal?: Abor
     (error, stdout, stderr) => {
       if (error === null) resolve(undefined)
       else if (signal?.aborted === true) reject(signal.reason as Error)
-      else if (typeof error.code === 'number') reject(refusal(`${stderr}${stdout}`, bundle))
-      else if (error.killed === true)
+      else if (typeof error.code === 'number') {
+        if (lacksWasm(`${stderr}${stdout}`)) resolve(undefined)
+        else reject(refusal(`${stderr}${stdout}`, bundle))
+      } else if (error.killed === true)
         reject(new IntegrityError('bad_bundle', `OPA did not load it within ${timeoutMs / 1000} s`))
       else reject(new StorageError('io', `cannot run ${opaPath}: ${error.message}`, { cause: error }))
     },
@@ -28,6 +30,11 @@ export async function loadWithOpa(opaPath: string, bundle: string, signal?: Abor
   child.stdin?.on('error', () => undefined)
   child.stdin?.end()
   await promise
+}
+
+/** Some builds of OPA cannot run wasm. What they say of a bundle with such a module is about themselves. */
+function lacksWasm(output: string): boolean {
+  return output.includes('failed to initialize wasm module') && output.includes('engine not found')
 }
 
 /** `error: load error: bundle PATH: 1 error occurred: a/b.rego:2: rego_type_error: …` */

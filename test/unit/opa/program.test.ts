@@ -34,6 +34,12 @@ describe('asking opa', () => {
     await expect(promise).rejects.toMatchObject({ code: 'bad_bundle', message: `OPA refuses it: ${why}`, file })
   })
 
+  it('does not blame the bundle when opa was built without wasm', async () => {
+    const output =
+      "error: initialization error: failed to initialize wasm module for entrypoints '[data.a.x]': engine not found"
+    await loadWithOpa(program(`echo "${output}" >&2; exit 1`), '/b')
+  })
+
   it('is our own trouble when there is no such program', async () => {
     await expect(loadWithOpa('/nowhere/opa', '/b')).rejects.toMatchObject({ name: 'StorageError', code: 'io' })
   })
