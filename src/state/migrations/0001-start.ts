@@ -39,16 +39,17 @@ const statements = [
 
   `create table bundles ("name" text not null primary key, "newest" integer not null) strict, without rowid`,
 
+  // With a rowid: without, SQLite would rather walk the whole history than use the indexes below.
   `create table releases (
     "bundle" text not null, "number" integer not null, "bundleDigest" text, "size" integer not null,
     "manifestDigest" text not null, "sourceDigest" text not null, "form" text not null, "version" text not null,
     "revision" text, "activatedAt" integer not null, "reason" text not null, "kept" integer not null,
     primary key ("bundle", "number")
-  ) strict, without rowid`,
+  ) strict`,
   `create index releases_bundle_digest on releases ("bundle", "bundleDigest", "number")`,
   `create index releases_manifest_digest on releases ("bundle", "manifestDigest", "number")`,
   `create index releases_source_digest on releases ("bundle", "sourceDigest", "number")`,
-  `create index releases_kept on releases ("bundle", "number") where "kept" = 1`,
+  `create index releases_kept on releases ("bundle", "kept", "number")`,
 
   `create table memos (
     "bundle" text not null, "fingerprint" text not null, "recipe" text not null, "verdict" text not null, "at" integer not null,

@@ -18,30 +18,21 @@ export const bundleOperations: Operations<BundleState> = {
     return rows.map(releaseOf)
   },
 
-  async release(db, bundle, number) {
-    const row = await db
-      .selectFrom('releases')
-      .selectAll()
-      .where('bundle', '=', bundle)
-      .where('number', '=', number)
-      .executeTakeFirst()
-    return row && releaseOf(row)
-  },
+  release: findRelease,
 
   async releaseByDigest(db, bundle, digest) {
-    const found: Release[] = []
+    const numbers: number[] = []
     for (const column of ['bundleDigest', 'manifestDigest', 'sourceDigest'] as const) {
+      // The greatest rather than the first in descending order: for that, SQLite would walk the whole history.
       const row = await db
         .selectFrom('releases')
-        .selectAll()
+        .select((eb) => eb.fn.max<number | null>('number').as('newest'))
         .where('bundle', '=', bundle)
         .where(column, '=', digest)
-        .orderBy('number', 'desc')
-        .limit(1)
         .executeTakeFirst()
-      if (row !== undefined) found.push(releaseOf(row))
+      numbers.push(row?.newest ?? 0)
     }
-    return found.sort((a, b) => b.number - a.number)[0]
+    return findRelease(db, bundle, Math.max(...numbers))
   },
 
   async releases(db, bundle, limit) {
@@ -100,6 +91,16 @@ export const bundleOperations: Operations<BundleState> = {
       .onConflict((conflict) => conflict.column('bundle').doUpdateSet(columns))
       .execute()
   },
+}
+
+async function findRelease(db: Db, bundle: string, number: number): Promise<Release | undefined> {
+  const row = await db
+    .selectFrom('releases')
+    .selectAll()
+    .where('bundle', '=', bundle)
+    .where('number', '=', number)
+    .executeTakeFirst()
+  return row && releaseOf(row)
 }
 
 function releaseOf(row: Schema['releases']): Release {
@@ -175,15 +176,17 @@ async function letGo(db: Db, { bundle, number }: Release, keep: number): Promise
 }
 
 async function removeUnlessKept(db: Db, bundle: string, digest: Digest): Promise<void> {
-  const keeper = await db
-    .selectFrom('releases')
-    .select('number')
-    .where('bundle', '=', bundle)
-    .where('kept', '=', 1)
-    .where((eb) => eb.or([eb('manifestDigest', '=', digest), eb('sourceDigest', '=', digest)]))
-    .limit(1)
-    .executeTakeFirst()
-  if (keeper !== undefined) return
+  for (const column of ['manifestDigest', 'sourceDigest'] as const) {
+    const keeper = await db
+      .selectFrom('releases')
+      .select('number')
+      .where('bundle', '=', bundle)
+      .where(column, '=', digest)
+      .where('kept', '=', 1)
+      .limit(1)
+      .executeTakeFirst()
+    if (keeper !== undefined) return
+  }
   const repository = `bundles/${bundle}`
   await db.deleteFrom('manifests').where('repository', '=', repository).where('digest', '=', digest).execute()
   await noteChange(db, repository)

@@ -79,6 +79,14 @@ describe('releases', () => {
       ['prod', 2],
       ['zones', 2],
     ])
+  })
+
+  it('make the index on disk stale by their tags alone', async () => {
+    await append('a', { tags: ['latest'] })
+    const [stale] = await state.catalog.staleIndexes(9)
+    await state.catalog.indexWritten('bundles/authz', stale!.version)
+    const memo = { bundle: 'authz', fingerprint: 'a', recipe: 'r2' }
+    await state.bundles.append(draft('a'), { tags: ['again'], memo, places: [], keep: 10, at: 8 })
     expect(await state.catalog.staleIndexes(9)).toMatchObject([{ repository: 'bundles/authz' }])
   })
 
@@ -125,11 +133,13 @@ describe('keep', () => {
     await append('a', { keep: 2 })
     await append('b', { keep: 2 })
     await append('a', { keep: 2 })
-    await append('c', { keep: 2 }, { sourceDigest: digestOf('a') })
     expect((await state.bundles.release('authz', 1))!.kept).toBe(false)
     expect(await inCatalog('a')).toBe(true)
+    await append('c', { keep: 2 }, { sourceDigest: digestOf('a') })
     expect(await inCatalog('b')).toBe(false)
-    await append('d', { keep: 1 })
+    await append('d', { keep: 2 })
+    expect(await inCatalog('a')).toBe(true)
+    await append('e', { keep: 1 })
     expect(await inCatalog('a')).toBe(false)
   })
 

@@ -76,10 +76,14 @@ describe('the lock', () => {
     const child = spawn(process.execPath, [file], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
-    await once(child.stdout, 'data')
-    await expect(openState(path)).rejects.toMatchObject({ code: 'locked' })
-    child.kill('SIGKILL')
-    await once(child, 'exit')
+    const exited = once(child, 'exit')
+    try {
+      await once(child.stdout, 'data')
+      await expect(openState(path)).rejects.toMatchObject({ code: 'locked' })
+    } finally {
+      child.kill('SIGKILL')
+      await exited
+    }
     const state = await openState(path)
     expect(await state.facts.get('k')).toBe('v')
     await state.close()
