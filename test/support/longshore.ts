@@ -8,7 +8,7 @@ import { freePort } from './ports.ts'
 import { startProcess, type RunningProcess } from './process.ts'
 import { tempDir } from './temp.ts'
 
-const program = resolve(import.meta.dirname, '../../bin/longshore.js')
+export const programPath = resolve(import.meta.dirname, '../../bin/longshore.js')
 
 export interface LongshoreOptions {
   /** The config's text or value; `server.listen` and `content.path` are added unless they are there. */
@@ -62,7 +62,7 @@ export async function startLongshore(options: LongshoreOptions = {}): Promise<Lo
   const ask = createAsk(url, options)
   const process = await startProcess({
     command: globalThis.process.execPath,
-    args: [program, 'serve', '--config', configFile],
+    args: [programPath, 'serve', '--config', configFile],
     name: `longshore at ${host}`,
     cwd: folder,
     env: { DOCKER_CONFIG: folder, LONGSHORE_CONFIG: undefined, ...env },
@@ -83,7 +83,7 @@ export async function startLongshore(options: LongshoreOptions = {}): Promise<Lo
 
 /** Runs one longshore command to its end. */
 export async function longshore(args: string[], options: ExecOptions = {}): Promise<ExecResult> {
-  return exec(process.execPath, [program, ...args], options)
+  return exec(process.execPath, [programPath, ...args], options)
 }
 
 function createAsk(url: string, { tls, headers }: LongshoreOptions): Longshore['fetch'] {
