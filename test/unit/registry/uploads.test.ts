@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { Uploads } from '../../../src/registry/types.ts'
+import { waitFor } from '../../support/wait.ts'
 import { from, openRegistry, type Opened } from './open.ts'
 
 let opened: Opened
@@ -142,6 +143,7 @@ describe('bounds', () => {
     await opened.clock.advance(180_000)
     expect(await uploads.status('r', used)).toBeUndefined()
     await opened.clock.advance(180_000)
+    await waitFor('their files to go', () => files() === 0)
     await uploads.start('r')
     expect(files()).toBe(1)
   })
