@@ -62,13 +62,13 @@ export async function buildBundle(options: BuildOptions): Promise<Built> {
     await rm(aside, { force: true })
     throw withFolders(error, dirs)
   } finally {
-    await spool.close()
+    spool.close()
   }
 }
 
 async function createSpool(aside: string, output: string, { maxUnpackedBytes }: ArchiveLimits): Promise<Spool> {
   try {
-    return await Spool.create(`${aside}.spool`, maxUnpackedBytes)
+    return Spool.create(`${aside}.spool`, maxUnpackedBytes)
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') throw new ConfigError(`cannot write ${output}: its folder is not there`, { cause: error })

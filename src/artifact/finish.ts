@@ -70,7 +70,7 @@ function canChange(tree: FileTree, manifestFile: string): boolean {
 async function relocation(tree: FileTree, spool: Spool, manifestFile: string): Promise<Record<string, unknown>> {
   const known = tree.get(manifestFile)
   if (known === undefined || manifestFile.endsWith('.pb')) return {}
-  return withoutLeadingSlashes(await spool.bytes(known), manifestFile)
+  return withoutLeadingSlashes(spool.bytes(known), manifestFile)
 }
 
 async function setInManifest(tree: FileTree, spool: Spool, path: string, set: object): Promise<void> {
@@ -87,7 +87,7 @@ async function setInManifest(tree: FileTree, spool: Spool, path: string, set: ob
     )
   }
   const known = tree.get(path)
-  const bytes = completeManifest(known && (await spool.bytes(known)), path, { ...set })
+  const bytes = completeManifest(known && spool.bytes(known), path, { ...set })
   const slice = await spool.add([bytes])
   tree.set(path, { ...slice, executable: false, from: known?.from ?? 'longshore' })
 }
@@ -95,7 +95,7 @@ async function setInManifest(tree: FileTree, spool: Spool, path: string, set: ob
 async function readFacts(tree: FileTree, spool: Spool): Promise<BundleFacts> {
   const reader = new BundleReader()
   for (const [path, file] of tree.files()) {
-    const bytes = isRead(path) ? await spool.bytes(file) : undefined
+    const bytes = isRead(path) ? spool.bytes(file) : undefined
     reader.add({ path, name: path, size: file.size, ...(bytes && { bytes }) })
   }
   return reader.finish()

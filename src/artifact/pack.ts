@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { constants, crc32, createDeflateRaw } from 'node:zlib'
 import { IntegrityError } from '../lib/errors.ts'
 import { finish, type Digest } from '../oci/digest.ts'
+import { describeDisk } from './disk.ts'
 import { compareBytes, parentsOf } from './names.ts'
 import { blockBytes, encodeHeader, paxRecord, zeroBlock } from './tar-header.ts'
 
@@ -15,7 +16,7 @@ export interface PackFile {
   /** Bytes; `open` must give exactly as many. */
   size: number
   executable?: boolean
-  open(): AsyncIterable<Uint8Array>
+  open(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>
 }
 
 export interface Packed {
@@ -29,6 +30,8 @@ export interface Packed {
 
 /** Written out although they are zlib's defaults: they decide which bytes come out. */
 const deflateSettings = { level: 6, memLevel: 8, windowBits: 15, strategy: constants.Z_DEFAULT_STRATEGY }
+
+const batchBytes = 256 * 1024
 
 /** https://www.rfc-editor.org/rfc/rfc1952: no name, no time, an unknown system; zlib would write the real one. */
 const gzipHeader = Buffer.from('1f8b08000000000000ff', 'hex')
@@ -45,7 +48,7 @@ export async function packTarGz(files: readonly PackFile[], path: string, signal
   let tarSize = 0
   let size = 0
   async function* tar() {
-    for await (const chunk of writeTar(files)) {
+    for await (const chunk of inBatches(writeTar(files))) {
       tarHash.update(chunk)
       checksum = crc32(chunk, checksum)
       tarSize += chunk.length
@@ -63,10 +66,25 @@ export async function packTarGz(files: readonly PackFile[], path: string, signal
     const target = createWriteStream(path, { flags: 'wx' })
     await pipeline(tar, createDeflateRaw(deflateSettings), gzip, target, { ...(signal && { signal }) })
   } catch (error) {
-    await rm(path, { force: true })
-    throw signal?.aborted === true ? (signal.reason as Error) : error
+    await rm(path, { force: true }).catch(() => undefined)
+    throw signal?.aborted === true ? signal.reason : describeDisk(error, path)
   }
   return { path, size, digest: finish(gzipHash, 'sha256'), uncompressedDigest: finish(tarHash, 'sha256') }
+}
+
+/** Many small pieces would each be a trip through the streams. */
+async function* inBatches(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let batch: Uint8Array[] = []
+  let size = 0
+  for await (const piece of pieces) {
+    batch.push(piece)
+    size += piece.length
+    if (size < batchBytes) continue
+    yield Buffer.concat(batch)
+    batch = []
+    size = 0
+  }
+  yield Buffer.concat(batch)
 }
 
 async function* framed(deflated: AsyncIterable<Buffer>, trailer: () => Buffer): AsyncGenerator<Buffer> {

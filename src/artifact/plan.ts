@@ -73,7 +73,8 @@ export function nameLayer(layer: Descriptor): string {
 }
 
 function planBundle(layers: Descriptor[]): Plan {
-  const archives = layers.map(archivePart).filter((part) => part !== undefined)
+  const typed = layers.map(archivePart).filter((part) => part !== undefined)
+  const archives = typed.length > 0 ? typed : layers.filter(isArchiveByName).map(wholeArchive)
   const files = [...conftestParts(layers), ...fileParts(layers).filter(({ path }) => roleOf(path) !== undefined)]
   if (archives.length + files.length === 0) {
     throw unsupported(
@@ -112,9 +113,17 @@ function archivePart(layer: Descriptor): Extract<Part, { type: 'layer' | 'archiv
   const title = titleOf(layer)
   if (title === undefined) return isFileSystemLayer(layer) ? { type: 'layer', layer } : undefined
   if (isMarkedForUnpacking(layer)) return unpackPart(layer)
-  // oras gives single files the type of a plain tar: there, only the name tells.
-  const isArchive = (tarTypes.has(layer.mediaType) && layer.mediaType !== ociLayerTar) || archiveName.test(title)
-  return isArchive ? { type: 'archive', layer, within: '' } : undefined
+  // oras gives single files the type of a plain tar, whatever they are.
+  return isFileSystemLayer(layer) && layer.mediaType !== ociLayerTar ? wholeArchive(layer) : undefined
+}
+
+/** `oras push bundle.tar.gz` without a type; counts only where nothing else is an archive. */
+function isArchiveByName(layer: Descriptor): boolean {
+  return !conftestTypes.has(layer.mediaType) && archiveName.test(titleOf(layer) ?? '')
+}
+
+function wholeArchive(layer: Descriptor): Extract<Part, { type: 'archive' }> {
+  return { type: 'archive', layer, within: '' }
 }
 
 /** oras writes a folder's name before each of its files', and refuses others when it unpacks. */

@@ -172,14 +172,14 @@ async function folderLayer(
     })
   }
   const path = join(scratch, randomUUID())
-  const spool = await Spool.create(`${path}.spool`, limits.maxUnpackedBytes)
+  const spool = Spool.create(`${path}.spool`, limits.maxUnpackedBytes)
   try {
     const tree = new FileTree()
     const prefix = source.title === '.' ? '' : `${source.title}/`
     await addFiles(tree, spool, files, { from: source.given, prefix, limits, signal })
     return { layer: archiveLayer(await packTree(tree, spool, path, { keepModes: true, signal }), source.title), path }
   } finally {
-    await spool.close()
+    spool.close()
   }
 }
 

@@ -33,7 +33,7 @@ export interface RepackTask {
 /** Makes one archive of the parts. Throws IntegrityError; then nothing is left behind. */
 export async function repack(task: RepackTask): Promise<{ packed: Packed; facts: BundleFacts | null }> {
   const { kind, limits, scratch, out } = task
-  const spool = await Spool.create(join(scratch, randomUUID()), limits.maxUnpackedBytes)
+  const spool = Spool.create(join(scratch, randomUUID()), limits.maxUnpackedBytes)
   try {
     const tree = new FileTree()
     const leadingSlash = kind === 'opa' ? 'allow' : 'refuse'
@@ -42,7 +42,7 @@ export async function repack(task: RepackTask): Promise<{ packed: Packed; facts:
     const facts = kind === 'opa' ? await completeBundle(tree, spool) : null
     return { packed: await packTree(tree, spool, out, { keepModes: kind !== 'opa' }), facts }
   } finally {
-    await spool.close()
+    spool.close()
   }
 }
 

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { open, rm, type FileHandle } from 'node:fs/promises'
-import { IntegrityError } from '../lib/errors.ts'
+import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
+import { IntegrityError, StorageError } from '../lib/errors.ts'
 import { formatSize } from '../lib/units.ts'
 import { finish, type Digest } from '../oci/digest.ts'
+import { describeDisk } from './disk.ts'
 
 /** A file's content inside the spool. */
 export interface Slice {
@@ -16,22 +17,23 @@ const readBytes = 256 * 1024
 
 /**
  * Contents of many files, one after the other in one nameless file: what comes out of an archive is kept without ever
- * being given a path of its own, so that no name in an archive can reach the file system.
+ * being given a path of its own, so that no name in an archive can reach the file system. Reads and writes are
+ * synchronous: this belongs in a thread of its own, and with many small files waiting costs more than the disk.
  */
 export class Spool {
-  readonly #file: FileHandle
+  readonly #file: number
   readonly #maxBytes: number
   #end = 0
 
-  private constructor(file: FileHandle, maxBytes: number) {
+  private constructor(file: number, maxBytes: number) {
     this.#file = file
     this.#maxBytes = maxBytes
   }
 
   /** The file at `path` is unlinked at once: it is gone when the process is. `maxBytes` over all contents. */
-  static async create(path: string, maxBytes: number): Promise<Spool> {
-    const file = await open(path, 'wx+', 0o600)
-    await rm(path)
+  static create(path: string, maxBytes: number): Spool {
+    const file = openSync(path, 'wx+', 0o600)
+    rmSync(path)
     return new Spool(file, maxBytes)
   }
 
@@ -50,27 +52,38 @@ export class Spool {
         )
       }
       hash.update(chunk)
-      await this.#file.writev([chunk], this.#end)
-      this.#end += chunk.length
+      this.#write(chunk)
     }
     return { offset, size: this.#end - offset, digest: finish(hash, 'sha256') }
   }
 
-  async *read({ offset, size }: Slice): AsyncGenerator<Buffer> {
+  #write(chunk: Uint8Array): void {
+    try {
+      for (let at = 0; at < chunk.length;) {
+        const written = writeSync(this.#file, chunk, at, chunk.length - at, this.#end)
+        at += written
+        this.#end += written
+      }
+    } catch (error) {
+      throw describeDisk(error, 'a file for work in progress')
+    }
+  }
+
+  *read({ offset, size }: Slice): Generator<Buffer> {
     for (let at = offset; at < offset + size;) {
-      const length = Math.min(readBytes, offset + size - at)
-      const { bytesRead, buffer } = await this.#file.read(Buffer.allocUnsafe(length), 0, length, at)
-      if (bytesRead === 0) throw new Error('the spool ended early')
+      const buffer = Buffer.allocUnsafe(Math.min(readBytes, offset + size - at))
+      const bytesRead = readSync(this.#file, buffer, 0, buffer.length, at)
+      if (bytesRead === 0) throw new StorageError('io', 'a file for work in progress ended early')
       at += bytesRead
       yield buffer.subarray(0, bytesRead)
     }
   }
 
-  async bytes(slice: Slice): Promise<Buffer> {
-    return Buffer.concat(await Array.fromAsync(this.read(slice)))
+  bytes(slice: Slice): Buffer {
+    return Buffer.concat([...this.read(slice)])
   }
 
-  close(): Promise<void> {
-    return this.#file.close()
+  close(): void {
+    closeSync(this.#file)
   }
 }

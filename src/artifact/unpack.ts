@@ -7,6 +7,7 @@ import { IntegrityError, StorageError } from '../lib/errors.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import { ociEmpty } from '../oci/media.ts'
 import type { Descriptor, RawManifest, Source } from '../oci/target.ts'
+import { describeDisk } from './disk.ts'
 import { addArchive, applyLayer } from './layers.ts'
 import { defaultLimits } from './limits.ts'
 import { parentsOf, safePath } from './names.ts'
@@ -37,9 +38,9 @@ export async function unpackArtifact(
   const target = await targetOf(folder)
   const aside = target.isEmpty ? `${target.path}.${randomUUID()}` : join(target.path, `.longshore-${randomUUID()}`)
   const ready = join(aside, 'ready')
-  await mkdir(ready, { recursive: true })
   try {
-    const spool = await Spool.create(join(aside, randomUUID()), limits.maxUnpackedBytes)
+    await mkdir(ready, { recursive: true })
+    const spool = Spool.create(join(aside, randomUUID()), limits.maxUnpackedBytes)
     try {
       const job: Job = { source, spool, tree: new FileTree(), fetched: new Map(), aside, limits, signal }
       for (const layer of layersOf(raw)) await addLayer(layer, job)
@@ -49,8 +50,10 @@ export async function unpackArtifact(
       else await moveInto(ready, target.path, paths)
       return paths
     } finally {
-      await spool.close()
+      spool.close()
     }
+  } catch (error) {
+    throw describeDisk(error, folder)
   } finally {
     await rm(aside, { recursive: true, force: true })
   }

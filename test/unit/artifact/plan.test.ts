@@ -66,6 +66,11 @@ describe('an OPA bundle', () => {
     })
   })
 
+  it('but not beside a bundle: then it is some other file', () => {
+    const bundle = blobs.layer('1', gzip)
+    expect(plan([bundle, blobs.titled('sbom.tar.gz', '2')])).toMatchObject({ original: bundle.digest })
+  })
+
   it('titled files are assembled; others beside them, that OPA would not load, are left', () => {
     expect(
       plan([blobs.titled('a/x.rego', '1'), blobs.titled('data.json', '2'), blobs.titled('README.md', '3')]),
