@@ -73,7 +73,10 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
   const maxMemoryBytes = config.server.limits.bundleMemoryBytes
   const table = createBundleTable({ metrics, maxMemoryBytes })
   const serving = createServing({ table, content, state, logger, maxMemoryBytes })
-  reconciler.events.on('released', (release) => serving.activate(release))
+  reconciler.events.on('released', (release) => {
+    serving.activate(release)
+    registry.refreshIndexes()
+  })
   const guard = await openGuard({ ...options, metrics }, lifecycle)
   const remote: RegistriesOptions = { clock, random, environment, logger, redactor, metrics, version }
   const setup = await createSetup(config, { reconciler, registry, state, table, serving, guard, logger, remote })
