@@ -170,6 +170,7 @@ async function openServer(parts: ServerParts, lifecycle: Lifecycle): Promise<str
   })
   const v2 = createV2Route({
     ...{ registry, clock, logger, limits: { maxManifestBytes, maxBlobBytes, pageMax } },
+    isConfigured: (bundle) => table.get(bundle) !== undefined,
     get challenge() {
       return guard.hasLogins
     },

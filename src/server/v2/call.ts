@@ -17,6 +17,8 @@ export interface V2Options {
   }
   /** Whether logging in could help somebody: then who may not is told how (401), else only that (403). */
   challenge: boolean
+  /** Whether a bundle is in the config: what `bundles/NAME` holds of others is not handed out. Unless said, all are. */
+  isConfigured?: (bundle: string) => boolean
   logger: Logger
   clock: Clock
 }
@@ -39,6 +41,20 @@ export function demand(call: Call, action: Action): void {
   const { caller } = call.exchange
   const target = call.repository === '' ? undefined : call.repository
   if (!caller.may(action, target)) throw denied(call, `${caller.name} may not ${action} ${target ?? 'anything'}`)
+  if (!isShown(call, call.repository)) {
+    const message = `no bundle is configured under the name ${call.repository.slice(readOnlyPrefix.length)}`
+    throw refusal(404, 'NAME_UNKNOWN', message, { name: call.repository })
+  }
+}
+
+/** For repositories that are not the call's own: whether the caller may know what they hold. */
+export function canSee(call: Call, repository: string): boolean {
+  return call.exchange.caller.may('read', repository) && isShown(call, repository)
+}
+
+function isShown({ options: { isConfigured } }: Call, repository: string): boolean {
+  if (isConfigured === undefined || !repository.startsWith(readOnlyPrefix)) return true
+  return isConfigured(repository.slice(readOnlyPrefix.length))
 }
 
 function denied(call: Call, message: string): Refusal {

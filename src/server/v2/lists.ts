@@ -1,7 +1,7 @@
 import { ociIndex } from '../../oci/media.ts'
 import type { Descriptor } from '../../oci/target.ts'
 import { sendJson } from './answer.ts'
-import { demand, digestIn, repositoryOf, type Call } from './call.ts'
+import { canSee, demand, digestIn, repositoryOf, type Call } from './call.ts'
 import { refusal } from './refusal.ts'
 
 /** How many repositories are looked through at a time for those that the caller may read. */
@@ -29,7 +29,7 @@ export async function listRepositories(call: Call): Promise<void> {
   let cursor = after
   for (;;) {
     const names = await call.options.registry.repositories({ limit: catalogPage, ...cursor })
-    found.push(...names.filter((name) => call.exchange.caller.may('read', name)))
+    found.push(...names.filter((name) => canSee(call, name)))
     if (names.length < catalogPage || found.length > limit) break
     cursor = { after: names.at(-1)! }
   }

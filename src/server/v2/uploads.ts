@@ -3,7 +3,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { isRepositoryName } from '../../oci/reference.ts'
 import { sendEmpty } from './answer.ts'
 import { bodyOf, declaredLength, exactly } from './body.ts'
-import { audit, demand, digestIn, repositoryOf, type Call } from './call.ts'
+import { audit, canSee, demand, digestIn, repositoryOf, type Call } from './call.ts'
 import { readChunkRange } from './range.ts'
 import { Refusal, refusal } from './refusal.ts'
 
@@ -40,15 +40,14 @@ export async function startUpload(call: Call): Promise<void> {
 
 /** A source that the caller may not read is like one that lacks the blob: nobody learns what it holds. */
 async function mount(call: Call, digest: Digest, from: string | null): Promise<boolean> {
-  const { caller } = call.exchange
   const repository = repositoryOf(call)
   if (from !== null && from !== '') {
-    return isRepositoryName(from) && caller.may('read', from) && (await repository.mount(digest, { from }))
+    return isRepositoryName(from) && canSee(call, from) && (await repository.mount(digest, { from }))
   }
   let after: string | undefined
   for (;;) {
     const names = await call.options.registry.repositories({ limit: mountPage, ...(after !== undefined && { after }) })
-    const readable = names.filter((name) => caller.may('read', name))
+    const readable = names.filter((name) => canSee(call, name))
     if (readable.length > 0 && (await repository.mount(digest, { readable }))) return true
     if (names.length < mountPage) return false
     after = names.at(-1)
