@@ -58,7 +58,7 @@ async function assemble(
   const { kind, limits, scratch, signal } = options
   const task: RepackTask = { kind, parts, limits, scratch, out }
   try {
-    const { packed, facts } = await pool.run<{ packed: Packed; facts: BundleFacts | null }>('runRepack', task, signal)
+    const { packed, facts } = await pool.run<{ packed: Packed; facts: BundleFacts | null }>('repack', task, signal)
     if (kind === 'opa') await compile(out, options)
     return { form: plan.form, ...bundleManifest(packed), packed: out, revision: facts?.manifest.revision ?? null }
   } catch (error) {
@@ -80,19 +80,19 @@ async function tryOriginal(
   const task: CheckTask = { path, limits: options.limits }
   let revision: string | null = null
   if (options.kind === 'opa') {
-    const facts = await pool.run<BundleFacts | undefined>('runCheckBundle', task, options.signal)
+    const facts = await pool.run<BundleFacts | undefined>('checkBundle', task, options.signal)
     if (facts === undefined) return undefined
     await compile(path, options)
     revision = facts.manifest.revision
   } else {
-    await pool.run('runCheckArchive', task, options.signal)
+    await pool.run('checkArchive', task, options.signal)
   }
   return { form: 'original', manifest, layer: original, packed: null, revision }
 }
 
 async function checkAsIs(pool: Threads, path: string, options: CheckBundleOptions): Promise<BundleFacts> {
   const task: CheckTask = { path, limits: options.limits }
-  const facts = await pool.run<BundleFacts | undefined>('runCheckBundle', task, options.signal)
+  const facts = await pool.run<BundleFacts | undefined>('checkBundle', task, options.signal)
   if (facts === undefined) {
     throw new IntegrityError(
       'bad_archive',

@@ -32,8 +32,6 @@ export async function applyLayer(tree: FileTree, spool: Spool, layer: LayerFile,
   for await (const entry of readArchive(layer.file, options)) {
     const name = nameOf(entry.path)
     if (name === opaqueMarker) tree.clear(folderOf(entry.path))
-    // Other names that begin so are the bookkeeping of aufs.
-    else if (name.startsWith(`${whiteoutPrefix}${whiteoutPrefix}`)) continue
     else if (name.startsWith(whiteoutPrefix)) tree.remove(whitedOut(entry.path, layer))
     else if (entry.type === 'directory') upper.addFolder(entry.path)
     else {

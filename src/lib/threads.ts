@@ -1,16 +1,21 @@
-import { fileURLToPath } from 'node:url'
-import { Piscina } from 'piscina'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parentPort, Worker } from 'node:worker_threads'
 import { ConfigError, IntegrityError, RemoteError, StorageError } from './errors.ts'
+import { Limit } from './limit.ts'
 
 /** Worker threads for what would hold the event loop. */
 export interface Threads {
-  /** Runs the function that `program` exports as `name`. Aborting ends the thread, wherever it is; what it wrote is the caller's to remove. */
+  /**
+   * Has a thread run the function that its program serves as `name`. `task` and result are cloned. When it is aborted the
+   * thread is ended, wherever it is, before this rejects with the reason; what it wrote is the caller's to remove.
+   */
   run<Result>(name: string, task: unknown, signal?: AbortSignal): Promise<Result>
+  /** Ends what is under way. */
   close(): Promise<void>
 }
 
 export interface ThreadsOptions {
-  /** A module whose exported functions take one cloneable value each, wrapped in `portable`. */
+  /** A module that calls `serveTasks`. */
   program: URL
   /** At most so many tasks at once; the others wait. */
   threads: number
@@ -19,6 +24,8 @@ export interface ThreadsOptions {
 }
 
 const idleTimeoutMs = 10_000
+/** A thread that V8 cannot stop, as one that starts or collects garbage right now, must not hold up who stops it. */
+const terminateTimeoutMs = 1_000
 
 /** What crosses from a thread: errors would lose their class and code. */
 type Outcome = { result: unknown } | { error: PortableError }
@@ -30,49 +37,96 @@ interface PortableError {
   stack: string | undefined
 }
 
+interface Request {
+  name: string
+  task: unknown
+}
+
 /** Starts no thread before there is work, keeps none for long without. Idle threads do not hold the process open. */
 export function createThreads({ program, threads, maxHeapBytes }: ThreadsOptions): Threads {
-  const pool = new Piscina({
-    filename: fileURLToPath(program),
-    minThreads: 0,
-    maxThreads: threads,
-    idleTimeout: idleTimeoutMs,
-    // Tasks are asynchronous inside: a thread must not sleep on a lock between them.
-    atomics: 'disabled',
-    resourceLimits: { maxOldGenerationSizeMb: Math.ceil(maxHeapBytes / 1024 ** 2) },
-  })
-  // Each task is told of its own thread's end; this would be the second time, and without a listener the process's end.
-  pool.on('error', () => undefined)
+  const limit = new Limit(threads)
+  const closing = new AbortController()
+  const idle = new Map<Worker, NodeJS.Timeout>()
+  const start = () => {
+    const worker = new Worker(program, {
+      resourceLimits: { maxOldGenerationSizeMb: Math.ceil(maxHeapBytes / 1024 ** 2) },
+    })
+    // A task hears of its own thread's end; one that ends while idle is no loss.
+    worker.on('error', () => undefined)
+    worker.on('exit', () => idle.delete(worker))
+    return worker
+  }
+  const work = async (request: Request, signal: AbortSignal): Promise<Outcome> => {
+    const [worker] = idle.keys().take(1)
+    if (worker !== undefined) clearTimeout(idle.get(worker))
+    if (worker !== undefined) idle.delete(worker)
+    const busy = worker ?? start()
+    const outcome = await ask(busy, request, signal)
+    busy.unref()
+    idle.set(busy, setTimeout(() => void busy.terminate(), idleTimeoutMs).unref())
+    return outcome
+  }
   return {
     async run<Result>(name: string, task: unknown, signal?: AbortSignal) {
-      signal?.throwIfAborted()
-      const outcome = await runIn(pool, name, task, signal)
+      const either = signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal])
+      const outcome = await limit.do(() => work({ name, task }, either), either)
       if ('error' in outcome) throw revive(outcome.error)
       return outcome.result as Result
     },
-    close: () => pool.destroy(),
+    async close() {
+      closing.abort(new Error('the threads were closed'))
+      await Promise.all([...idle.keys()].map(end))
+    },
   }
 }
 
-/** Makes a function one that a thread can run: its errors arrive as what they were. */
-export function portable<Task, Result>(run: (task: Task) => Promise<Result>): (task: Task) => Promise<unknown> {
-  return async (task): Promise<Outcome> => {
+/** For the program of a thread: answers requests until the thread is ended. */
+export function serveTasks(functions: Record<string, (task: never) => Promise<unknown>>): void {
+  const answer = async ({ name, task }: Request): Promise<Outcome> => {
     try {
+      const run = functions[name] as ((task: unknown) => Promise<unknown>) | undefined
+      if (run === undefined) throw new Error(`this thread does not serve ${name}`)
       return { result: await run(task) }
     } catch (error) {
       return { error: flatten(error) }
     }
   }
+  parentPort?.on(
+    'message',
+    (request: Request) => void answer(request).then((outcome) => parentPort?.postMessage(outcome)),
+  )
 }
 
-async function runIn(pool: Piscina, name: string, task: unknown, signal: AbortSignal | undefined): Promise<Outcome> {
+/** One task of one thread. On any failure but the task's own, the thread is ended before this rejects. */
+async function ask(worker: Worker, request: Request, signal: AbortSignal): Promise<Outcome> {
+  const { promise, resolve, reject } = Promise.withResolvers<Outcome>()
+  const gone = (code: number) => reject(new Error(`a thread ended with ${code} in the middle of ${request.name}`))
+  const stop = () => reject(signal.reason as Error)
+  worker.once('message', resolve).once('error', reject).once('exit', gone)
+  signal.addEventListener('abort', stop, { once: true })
   try {
-    return (await pool.run(task, { name, ...(signal && { signal }) })) as Outcome
+    worker.ref()
+    worker.postMessage(request)
+    return await promise
   } catch (error) {
-    if (signal?.aborted === true) throw signal.reason
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_WORKER_OUT_OF_MEMORY') throw error
-    throw new IntegrityError('bad_archive', 'the content needs more memory than one task may take', { cause: error })
+    await end(worker)
+    throw isOutOfMemory(error) ? tooLarge(error) : error
+  } finally {
+    worker.off('message', resolve).off('error', reject).off('exit', gone)
+    signal.removeEventListener('abort', stop)
   }
+}
+
+async function end(worker: Worker): Promise<void> {
+  await Promise.race([worker.terminate(), sleep(terminateTimeoutMs, undefined, { ref: false })])
+}
+
+function isOutOfMemory(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY'
+}
+
+function tooLarge(cause: unknown): IntegrityError {
+  return new IntegrityError('bad_archive', 'the content needs more memory than one task may take', { cause })
 }
 
 function flatten(error: unknown): PortableError {

@@ -109,7 +109,7 @@ describe('names that leave the folder', () => {
   })
 
   it('a NUL in a pax name', async () => {
-    expect(await refusal(read(tarGz(pax({ path: 'a\0/../b' }), file('a'))))).toMatchObject({ code: 'unsafe_path' })
+    expect(await refusal(read(tarGz(pax({ path: 'a\0b' }), file('a'))))).toMatchObject({ code: 'unsafe_path' })
   })
 })
 

@@ -293,11 +293,13 @@ describe('what OPA would refuse is refused, the file named', () => {
       '#!/bin/sh\necho "error: load error: bundle $7: x/p.rego:3: rego_parse_error: bad" >&2\nexit 1\n',
       { mode: 0o755 },
     )
+    const own = tempDir('scratch')
     for (const type of [gzip, docker]) {
-      const refused = await refusal(assemble([blobs.layer(tarGz(policy), type)], { opaPath }))
+      const refused = await refusal(assemble([blobs.layer(tarGz(policy), type)], { opaPath, scratch: own }))
       expect(refused).toMatchObject({ code: 'bad_bundle', file: 'x/p.rego' })
       expect(refused.message).toBe('OPA refuses it: x/p.rego:3: rego_parse_error: bad')
     }
+    expect(readdirSync(own)).toEqual([])
   })
 })
 

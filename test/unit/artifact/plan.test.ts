@@ -119,6 +119,11 @@ describe('an OPA bundle', () => {
     expect(await refusedAs(layers)).toMatchObject({ code: 'unsupported_artifact' })
   })
 
+  it('an image whose base lies elsewhere is refused, not served without it', async () => {
+    const base = blobs.layer('1', 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip')
+    expect(await refusedAs([base, blobs.layer('2', docker)])).toMatchObject({ code: 'unsupported_artifact' })
+  })
+
   it('says what is in what it refuses', async () => {
     const { message } = await refusedAs([blobs.titled('README.md', '1', 'text/markdown')])
     expect(message).toContain('"README.md"')

@@ -172,8 +172,8 @@ describe('all or nothing', () => {
 
   it('when a folder stands where a file must be, or the reverse', async () => {
     const into = folder({ 'a/x': '1', b: '1' })
-    await expect(unpack([blobs.titled('new', '1'), blobs.titled('a', '1')], into)).rejects.toThrow(StorageError)
-    await expect(unpack([blobs.titled('new', '1'), blobs.titled('b/c', '1')], into)).rejects.toThrow(StorageError)
+    await expect(unpack([blobs.titled('0-new', '1'), blobs.titled('a', '1')], into)).rejects.toThrow(StorageError)
+    await expect(unpack([blobs.titled('0-new', '1'), blobs.titled('b/c', '1')], into)).rejects.toThrow(StorageError)
     expect(listing(into)).toEqual({ 'a/x': '1', b: '1' })
   })
 

@@ -12,7 +12,7 @@ writeFileSync(
   file,
   `
 import { threadId } from 'node:worker_threads'
-import { portable } from '${new URL('threads.ts', lib).href}'
+import { serveTasks } from '${new URL('threads.ts', lib).href}'
 import { ConfigError, IntegrityError, RemoteError, StorageError } from '${new URL('errors.ts', lib).href}'
 const errors = {
   config: () => new ConfigError('bad', { code: 'usage', hint: 'mend it', problems: [{ message: 'here', line: 3 }] }),
@@ -21,11 +21,14 @@ const errors = {
   storage: () => new StorageError('disk_full', 'full'),
   other: () => Object.assign(new TypeError('bug'), { code: 'E_BUG' }),
 }
-export const fail = portable(async (kind) => { throw errors[kind]() })
-export const double = portable(async (value) => value * 2)
-export const thread = portable(async () => threadId)
-export const hang = portable(async () => { for (;;); })
-export const hog = portable(async () => { globalThis.all = []; for (;;) globalThis.all.push(JSON.parse('[' + '{},'.repeat(1e5) + '{}]')) })
+serveTasks({
+  fail: async (kind) => { throw errors[kind]() },
+  double: async (value) => value * 2,
+  thread: async () => threadId,
+  hang: async () => { for (;;); },
+  exit: async () => process.exit(3),
+  hog: async () => { globalThis.all = []; for (;;) globalThis.all.push(JSON.parse('[' + '{},'.repeat(1e5) + '{}]')) },
+})
 `,
 )
 
@@ -88,11 +91,30 @@ describe('threads', () => {
     expect(await threads.run('double', 4)).toBe(8)
   })
 
-  it('closing ends what is under way', async () => {
+  it('are used again, and no more of them started than allowed', async () => {
+    const threads = open(2)
+    const ids = await Promise.all(Array.from({ length: 20 }, () => threads.run('thread', null)))
+    expect(new Set(ids).size).toBeLessThanOrEqual(2)
+  })
+
+  it('that end by themselves fail their task alone', async () => {
     const threads = open()
-    const hanging = threads.run('hang', null)
-    const ended = expect(hanging).rejects.toThrow()
+    const failed = expect(threads.run('exit', null)).rejects.toThrow('ended with 3')
+    const waiting = threads.run('double', 1)
+    await failed
+    expect(await waiting).toBe(2)
+  })
+
+  it('say so when they do not know a function', async () => {
+    await expect(open().run('nothing', null)).rejects.toThrow('does not serve nothing')
+  })
+
+  it('closing ends what is under way, and what waits', async () => {
+    const threads = open()
+    const tasks = [threads.run('hang', null), threads.run('double', 1)]
+    const ended = Promise.all(tasks.map((task) => expect(task).rejects.toThrow('closed')))
     await threads.close()
     await ended
+    await expect(threads.run('double', 1)).rejects.toThrow('closed')
   })
 })
