@@ -179,7 +179,8 @@ async function openServer(parts: ServerParts, lifecycle: Lifecycle): Promise<str
     ...{ listen, guard, clock, logger, metrics },
     routes: { bundles, v2, api: await createApi({ control, metrics, logger, version }) },
     ...(tls === null ? {} : { tls: tlsFiles(tls) }),
-    limits: { closeMs: shutdownTimeoutMs },
+    // What is left of the time is for the rooms behind it.
+    limits: { closeMs: shutdownTimeoutMs * 0.8 },
   })
   lifecycle.defer('server', () => server.close())
   return server.url

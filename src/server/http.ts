@@ -7,7 +7,7 @@ import type { Api } from './api/api.ts'
 import type { BundleRoute } from './bundles/route.ts'
 import { createExchange, createRequestIds, nobody } from './exchange.ts'
 import type { Admission, Guard } from './guard/guard.ts'
-import { answerClientError, start, stop, urlOf } from './listen.ts'
+import { answerClientError, spareUnsent, start, stop, urlOf } from './listen.ts'
 import { challenge, refuse, type Refusal } from './refusal.ts'
 import { keepTlsFresh, readTls, type TlsFiles } from './tls.ts'
 import type { Caller, Route } from './types.ts'
@@ -72,6 +72,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   server.timeout = limits.stallMs ?? 120_000
   if (limits.maxConnections !== undefined) server.maxConnections = limits.maxConnections
   server.on('clientError', answerClientError)
+  spareUnsent(server, secure === undefined ? 'connection' : 'secureConnection')
   await start(server, listen)
   server.on('error', (error) => logger.error({ err: error }, 'the HTTP server failed'))
   const stopTls = tls && secure ? keepTlsFresh(server as TlsServer, tls, secure, { clock, logger }) : () => undefined

@@ -1,5 +1,5 @@
 import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../lib/clock.ts'
 import { ConfigError } from '../lib/errors.ts'
@@ -28,6 +28,22 @@ const listenErrors: Record<string, [why: string, hint?: string]> = {
   EACCES: ['not permitted', 'ports below 1024 need a privilege; set server.listen to a higher one'],
   EADDRNOTAVAIL: ['this machine has no such address'],
   ENOTFOUND: ['there is no such host'],
+}
+
+/**
+ * Node takes an answer for done as soon as all of it is queued, and then closes its connection as an idle one, also from
+ * within `close`. Here no idle connection is closed while on some connection bytes are still to be sent.
+ */
+export function spareUnsent(server: Server, event: 'connection' | 'secureConnection'): void {
+  const sockets = new Set<Socket>()
+  server.on(event, (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  const closeIdle = server.closeIdleConnections.bind(server)
+  server.closeIdleConnections = () => {
+    if (![...sockets].some(({ writableLength }) => writableLength > 0)) closeIdle()
+  }
 }
 
 /** Takes nothing new. Answers under way may take until the bound; connections that become idle meanwhile are closed. */

@@ -1,0 +1,154 @@
+// How it stops: nobody is cut off who can be served in time, and nobody keeps it from stopping.
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { get, request, type IncomingMessage } from 'node:http'
+import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { digestOf } from '../../src/oci/digest.ts'
+import { longshore, startLongshore, type Longshore } from '../support/longshore.ts'
+import { pushPolicy, writeFiles } from '../support/policy.ts'
+import { isAnswering } from '../support/http.ts'
+import { waitFor } from '../support/wait.ts'
+
+const authz = { store: { type: 'local', repository: 'policies/authz' } }
+/** More than the sockets between two processes hold. */
+const bigBytes = 48 * 1024 ** 2
+
+async function startWithBigBundle(server: Record<string, unknown> = {}): Promise<Longshore> {
+  const started = await startLongshore({ config: { server, bundles: { big: { ...authz, kind: 'files' } } } })
+  const folder = writeFiles({ 'big.bin': randomBytes(bigBytes) })
+  const pushed = await longshore(['push', join(folder, 'big.bin'), `${started.host}/policies/authz:latest`])
+  expect(pushed.code, pushed.stderr).toBe(0)
+  await started.look('big')
+  expect((await started.fetch('/bundles/big', { method: 'HEAD' })).status).toBe(200)
+  return started
+}
+
+/** An answer whose body nobody reads yet. */
+async function ask(server: Longshore, path: string, headers: Record<string, string> = {}): Promise<IncomingMessage> {
+  const [response] = (await once(get(`${server.url}${path}`, { headers, agent: false }), 'response')) as [
+    IncomingMessage,
+  ]
+  return response
+}
+
+async function readAll(response: IncomingMessage): Promise<{ bytes: number; digest: string }> {
+  const hash = createHash('sha256')
+  let bytes = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    hash.update(chunk)
+    bytes += chunk.length
+  }
+  return { bytes, digest: `sha256:${hash.digest('hex')}` }
+}
+
+async function stopped(server: Longshore, since: number): Promise<{ code: number | null; ms: number }> {
+  const { code } = await server.process.exited
+  return { code, ms: performance.now() - since }
+}
+
+function terminate(server: Longshore): number {
+  process.kill(server.process.pid, 'SIGTERM')
+  return performance.now()
+}
+
+test('who waits for a change is answered 304, and it ends with 0', async () => {
+  const server = await startLongshore({ config: { bundles: { authz } } })
+  await pushPolicy('one', `${server.host}/policies/authz:latest`)
+  await server.look('authz')
+  const etag = (await server.fetch('/bundles/authz')).headers.get('etag')!
+  const waiting = Array.from({ length: 20 }, () =>
+    ask(server, '/bundles/authz', { prefer: 'modes=snapshot,delta;wait=50', 'if-none-match': etag }),
+  )
+  await waitFor('all to wait', async () => (await server.metric('longshore_waiting_clients')) === waiting.length)
+  const since = terminate(server)
+  for (const response of await Promise.all(waiting)) {
+    expect(response.statusCode).toBe(304)
+    expect(response.headers.etag).toBe(etag)
+  }
+  const { code, ms } = await stopped(server, since)
+  expect(code).toBe(0)
+  expect(ms).toBeLessThan(5_000)
+})
+
+test.each([
+  ['memory', {}],
+  ['disk', { limits: { bundle_memory: '1MiB' } }],
+])('a download from %s that is under way is finished; nobody new is let in meanwhile', async (_from, settings) => {
+  const server = await startWithBigBundle(settings)
+  const response = await ask(server, '/bundles/big')
+  const since = terminate(server)
+  await waitFor('the port to be closed', async () => !(await isAnswering(server.port)))
+  const { bytes, digest } = await readAll(response)
+  expect(response.headers.etag).toBe(`"${digest}"`)
+  expect(bytes).toBe(Number(response.headers['content-length']))
+  expect(bytes).toBeGreaterThan(bigBytes)
+  const { code, ms } = await stopped(server, since)
+  expect(code).toBe(0)
+  expect(ms).toBeLessThan(10_000)
+})
+
+test('an upload that is under way is finished', async () => {
+  const server = await startLongshore()
+  const begun = await server.fetch('/v2/policies/slow/blobs/uploads/', { method: 'POST' })
+  const halves = [randomBytes(1024 ** 2), randomBytes(1024 ** 2)] as const
+  const digest = digestOf(Buffer.concat(halves))
+  const upload = request(`${server.url}${begun.headers.get('location')!}?digest=${digest}`, {
+    method: 'PUT',
+    headers: { 'content-length': 2 * 1024 ** 2 },
+    agent: false,
+  })
+  const answered = once(upload, 'response') as Promise<[IncomingMessage]>
+  upload.write(halves[0])
+  await waitFor('the first half to be on its way', () => upload.writableLength === 0)
+  const since = terminate(server)
+  await waitFor('the port to be closed', async () => !(await isAnswering(server.port)))
+  upload.end(halves[1])
+  const [response] = await answered
+  expect(response.statusCode).toBe(201)
+  response.resume()
+  expect((await stopped(server, since)).code).toBe(0)
+  const again = await startLongshore({ folder: server.folder, port: server.port })
+  expect((await again.fetch(`/v2/policies/slow/blobs/${digest}`, { method: 'HEAD' })).status).toBe(200)
+  await again.stop()
+})
+
+test('a client that reads no further is cut off when the time is over, and it ends with 0', async () => {
+  const server = await startWithBigBundle({ shutdown_timeout: '1s' })
+  const response = await ask(server, '/bundles/big')
+  response.on('error', () => undefined)
+  const { code, ms } = await stopped(server, terminate(server))
+  expect(code).toBe(0)
+  expect(ms).toBeGreaterThan(700)
+  expect(ms).toBeLessThan(5_000)
+  expect(server.log().filter(({ msg }) => String(msg).includes('did not close in time'))).toEqual([])
+})
+
+test('a registry that never answers does not keep it', async () => {
+  const silent = createServer().listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  const connected = once(silent, 'connection')
+  const { port } = silent.address() as AddressInfo
+  const repository = `127.0.0.1:${port}/acme/policies`
+  // Ready only after a first look, which does not come to an end here.
+  const server = await startLongshore({
+    config: { server: { ready_timeout: '1ms' }, bundles: { authz: { store: { type: 'oci', repository } } } },
+  })
+  await connected
+  const { code, ms } = await stopped(server, terminate(server))
+  expect(code).toBe(0)
+  expect(ms).toBeLessThan(3_000)
+  silent.close()
+})
+
+test('a second signal ends it at once', async () => {
+  const server = await startWithBigBundle()
+  const response = await ask(server, '/bundles/big')
+  response.on('error', () => undefined)
+  terminate(server)
+  await waitFor('the port to be closed', async () => !(await isAnswering(server.port)))
+  const { code, ms } = await stopped(server, terminate(server))
+  expect(code).toBe(130)
+  expect(ms).toBeLessThan(1_000)
+})
