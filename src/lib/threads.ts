@@ -24,7 +24,7 @@ export interface ThreadsOptions {
 }
 
 const idleTimeoutMs = 10_000
-/** A thread that V8 cannot stop, as one that starts or collects garbage right now, must not hold up who stops it. */
+/** V8 cannot always stop a thread that does nothing but collect garbage: that must not hold up who stops it. */
 const terminateTimeoutMs = 1_000
 
 /** What crosses from a thread: errors would lose their class and code. */
@@ -57,6 +57,8 @@ export function createThreads({ program, threads, maxHeapBytes }: ThreadsOptions
     return worker
   }
   const work = async (request: Request, signal: AbortSignal): Promise<Outcome> => {
+    // While it waited for its turn, nobody listened.
+    signal.throwIfAborted()
     const [worker] = idle.keys().take(1)
     if (worker !== undefined) clearTimeout(idle.get(worker))
     if (worker !== undefined) idle.delete(worker)
