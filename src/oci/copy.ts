@@ -95,6 +95,8 @@ class Copy {
   /** Members of one index often share layers. */
   readonly #blobs = new Map<Digest, Promise<void>>()
   readonly #manifests = new Map<Digest, Promise<void>>()
+  /** Those of them that were asked for: what only happens to be a subject brings no referrers. */
+  readonly #wanted = new Set<Digest>()
   readonly #progress: CopyProgress = { bytes: 0, totalBytes: 0 }
 
   constructor(from: Source, to: Sink, options: CopyOptions) {
@@ -105,15 +107,16 @@ class Copy {
   }
 
   manifest(raw: RawManifest, tags: readonly string[], depth: number, signal?: AbortSignal): Promise<void> {
+    this.#wanted.add(raw.digest)
     return once(this.#manifests, raw.digest, () => this.#manifest(raw, tags, depth, signal))
   }
 
-  /** Of everything that was copied, and of what that brings along: a map's keys go on while it grows. */
+  /** Of everything that was asked for, and of what that brings along: a set goes on while it grows. */
   async referrers(): Promise<void> {
     const { onMissedReferrers, signal } = this.#options
-    const most = this.#manifests.size + maxReferrers
-    for (const digest of this.#manifests.keys()) {
-      if (this.#manifests.size > most) {
+    const most = this.#wanted.size + maxReferrers
+    for (const digest of this.#wanted) {
+      if (this.#wanted.size > most) {
         throw new IntegrityError(
           'bad_manifest',
           `${this.#from.name} names more than ${maxReferrers} referrers of ${digest}`,
@@ -135,6 +138,7 @@ class Copy {
     await allOrNone(members, (member, stop) => this.#member(member, depth + 1, stop), signal)
     await allOrNone(blobsOf(manifest), (blob, stop) => this.#blob(blob, stop), signal)
     this.tally.skipped += childrenOf(manifest).filter(isForeign).length
+    if (manifest.subject !== undefined) await this.#subject(manifest.subject.digest, depth + 1, signal)
     try {
       await this.#to.putManifest(raw, tags, signal)
     } catch (error) {
@@ -150,6 +154,14 @@ class Copy {
   async #member(member: Descriptor, depth: number, signal?: AbortSignal): Promise<void> {
     const isThere = this.#options.referrers !== true && (await this.#to.head(member.digest, signal)) !== undefined
     if (!isThere) await this.manifest(await this.#from.manifest(member.digest, signal), [], depth, signal)
+  }
+
+  /** It may be missing, but clients such as OPA and oras ask for it where a manifest names one, so it comes along. */
+  async #subject(digest: Digest, depth: number, signal?: AbortSignal): Promise<void> {
+    if (this.#manifests.has(digest) || (await this.#to.head(digest, signal)) !== undefined) return
+    if ((await this.#from.head(digest, signal)) === undefined) return
+    const raw = await this.#from.manifest(digest, signal)
+    await once(this.#manifests, digest, () => this.#manifest(raw, [], depth, signal))
   }
 
   async #referrersOf(digest: Digest, signal: AbortSignal | undefined): Promise<void> {

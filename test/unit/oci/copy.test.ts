@@ -102,6 +102,21 @@ describe('copy', () => {
     expect(to.log.at(-1)).toBe(`putManifest ${image.digest} latest`)
   })
 
+  it('takes the subject of what it copies along, where there is one, but not what else refers to that', async () => {
+    const [from, to] = [new MemoryRepository('from'), new MemoryRepository('to')]
+    const subject = await imageOf(from, ['subject'])
+    const root = await imageOf(from, ['root'], { tags: ['v1'], subject })
+    const other = await imageOf(from, ['other'], { subject })
+    const signature = await imageOf(from, ['signature'], { subject: root })
+    await copy(from, 'v1', to, { referrers: true })
+    expect([...to.manifests.keys()]).toEqual([subject, root, signature].map(({ digest }) => digest))
+    expect(to.manifests.has(other.digest)).toBe(false)
+    const without = new MemoryRepository('without')
+    from.manifests.delete(subject.digest)
+    await copy(from, 'v1', without)
+    expect([...without.manifests.keys()]).toEqual([root.digest])
+  })
+
   it('ends when a referrer names its subject again', async () => {
     const [from, to] = [new MemoryRepository('from'), new MemoryRepository('to')]
     const image = await imageOf(from, ['x'], { tags: ['v1'] })
