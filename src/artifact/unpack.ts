@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { lstat, mkdir, readdir, realpath, rename, rm, rmdir } from 'node:fs/promises'
+import { lstat, mkdir, realpath, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { IntegrityError, StorageError } from '../lib/errors.ts'
@@ -24,8 +24,8 @@ export interface UnpackOptions {
 /**
  * Writes an artifact's files into `folder`, never outside of it. A titled layer becomes a file, one that is marked for
  * unpacking a folder, untitled layers of an image (or an OPA bundle's) are laid on each other at the top. Everything is
- * fetched, verified and written aside first. A folder that is new or empty then appears in one step; in one that has
- * files, each file is replaced in one step, and what the artifact does not hold stays.
+ * fetched, verified and written aside first. A new folder then appears in one step; in one that is there, which may be
+ * somebody's working directory or a mount point, each file is replaced in one step, and what the artifact does not hold stays.
  * Returns the files' paths. Throws RemoteError, IntegrityError; StorageError when the folder does not allow it.
  */
 export async function unpackArtifact(
@@ -36,7 +36,7 @@ export async function unpackArtifact(
 ): Promise<string[]> {
   const { limits = defaultLimits, signal } = options
   const target = await targetOf(folder)
-  const aside = target.isEmpty ? `${target.path}.${randomUUID()}` : join(target.path, `.longshore-${randomUUID()}`)
+  const aside = target.isNew ? `${target.path}.${randomUUID()}` : join(target.path, `.longshore-${randomUUID()}`)
   const ready = join(aside, 'ready')
   try {
     await mkdir(ready, { recursive: true })
@@ -46,7 +46,7 @@ export async function unpackArtifact(
       for (const layer of layersOf(raw)) await addLayer(layer, job)
       for (const [path, file] of job.tree.files()) await writeFile(path, file, ready, job)
       const paths = [...job.tree.files()].map(([path]) => path).sort()
-      if (target.isEmpty) await replaceEmpty(ready, target.path)
+      if (target.isNew) await rename(ready, target.path)
       else await moveInto(ready, target.path, paths)
       return paths
     } finally {
@@ -115,22 +115,16 @@ async function writeFile(path: string, file: TreeFile, ready: string, { spool, f
 }
 
 /** The folder itself may be a link: whoever named it meant that. */
-async function targetOf(folder: string): Promise<{ path: string; isEmpty: boolean }> {
+async function targetOf(folder: string): Promise<{ path: string; isNew: boolean }> {
   const path = resolve(folder)
   try {
-    return { path: await realpath(path), isEmpty: (await readdir(path)).length === 0 }
+    if ((await stat(path)).isDirectory()) return { path: await realpath(path), isNew: false }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') return { path, isEmpty: true }
+    if (code === 'ENOENT') return { path, isNew: true }
     throw refuse(folder, code === 'ENOTDIR' ? 'it is a file' : (error as Error).message, error)
   }
-}
-
-async function replaceEmpty(ready: string, target: string): Promise<void> {
-  await rmdir(target).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw refuse(target, error.message, error)
-  })
-  await rename(ready, target)
+  throw refuse(folder, 'it is a file')
 }
 
 /** All paths are looked at before the first file is moved. */

@@ -49,6 +49,14 @@ describe('unpacking an artifact', () => {
     expect(listing(into)).toEqual({ 'b.tar.gz': 'b', 'zones/db.a': 'a' })
   })
 
+  it('stays in a folder that is there, though empty: it may be where somebody stands, or a mount point', async () => {
+    const into = tempDir('pull')
+    const { ino } = statSync(into)
+    await unpack([blobs.titled('zones/db.a', 'a')], into)
+    expect(statSync(into).ino).toBe(ino)
+    expect(listing(into)).toEqual({ 'zones/db.a': 'a' })
+  })
+
   it('unpacks a layer that is marked for it', async () => {
     const into = join(tempDir('pull'), 'out')
     await unpack(
