@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import { RemoteError } from '../lib/errors.ts'
+import { formatDuration } from '../lib/units.ts'
 import { Answer, explainFailure } from './answer.ts'
 import type { Dispatchers } from './dispatchers.ts'
 import type { Limits } from './limits.ts'
@@ -86,6 +87,7 @@ async function once(sent: Sent, url: URL, own: boolean, options: ExchangeOptions
   const startedAt = options.clock.monotonic()
   const aborter = new AbortController()
   const sending = startBody(sent, options.clock, aborter)
+  const stopWaiting = sending === undefined ? boundHeaders(sent, options.clock, aborter) : undefined
   const report = (status: number | undefined, bytes: number, rateLimitRemaining?: number) =>
     options.onRequest?.({
       host,
@@ -120,7 +122,16 @@ async function once(sent: Sent, url: URL, own: boolean, options: ExchangeOptions
     throw sending?.failure() ?? explain(aborter.signal.aborted ? aborter.signal.reason : error)
   } finally {
     sending?.stop()
+    stopWaiting?.()
   }
+}
+
+/** undici's own time-out begins anew with each interim answer (`103 Early Hints`): somebody can send those for ever. */
+function boundHeaders({ host, what, limits }: Sent, clock: Clock, aborter: AbortController): () => void {
+  const message = `cannot ${what}: ${host} did not answer within ${formatDuration(limits.metadataMs)}`
+  return clock.after(limits.metadataMs, () =>
+    aborter.abort(new RemoteError('timeout', message, { host, retryable: true })),
+  )
 }
 
 function startBody(sent: Sent, clock: Clock, aborter: AbortController): Sending | undefined {

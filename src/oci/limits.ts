@@ -18,7 +18,10 @@ export interface Limits {
   headersMs: number
   /** Without one byte in the body of an answer, or of an upload. */
   stallMs: number
-  /** A manifest, list or token in all. Blobs have no such bound: they may be big and the line slow. */
+  /** A download that brings less than this in each `slowMs` is not worth its slot: a byte a second would hold it for years. */
+  slowBytes: number
+  slowMs: number
+  /** A manifest, list or token in all; of a blob, the headers. Its bytes have no such bound: they may be many and the line slow. */
   metadataMs: number
   /** From the last byte of an upload to the answer: registries hash, and move the blob into their storage. */
   commitMs: number
@@ -27,6 +30,8 @@ export interface Limits {
   redirects: number
   /** Tag lists, catalogs and referrers. */
   metadataBytes: number
+  /** All pages of one list together: it is held in memory. */
+  listBytes: number
   tokenBytes: number
   /** Pages of a list: a registry that repeats itself in new words must come to an end. */
   pages: number
@@ -57,11 +62,14 @@ export const defaultLimits: Limits = {
   connectMs: 10_000,
   headersMs: 30_000,
   stallMs: 30_000,
+  slowBytes: 64 * 1024,
+  slowMs: 60_000,
   metadataMs: 60_000,
   commitMs: 300_000,
   cancelMs: 5_000,
   redirects: 10,
   metadataBytes: 4 * 1024 * 1024,
+  listBytes: 64 * 1024 * 1024,
   tokenBytes: 128 * 1024,
   pages: 1_000,
   resumes: 50,

@@ -3,7 +3,7 @@ import type { Answer } from './answer.ts'
 import { callTo, type Context } from './context.ts'
 import { parseJsonObject } from './json.ts'
 import { bareMediaType } from './manifest.ts'
-import { itemsOf, nextLink } from './pages.ts'
+import { boundsOf, documentOf, itemsOf, nextLink, pageOf } from './pages.ts'
 import { isRepositoryName, isTag } from './reference.ts'
 import { catalogScope } from './scope.ts'
 import { originOf } from './settings.ts'
@@ -48,6 +48,8 @@ export async function* listCatalog(context: Context, signal?: AbortSignal): Asyn
 
 interface List {
   items: string[]
+  /** Of the page. */
+  bytes: number
   answer: Answer
 }
 
@@ -72,10 +74,12 @@ async function fetchList(
       await answer.discard()
       throw refuse(`answered with "${type.slice(0, 100)}", not with JSON`)
     }
-    const list = parseJsonObject(await answer.bytes(limits.metadataBytes), `the answer of ${host}`)[field] ?? []
+    const bytes = await pageOf(answer, limits, refuse)
+    const list = documentOf(bytes, (page) => parseJsonObject(page, 'its answer'), refuse)[field] ?? []
     if (!Array.isArray(list)) throw refuse(`answered without a list of ${field}`)
     // A name that breaks the grammar could not be asked for, and might not be a name at all.
-    return { items: list.filter((name): name is string => typeof name === 'string' && isValid(name)), answer }
+    const items = list.filter((name): name is string => typeof name === 'string' && isValid(name))
+    return { items, bytes: bytes.length, answer }
   })
 }
 
@@ -87,7 +91,7 @@ async function sorted(
 ): Promise<string[]> {
   const { host, settings, limits } = context.site
   const all = new Set<string>()
-  const pages = itemsOf({ first, origin: originOf(host, settings), host, what: tried, maxPages: limits.pages, fetch })
+  const pages = itemsOf({ first, origin: originOf(host, settings), host, what: tried, ...boundsOf(limits), fetch })
   for await (const item of pages) all.add(item)
   return [...all].sort((a, b) => (a < b ? -1 : 1))
 }

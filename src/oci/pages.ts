@@ -1,5 +1,7 @@
-import { RemoteError } from '../lib/errors.ts'
+import { IntegrityError, RemoteError } from '../lib/errors.ts'
+import { formatSize } from '../lib/units.ts'
 import type { Answer } from './answer.ts'
+import type { Limits } from './limits.ts'
 
 /**
  * The target of `rel=next`, as it was written. https://www.rfc-editor.org/rfc/rfc8288#section-3; some registries send it
@@ -7,7 +9,7 @@ import type { Answer } from './answer.ts'
  */
 export function nextLink(headers: readonly string[]): string | undefined {
   for (const header of headers) {
-    for (const match of header.matchAll(/<([^>]*)>((?:[^",<]|"[^"]*")*)/g)) {
+    for (const match of header.matchAll(/<([^<>]*)>((?:[^",<]|"[^"]*")*)/g)) {
       const relation = /;\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,]+))/i.exec(match[2]!)
       const relations = (relation?.[1] ?? relation?.[2] ?? '').toLowerCase().split(/\s+/)
       if (relations.includes('next')) return match[1]
@@ -22,20 +24,25 @@ export interface PageOptions<T> {
   host: string
   what: string
   maxPages: number
-  fetch: (url: string | URL) => Promise<{ items: T[]; answer: Answer }>
+  /** Over all pages. */
+  maxBytes: number
+  fetch: (url: string | URL) => Promise<{ items: T[]; bytes: number; answer: Answer }>
 }
 
 /** Every item of every page. Throws RemoteError `protocol` for a list that leaves the registry or does not end. */
 export async function* itemsOf<T>(options: PageOptions<T>): AsyncGenerator<T, void, undefined> {
-  const { host, what, origin, maxPages } = options
+  const { host, what, origin, maxPages, maxBytes } = options
   const refuse = (why: string) => new RemoteError('protocol', `cannot ${what}: ${host} ${why}`, { host })
   let url = new URL(options.first, origin)
   const seen = new Set<string>()
+  let received = 0
   for (let page = 1; ; page++) {
     if (page > maxPages) throw refuse(`sends more than ${maxPages} pages`)
     if (seen.has(url.href)) throw refuse('sends the same page again')
     seen.add(url.href)
-    const { items, answer } = await options.fetch(url)
+    const { items, bytes, answer } = await options.fetch(url)
+    received += bytes
+    if (received > maxBytes) throw refuse(`sends a list of more than ${formatSize(maxBytes)}`)
     yield* items
     const next = nextLink(answer.headers('link'))
     if (next === undefined) return
@@ -45,5 +52,27 @@ export async function* itemsOf<T>(options: PageOptions<T>): AsyncGenerator<T, vo
       throw refuse('names a next page that is no URL')
     }
     if (url.origin !== origin) throw refuse(`names a next page at ${url.host}`)
+  }
+}
+
+export function boundsOf({ pages, listBytes }: Limits): Pick<PageOptions<unknown>, 'maxPages' | 'maxBytes'> {
+  return { maxPages: pages, maxBytes: listBytes }
+}
+
+type Refuse = (why: string) => RemoteError
+
+/** The body of one page. What is wrong with a list is its server's fault, not that of any content. */
+export async function pageOf(answer: Answer, { metadataBytes }: Limits, refuse: Refuse): Promise<Buffer> {
+  const bytes = await answer.bytes(metadataBytes + 1, { cut: true })
+  if (bytes.length > metadataBytes) throw refuse(`answered with more than ${formatSize(metadataBytes)}`)
+  return bytes
+}
+
+export function documentOf<T>(page: Buffer, read: (page: Buffer) => T, refuse: Refuse): T {
+  try {
+    return read(page)
+  } catch (error) {
+    if (error instanceof IntegrityError) throw refuse(`answered with something else: ${error.message}`)
+    throw error
   }
 }

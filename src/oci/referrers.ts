@@ -1,9 +1,10 @@
+import { RemoteError } from '../lib/errors.ts'
 import { callTo, named, type Context } from './context.ts'
 import { digestOf, type Digest } from './digest.ts'
 import { artifactTypeOf, bareMediaType, parseManifest, type Manifest } from './manifest.ts'
 import { optionalManifest, putManifest } from './manifests.ts'
 import { ociIndex } from './media.ts'
-import { itemsOf } from './pages.ts'
+import { boundsOf, documentOf, itemsOf, pageOf } from './pages.ts'
 import { originOf } from './settings.ts'
 import type { Descriptor, RawManifest } from './target.ts'
 
@@ -76,6 +77,7 @@ export async function referrersByApi(
   const { host, settings, limits, repository } = context.site
   const what = `list what refers to ${named(context, digest)}`
   const query = artifactType === undefined ? '' : `?artifactType=${encodeURIComponent(artifactType)}`
+  const refuse = (why: string) => new RemoteError('protocol', `cannot ${what}: ${host} ${why}`, { host, status: 200 })
   const fetch = async (url: string | URL) => {
     const call = {
       ...callTo(context, '', {
@@ -92,16 +94,17 @@ export async function referrersByApi(
         await answer.discard()
         throw new NoReferrersApi()
       }
-      const bytes = await answer.bytes(limits.metadataBytes)
+      const bytes = await pageOf(answer, limits, refuse)
       const isFiltered = (answer.header('oci-filters-applied') ?? '').split(/\s*,\s*/).includes('artifactType')
-      const members = membersOf({ mediaType: ociIndex, bytes, digest: digestOf(bytes) })
-      return { items: isFiltered ? members : ofType(members, artifactType), answer }
+      const read = (page: Buffer) => membersOf({ mediaType: ociIndex, bytes: page, digest: digestOf(page) })
+      const members = documentOf(bytes, read, refuse)
+      return { items: isFiltered ? members : ofType(members, artifactType), bytes: bytes.length, answer }
     })
   }
   const first = `/v2/${repository}/referrers/${digest}${query}`
   const found: Descriptor[] = []
   try {
-    const pages = itemsOf({ first, origin: originOf(host, settings), host, what, maxPages: limits.pages, fetch })
+    const pages = itemsOf({ first, origin: originOf(host, settings), host, what, ...boundsOf(limits), fetch })
     for await (const member of pages) found.push(member)
   } catch (error) {
     if (error instanceof NoReferrersApi) return undefined

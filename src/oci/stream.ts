@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Clock } from '../lib/clock.ts'
 import { IntegrityError, RemoteError } from '../lib/errors.ts'
 import { backoffMs } from '../lib/retry.ts'
+import { formatDuration, formatSize } from '../lib/units.ts'
 import type { Answer } from './answer.ts'
 import { algorithmOf, finish, type Digest } from './digest.ts'
 import type { Limits } from './limits.ts'
@@ -66,8 +67,9 @@ export async function* resumed(options: ResumeOptions): AsyncGenerator<Uint8Arra
     } catch (error) {
       signal?.throwIfAborted()
       if (!(error instanceof LineCut)) throw error
-      // A line that brings something each time is slow, not dead.
-      tries = received > before ? 1 : tries + 1
+      // A line that brings something each time is slow, not dead; one that drips would never come to an end.
+      const enough = error.cause.code === 'timeout' ? limits.slowBytes : 1
+      tries = received - before >= enough ? 1 : tries + 1
       if (tries >= limits.tries || resumes >= limits.resumes) throw error.cause
       const backoff = { firstMs: limits.backoffFirstMs, factor: limits.backoffFactor, capMs: limits.backoffCapMs }
       await clock.sleep(backoffMs(tries, backoff, random), signal)
@@ -77,6 +79,8 @@ export async function* resumed(options: ResumeOptions): AsyncGenerator<Uint8Arra
 
 /** A body that ended too early for a reason that may pass; told apart from a request that was refused after all its retries. */
 class LineCut extends Error {
+  declare readonly cause: RemoteError
+
   constructor(cause: RemoteError) {
     super('the line was cut', { cause })
   }
@@ -94,7 +98,7 @@ async function* opened(options: ResumeOptions, from: number): AsyncGenerator<Uin
   let skip = answer.status === 200 ? from : 0
   let at = from - skip
   try {
-    for await (const chunk of answer.stream()) {
+    for await (const chunk of lively(answer.stream(), options)) {
       const rest = chunk.subarray(Math.min(skip, chunk.length))
       skip -= chunk.length - rest.length
       at += chunk.length
@@ -109,6 +113,31 @@ async function* opened(options: ResumeOptions, from: number): AsyncGenerator<Uin
     const message = `cannot ${what}: ${host} ended after ${at} of ${size} bytes`
     throw new LineCut(new RemoteError('network', message, { host, retryable: true }))
   }
+}
+
+/** Throws RemoteError `timeout` when too little comes. Only waiting for the line counts: whoever takes the bytes may be slow. */
+async function* lively(
+  source: AsyncIterable<Uint8Array>,
+  { limits, clock, host, what }: ResumeOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let bytes = 0
+  let waitedMs = 0
+  let askedAt = clock.monotonic()
+  for await (const chunk of source) {
+    bytes += chunk.length
+    waitedMs += clock.monotonic() - askedAt
+    if (waitedMs >= limits.slowMs) {
+      if (bytes < limits.slowBytes) throw tooSlow(bytes, limits, host, what)
+      bytes = waitedMs = 0
+    }
+    yield chunk
+    askedAt = clock.monotonic()
+  }
+}
+
+function tooSlow(bytes: number, { slowMs }: Limits, host: string, what: string): RemoteError {
+  const message = `cannot ${what}: ${host} sent only ${formatSize(bytes)} in ${formatDuration(slowMs)}`
+  return new RemoteError('timeout', message, { host, retryable: true })
 }
 
 function wrongRange(answer: Answer, from: number, { size, host, what }: ResumeOptions): Error | undefined {

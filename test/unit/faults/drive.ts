@@ -1,0 +1,213 @@
+import { inspect } from 'node:util'
+import { expect } from 'vitest'
+import type { Clock } from '../../../src/lib/clock.ts'
+import { IntegrityError, RemoteError } from '../../../src/lib/errors.ts'
+import { silentLogger } from '../../../src/lib/logger.ts'
+import { Redactor } from '../../../src/lib/redact.ts'
+import { createOciClient, type OciClient } from '../../../src/oci/client.ts'
+import { digestOf } from '../../../src/oci/digest.ts'
+import type { Limits } from '../../../src/oci/limits.ts'
+import type { Repository } from '../../../src/oci/repository.ts'
+import type { Descriptor } from '../../../src/oci/target.ts'
+import { ociManifest } from '../../../src/oci/media.ts'
+import {
+  hostileRegistry,
+  hostileToken,
+  putArtifact,
+  type Artifact,
+  type Fault,
+  type HostileOptions,
+  type HostileRegistry,
+  type Phase,
+} from '../../support/hostile-registry.ts'
+
+export const username = 'robot'
+export const password = 'password-that-nobody-may-see'
+
+/** Waits pass at once and are written down; time-outs are real ones. */
+export class HastyClock implements Clock {
+  readonly waits: number[] = []
+  #skippedMs = 0
+
+  now(): number {
+    return Date.UTC(2026, 0, 1) + this.#skippedMs
+  }
+
+  monotonic(): number {
+    return performance.now() + this.#skippedMs
+  }
+
+  after(ms: number, run: () => void): () => void {
+    const timer = setTimeout(run, Math.min(ms, 2 ** 31 - 1))
+    timer.unref()
+    return () => clearTimeout(timer)
+  }
+
+  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted()
+    this.waits.push(ms)
+    this.#skippedMs += ms
+    await new Promise((resolve) => setImmediate(resolve))
+    signal?.throwIfAborted()
+  }
+}
+
+/** What is done with the registry: each gives something that can be compared with what is honest. */
+export type Operation = (about: {
+  repository: Repository
+  client: OciClient
+  registry: HostileRegistry
+  artifact: Artifact
+}) => Promise<unknown>
+
+export const resolve: Operation = ({ repository }) => repository.head('latest').then((found) => found?.digest)
+export const manifestByTag: Operation = ({ repository }) => repository.manifest('latest').then(({ digest }) => digest)
+export const manifest: Operation = ({ repository, artifact }) =>
+  repository.manifest(artifact.manifest.digest).then(({ digest }) => digest)
+export const layer: Operation = ({ repository, artifact }) => read(repository, artifact.layer)
+export const config: Operation = ({ repository, artifact }) => read(repository, artifact.config)
+export const tags: Operation = ({ repository }) => Array.fromAsync(repository.tags()).then((all) => all.join())
+export const referrers: Operation = ({ repository, artifact }) =>
+  repository.referrers(artifact.manifest.digest).then((found) => found.length)
+/** Of bytes that the registry has not; true when it has them afterwards. */
+export const push: Operation = async ({ repository, registry }) => {
+  const { descriptor, open } = pushed
+  await repository.putBlob(descriptor, open)
+  return registry.blobs.get(descriptor.digest)?.equals(pushed.bytes)
+}
+export const mount: Operation = ({ client, repository, registry, artifact }) =>
+  repository.mountBlob(
+    { ...pushed.descriptor, digest: artifact.layer.digest, size: artifact.layer.size },
+    client.repository(`${registry.host}/acme/other`),
+  )
+export const pushManifest: Operation = async ({ repository, artifact }) => {
+  const json = JSON.stringify({
+    schemaVersion: 2,
+    mediaType: ociManifest,
+    config: artifact.config,
+    layers: [],
+    annotations: { a: 'b' },
+  })
+  const bytes = Buffer.from(json)
+  await repository.putManifest({ mediaType: ociManifest, digest: digestOf(bytes), bytes }, ['v2'])
+  return true
+}
+
+const pushedBytes = Buffer.alloc(20_000, 'to be pushed ')
+export const pushed = {
+  bytes: pushedBytes,
+  descriptor: { mediaType: 'application/octet-stream', digest: digestOf(pushedBytes), size: pushedBytes.length },
+  async *open(): AsyncGenerator<Uint8Array, void, undefined> {
+    for (let at = 0; at < pushedBytes.length; at += 5_000) yield pushedBytes.subarray(at, at + 5_000)
+  },
+}
+
+async function read(repository: Repository, descriptor: Descriptor): Promise<string> {
+  return digestOf(Buffer.concat(await Array.fromAsync(repository.blob(descriptor))))
+}
+
+export interface Row {
+  name: string
+  does: Operation
+  /** Laid on the phase: for all of its requests, or the first `times`. */
+  faults: Partial<Record<Phase, Fault | { fault: Fault; times: number }>>
+  auth?: HostileOptions['auth']
+  limits?: Partial<Limits>
+  /** Changes what the registry honestly holds. */
+  prepare?: (registry: HostileRegistry, artifact: Artifact) => void
+  /** Exactly the requests that are made, by phase. */
+  requests: Partial<Record<Phase, number>>
+  /** Milliseconds waited between tries. */
+  waits?: number[]
+  /** What goes wrong … */
+  fails?: {
+    kind: 'remote' | 'integrity'
+    code: string
+    status?: number
+    retryAfterMs?: number
+    /** The message holds each, and the host besides. */
+    says: string[]
+  }
+  /** … or what comes of it all the same; unsaid: what an honest registry would give. */
+  gives?: unknown
+  /** Looks at what else the registry was asked. */
+  also?: (registry: HostileRegistry) => void
+}
+
+export const layerBytes = Buffer.from(Array.from({ length: 3_000 }, (_value, at) => at % 251))
+
+/** Does what a row says with a registry and a client of its own; the row's outcome is checked to the last request. */
+export async function run(row: Row): Promise<void> {
+  await using registry = await hostileRegistry({ ...(row.auth && { auth: row.auth }), username, password })
+  const artifact = putArtifact(registry, layerBytes)
+  row.prepare?.(registry, artifact)
+  const clock = new HastyClock()
+  const client = hostileClient(registry, clock, row)
+  const repository = client.repository(registry.name)
+  const about = { repository, client, registry, artifact }
+  try {
+    const honest = row.fails === undefined && !('gives' in row) ? await honestResult(row, about) : row.gives
+    for (const [phase, one] of Object.entries(row.faults)) {
+      if (typeof one === 'function') registry.fault(phase as Phase, one)
+      else registry.fault(phase as Phase, one.fault, one.times)
+    }
+    const outcome = await row.does(about).then(
+      (given) => ({ given }),
+      (error: unknown) => ({ error }),
+    )
+    if (row.fails === undefined) expect(outcome).toEqual({ given: honest })
+    else checkError(outcome, row.fails, registry)
+    expect(registry.counts()).toEqual(row.requests)
+    if (row.waits !== undefined) expect(clock.waits).toEqual(row.waits)
+    row.also?.(registry)
+  } finally {
+    await client.close()
+  }
+}
+
+export function hostileClient(
+  registry: HostileRegistry,
+  clock: Clock,
+  { auth, limits }: Pick<Row, 'auth' | 'limits'> = {},
+): OciClient {
+  return createOciClient({
+    clock,
+    random: () => 1,
+    logger: silentLogger,
+    redactor: new Redactor(),
+    registries: auth === undefined ? {} : { [registry.host]: { username, password } },
+    ...(limits && { limits }),
+  })
+}
+
+/** Asked of the same registry before it turns, by a client of its own. */
+async function honestResult(row: Row, about: Parameters<Operation>[0]): Promise<unknown> {
+  if ([push, mount, pushManifest].includes(row.does)) return true
+  const client = hostileClient(about.registry, new HastyClock(), row)
+  try {
+    return await row.does({ ...about, client, repository: client.repository(about.registry.name) })
+  } finally {
+    await client.close()
+    about.registry.forget()
+  }
+}
+
+function checkError(outcome: object, fails: NonNullable<Row['fails']>, registry: HostileRegistry): void {
+  expect(outcome).toHaveProperty('error')
+  const { error } = outcome as { error: Error & Record<string, unknown> }
+  const { kind, code, status, retryAfterMs, says } = fails
+  const text = inspect(error, { depth: 10 })
+  if (!(error instanceof (kind === 'remote' ? RemoteError : IntegrityError))) throw error
+  expect({ code: error.code, status: error.status }, text).toEqual({ code, status })
+  for (const part of [registry.host, ...says]) expect(error.message).toContain(part)
+  if (retryAfterMs !== undefined) expect(error.retryAfterMs).toBe(retryAfterMs)
+  expect(error.message.length).toBeLessThan(1_000)
+  checkNoSecret(`${text}${error.message}${String(error.hint)}`)
+}
+
+export function checkNoSecret(text: string): void {
+  const basic = Buffer.from(`${username}:${password}`).toString('base64')
+  for (const secret of [password, basic, hostileToken, 'signature-of-a-url']) expect(text).not.toContain(secret)
+}
+
+export const repositoryName = 'acme/policies'
