@@ -26,7 +26,8 @@ export function createLogger(options: LoggerOptions): Logger {
         translateTime: 'SYS:HH:MM:ss',
       })
     : (line: string) => line
-  const write = (line: string) => void options.stream.write(options.redactor.redact(format(line)))
+  // Before it is made readable: JSON has one way to write each character of a secret, a terminal has several.
+  const write = (line: string) => void options.stream.write(format(options.redactor.redact(line)))
   return pino({ level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, { write })
 }
 

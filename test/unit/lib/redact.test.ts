@@ -18,6 +18,23 @@ describe('Redactor', () => {
     expect(redactor.redact(text)).toBe(redacted)
   })
 
+  it('takes out all of a secret that begins with another one', () => {
+    const redactor = new Redactor()
+    redactor.add('hunter')
+    redactor.add('hunter22')
+    expect(redactor.redact('x hunter22 hunter y')).toBe('x *** *** y')
+  })
+
+  it('knows a secret until the last one who told it of it forgets it', () => {
+    const redactor = new Redactor()
+    redactor.add('hunter22')
+    redactor.add('hunter22')
+    redactor.remove('hunter22')
+    expect(redactor.redact('hunter22')).toBe('***')
+    redactor.remove('hunter22')
+    expect(redactor.redact('hunter22')).toBe('hunter22')
+  })
+
   it('forgets a token that has expired', () => {
     const redactor = new Redactor()
     redactor.add('hunter22')
@@ -38,8 +55,13 @@ describe.each([true, false])('the log, pretty: %s', (pretty) => {
     const stream = new PassThrough()
     const logger = createLogger({ level: 'info', pretty, redactor, stream }).child({ bundle: 'authz' })
     redactor.add('hunter22')
+    redactor.add('back\\slash"quote\nüline')
     logger.warn({ err: new Error('login as hunter22 failed'), deep: { token: 'hunter22' } }, 'with hunter22')
-    const text = String(stream.read())
+    logger.warn({ deep: { token: 'back\\slash"quote\nüline' } }, 'with back\\slash"quote\nüline')
+    stream.end()
+    const text = stream.setEncoding('utf8').read() as string
+    expect(text.split('with ***')).toHaveLength(3)
+    expect(text).not.toMatch(/slash|quote|line/)
     expect(text).toContain('authz')
     expect(text).toContain('***')
     expect(text).not.toContain('hunter22')
