@@ -5,8 +5,9 @@ import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import type { Redactor } from '../lib/redact.ts'
-import { createOciClient, type OciClient } from '../oci/client.ts'
+import { createOciClient } from '../oci/client.ts'
 import type { Repository } from '../oci/repository.ts'
+import type { RegistrySettings } from '../oci/settings.ts'
 import type { Login } from '../stores/store.ts'
 
 export interface RegistriesOptions {
@@ -32,35 +33,33 @@ export async function createRegistryClients(
   options: RegistriesOptions,
 ): Promise<RegistryClients> {
   const { environment, metrics, version, ...basics } = options
-  const registries = await registrySettings(config.registries)
-  const clients: OciClient[] = []
-
-  function connect(named: typeof registries): OciClient {
-    const client = createOciClient({
-      ...basics,
-      registries: named,
-      dockerConfig: environment.dockerConfig,
-      proxy: environment.proxy,
-      userAgent: `longshore/${version}`,
-      onRequest: (event) => metrics.remoteRequest(event.host, event.status ?? 'none'),
-    })
-    clients.push(client)
-    return client
-  }
-
-  const shared = connect(registries)
+  const client = createOciClient({
+    ...basics,
+    registries: await registrySettings(config.registries),
+    dockerConfig: environment.dockerConfig,
+    proxy: environment.proxy,
+    userAgent: `longshore/${version}`,
+    onRequest: (event) => metrics.remoteRequest(event.host, event.status ?? 'none'),
+  })
+  const opened = new Map<string, Repository>()
   return {
-    repository(name, { username, password, plainHttp }) {
-      if (username === undefined && plainHttp === undefined) return shared.repository(name)
-      const own = {
-        ...registries[name],
-        ...(username === undefined ? {} : { username }),
-        ...(plainHttp === undefined ? {} : { plainHttp }),
-      }
-      return connect({ ...registries, [name]: withSecrets(own, { password }) }).repository(name)
+    repository(name, login) {
+      const { username, password, plainHttp } = login
+      // Opened once for each login: deployers ask at every deployment, and each one has tokens of its own.
+      const key = JSON.stringify([name, username, password?.fingerprint(), plainHttp])
+      const repository = opened.get(key) ?? client.repository(name, ownSettings(login))
+      opened.set(key, repository)
+      return repository
     },
-    async close() {
-      await Promise.all(clients.map((client) => client.close()))
-    },
+    close: () => client.close(),
   }
+}
+
+function ownSettings({ username, password, plainHttp }: Login): RegistrySettings | undefined {
+  if (username === undefined && plainHttp === undefined) return undefined
+  const own = {
+    ...(username === undefined ? {} : { username }),
+    ...(plainHttp === undefined ? {} : { plainHttp }),
+  }
+  return withSecrets(own, { password })
 }

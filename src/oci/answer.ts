@@ -110,7 +110,8 @@ const tlsCodes = /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_|HOSTNAM
 /** Says in our words what undici, Node or OpenSSL could not do. What is no failure of the line passes as it is. */
 export function explainFailure(error: unknown, host: string, what: string): unknown {
   if (!(error instanceof Error) || error instanceof LongshoreError) return error
-  const code = codeOf(error)
+  // What `AbortSignal.timeout` gives has a number for a code.
+  const code = error.name === 'TimeoutError' ? 'TIMEOUT' : codeOf(error)
   if (code === undefined) return error
   const at = { host, cause: error }
   if (/TIMEOUT|ETIMEDOUT/.test(code)) {

@@ -11,6 +11,7 @@ import { basicOf, fetchToken, realmOf, type RealmRequest, type Token } from './t
 /** Takes secrets out of what is printed. `remove`, where there is one, is told when a secret no longer is one. */
 export interface SecretSink {
   add(secret: string): string
+  redact(text: string): string
   remove?(secret: string): void
 }
 
@@ -91,7 +92,7 @@ export class Authenticator {
     if (cached !== undefined && cached.expiresAt > clock.monotonic()) return cached.value
     return this.#flights.do(key, async () => {
       const askedAt = clock.monotonic()
-      const token = await fetchToken({ host, realm, service, scopes, credential, limits }, send)
+      const token = await fetchToken({ host, realm, service, scopes, credential, limits, redactor }, send)
       redactor.add(token.value)
       this.#keep(key, token, askedAt)
       return token.value

@@ -17,7 +17,7 @@ export async function hasBlob(context: Context, { digest, size }: Descriptor, si
   if (answer.status === 404) return false
   if (answer.status === 200) return (answer.length() ?? size) === size
   if (answer.status === 403 && !answer.redirected) {
-    throw refused({ host: site.host, status: 403, what, body: new Uint8Array() })
+    throw refused({ host: site.host, status: 403, what })
   }
   // No HEAD there, or storage that was asked by a URL signed for GET: one byte says as much.
   const range = { range: 'bytes=0-0' }

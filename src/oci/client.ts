@@ -38,8 +38,8 @@ export interface OciClientOptions {
 
 /** All that goes to registries passes one of these: connections, tokens, ceilings and circuits are shared per host. */
 export interface OciClient {
-  /** A tag or digest in the reference does not matter here. Throws ConfigError. */
-  repository(reference: string | Reference): Repository
+  /** A tag or digest in the reference does not matter here; `own` goes before the client's `registries`. Throws ConfigError. */
+  repository(reference: string | Reference, own?: RegistrySettings): Repository
   /** The names of a registry's repositories, in lexical order. */
   catalog(host: string, signal?: AbortSignal): AsyncIterable<string>
   /** Whether a registry is there and takes our credentials: throws RemoteError when not. */
@@ -60,36 +60,39 @@ export function createOciClient(options: OciClientOptions): OciClient {
     options.onRequest?.(event)
   }
   const exchangeOptions = { dispatchers, clock, userAgent: options.userAgent ?? 'longshore', onRequest }
-  const transport = new Transport({ ...exchangeOptions, random, closing: closing.signal })
+  const transport = new Transport({ ...exchangeOptions, random, redactor: options.redactor, closing: closing.signal })
   const turns = new Turns()
-  const hosts = new Map<string, Pick<Site, 'state' | 'auth'>>()
+  const states = new Map<string, HostState>()
+  const auths = new Map<string, Authenticator>()
 
-  const siteOf = (host: string, repository: string): Site => {
-    const settings = settingsFor(registries, host, repository)
+  const siteOf = (host: string, repository: string, own?: RegistrySettings): Site => {
+    const settings = settingsFor(registries, host, repository, own)
     const limits = { ...defaultLimits, ...options.limits, ...settings.timeouts }
-    let shared = hosts.get(host)
-    if (shared === undefined) {
-      shared = createShared({ ...options, registries, host, limits, exchangeOptions, closing: closing.signal })
-      hosts.set(host, shared)
-    }
-    return { host, repository, settings, limits, ...shared }
+    const state = remembered(states, host, () => createState(host, registries, limits, clock))
+    const create = () =>
+      createAuthenticator({ ...options, registries, own, host, settings, limits, exchangeOptions, closing })
+    // Tokens are asked for where the registry is, in the way in which it is spoken to: a part of it may have its own.
+    const { ca, cert, key } = settings
+    const auth = own ? create() : remembered(auths, JSON.stringify([originOf(host, settings), ca, cert, key]), create)
+    return { host, repository, settings, limits, state, auth }
   }
 
-  const contextOf = (host: string, repository: string): Context => ({
+  const contextOf = (host: string, repository: string, own?: RegistrySettings): Context => ({
     transport,
-    site: siteOf(host, repository),
+    site: siteOf(host, repository, own),
     clock,
     random,
     turns,
+    fetched: new Map(),
   })
 
   return {
-    repository(reference) {
+    repository(reference, own) {
       const { host, repository } = typeof reference === 'string' ? parseReference(reference) : reference
       const canonical = checkedHost(host)
       if (!isRepositoryName(repository))
         throw new ConfigError(`not a repository name: ${JSON.stringify(repository.slice(0, 200))}`)
-      return new Repository(contextOf(canonical, repository))
+      return new Repository(contextOf(canonical, repository, own))
     },
     catalog: (host, signal) => listCatalog(contextOf(checkedHost(host), ''), signal),
     async ping(host, signal) {
@@ -113,44 +116,48 @@ export function createOciClient(options: OciClientOptions): OciClient {
   }
 }
 
-interface SharedOptions extends OciClientOptions {
-  registries: Registries
-  host: string
-  limits: Limits
-  exchangeOptions: ExchangeOptions
-  closing: AbortSignal
+function remembered<T>(known: Map<string, T>, key: string, create: () => T): T {
+  const found = known.get(key) ?? create()
+  known.set(key, found)
+  return found
 }
 
-/** What all repositories of one host have in common. */
-function createShared(options: SharedOptions): Pick<Site, 'state' | 'auth'> {
-  const { registries, host, limits, clock, redactor } = options
-  const settings = settingsFor(registries, host)
-  const { concurrency, requestsPerSecond } = settings
-  const state = new HostState({
+/** What all repositories of one host have in common, whoever logs in. */
+function createState(host: string, registries: Registries, limits: Limits, clock: Clock): HostState {
+  const { concurrency, requestsPerSecond } = settingsFor(registries, host)
+  return new HostState({
     host,
     clock,
     limits,
     ...(concurrency === undefined ? {} : { concurrency }),
     ...(requestsPerSecond === undefined ? {} : { requestsPerSecond }),
   })
-  const credentials = { ...options, dockerConfig: options.dockerConfig ?? { paths: [] } }
-  const lookup = (repository: string) => findCredential(credentials, host, repository)
-  const send = realmRequest(options, settings)
-  return {
-    state,
-    auth: new Authenticator({ host, origin: originOf(host, settings), lookup, send, clock, redactor, limits }),
-  }
 }
 
-function realmRequest(
-  { host, limits, exchangeOptions, closing }: SharedOptions,
-  settings: RegistrySettings,
-): RealmRequest {
+interface AuthOptions extends OciClientOptions {
+  registries: Registries
+  own: RegistrySettings | undefined
+  host: string
+  settings: RegistrySettings
+  limits: Limits
+  exchangeOptions: ExchangeOptions
+  closing: AbortController
+}
+
+function createAuthenticator(options: AuthOptions): Authenticator {
+  const { host, settings, limits, clock, redactor } = options
+  const credentials = { ...options, dockerConfig: options.dockerConfig ?? { paths: [] } }
+  const lookup = (repository: string) => findCredential(credentials, host, repository)
+  const send = realmRequest(options)
+  return new Authenticator({ host, origin: originOf(host, settings), lookup, send, clock, redactor, limits })
+}
+
+function realmRequest({ host, settings, limits, exchangeOptions, closing }: AuthOptions): RealmRequest {
   // The realm may be somebody else: a client certificate is for the registry alone.
   const { cert: _cert, key: _key, ...bare } = settings
   const origin = originOf(host, settings)
   return ({ method, url, headers, body, authorization }) => {
-    const signal = AbortSignal.any([closing, AbortSignal.timeout(limits.metadataMs)])
+    const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(limits.metadataMs)])
     const who = { settings: url.origin === origin ? settings : bare, authorization, stay: body !== undefined }
     const what = `log in to ${host}`
     return exchange(

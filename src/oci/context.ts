@@ -1,6 +1,8 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Action } from './scope.ts'
 import { repositoryScope } from './scope.ts'
+import type { Digest } from './digest.ts'
+import type { Descriptor } from './target.ts'
 import type { Call, Site, Transport } from './transport.ts'
 import type { Turns } from './turns.ts'
 
@@ -12,6 +14,8 @@ export interface Context {
   random: () => number
   /** Shared by all repositories of a client: tag indexes are read, changed and written by one at a time. */
   turns: Turns
+  /** What was fetched because a HEAD did not say all of it: the next HEAD with the same digest says enough. */
+  fetched: Map<Digest, Descriptor>
 }
 
 export type CallParts = Pick<Call, 'method' | 'what' | 'ok'> & Partial<Call> & { actions?: Action[] }

@@ -5,7 +5,7 @@ import type { SecretSink } from './auth.ts'
 import { readHelperAnswer, runHelper, type RunHelper } from './credential-helper.ts'
 import { isObject, type JsonObject } from './json.ts'
 import { canonicalHost } from './reference.ts'
-import { candidatesOf, settingsFor, type Registries } from './settings.ts'
+import { candidatesOf, settingsFor, type Registries, type RegistrySettings } from './settings.ts'
 
 /** Who we are at a registry. `identityToken` is exchanged for tokens, `token` goes out as it is. */
 export interface Credential {
@@ -25,6 +25,8 @@ export interface DockerConfig {
 
 export interface CredentialsOptions {
   registries: Registries
+  /** Goes before `registries`. */
+  own?: RegistrySettings | undefined
   dockerConfig: DockerConfig
   redactor: SecretSink
   logger: Pick<Logger, 'warn'>
@@ -40,7 +42,7 @@ export async function findCredential(
   host: string,
   repository: string,
 ): Promise<Credential | undefined> {
-  const { username, password, identityToken, token } = settingsFor(options.registries, host, repository)
+  const { username, password, identityToken, token } = settingsFor(options.registries, host, repository, options.own)
   if ([username, password, identityToken, token].some((value) => value !== undefined)) {
     return keep(options.redactor, {
       ...(username === undefined ? {} : { username }),
@@ -177,7 +179,9 @@ function readAuth(entry: unknown): Credential | undefined {
 }
 
 function keep(redactor: SecretSink, credential: Credential): Credential {
-  for (const secret of [credential.password, credential.identityToken, credential.token])
-    if (secret) redactor.add(secret)
+  const { username, password, identityToken, token } = credential
+  // Name and password are one secret more: this is how they go over the wire.
+  const pair = username !== undefined && password && Buffer.from(`${username}:${password}`).toString('base64')
+  for (const secret of [password, identityToken, token, pair]) if (secret) redactor.add(secret)
   return credential
 }

@@ -1,5 +1,6 @@
 import tls from 'node:tls'
 import { Agent, EnvHttpProxyAgent, type Dispatcher } from 'undici'
+import { ConfigError } from '../lib/errors.ts'
 import type { Limits } from './limits.ts'
 import { isLoopbackHost } from './reference.ts'
 import type { RegistrySettings } from './settings.ts'
@@ -59,8 +60,9 @@ export class Dispatchers {
 
   #proxyFor(url: URL): string | undefined {
     if (isLoopbackHost(url.host)) return undefined
-    const proxy = url.protocol === 'https:' ? this.#proxy.httpsProxy : this.#proxy.httpProxy
-    return proxy === '' ? undefined : proxy
+    const isSecure = url.protocol === 'https:'
+    const proxy = isSecure ? this.#proxy.httpsProxy : this.#proxy.httpProxy
+    return proxy === undefined || proxy === '' ? undefined : proxyUrl(proxy, isSecure ? 'HTTPS_PROXY' : 'HTTP_PROXY')
   }
 
   /** Node replaces its roots by what is given: so what is given holds them. */
@@ -68,4 +70,13 @@ export class Dispatchers {
     this.#roots ??= tls.getCACertificates('default')
     return [...this.#roots, ca]
   }
+}
+
+/** `proxy.corp:3128` is HTTP, as curl has it. Throws ConfigError that does not show the URL: it may hold a password. */
+function proxyUrl(text: string, variable: string): string {
+  const url = URL.parse(text.includes('://') ? text : `http://${text}`)
+  if (url !== null && /^(?:https?|socks5?):$/.test(url.protocol)) return url.href
+  throw new ConfigError(`${variable} holds no URL of an HTTP or SOCKS5 proxy`, {
+    hint: `Write it as ${variable}=http://proxy.example.com:3128, or unset it.`,
+  })
 }

@@ -1,5 +1,6 @@
 import { RemoteError, type RemoteCode } from '../lib/errors.ts'
 import { formatDuration } from '../lib/units.ts'
+import type { SecretSink } from './auth.ts'
 import { isObject } from './json.ts'
 
 /** Longer error bodies say nothing more that a person would read. */
@@ -38,19 +39,26 @@ export interface Refusal {
   status: number
   /** What was tried, as in "cannot …": `push ghcr.io/acme/app:1`. */
   what: string
-  body: Uint8Array
+  /** What the server said, with what takes out secrets: some repeat the header that they did not like. */
+  body?: Uint8Array
+  redactor?: Pick<SecretSink, 'redact'>
+  /** Whether it was asked without TLS. */
+  isPlain?: boolean
   retryAfterMs?: number
 }
 
-export function refused({ host, status, what, body, retryAfterMs }: Refusal): RegistryError {
-  const errors = parseErrors(body)
+export function refused(refusal: Refusal): RegistryError {
+  const { host, status, what, body = new Uint8Array(), redactor, retryAfterMs } = refusal
+  const text = Buffer.from(body.subarray(0, maxErrorBytes)).toString('utf8')
+  const errors = parseErrors(text)
   const code = codeOf(status, errors)
-  const said = errors.length > 0 ? errors.map((error) => `${error.code}: ${error.message}`).join('; ') : shown(body)
+  const words = errors.length > 0 ? errors.map((error) => `${error.code}: ${error.message}`).join('; ') : wordsOf(text)
+  const said = clean(redactor?.redact(plain(words)) ?? '')
   const wait =
     code === 'rate_limited' && retryAfterMs !== undefined
       ? `, to be tried again in ${formatDuration(retryAfterMs)}`
       : ''
-  const hint = hintFor(code, host)
+  const hint = hintFor(refusal, code)
   return new RegistryError(
     code,
     `cannot ${what}: ${host} answered ${status}${said === '' ? '' : ` (${said})`}${wait}`,
@@ -69,24 +77,25 @@ export function isRetryable(status: number): boolean {
   return [408, 429, 500, 502, 503, 504].includes(status)
 }
 
-/** The specification's error document; some registries send a bare `{"message"}` or `{"details"}`, and many send HTML. */
-export function parseErrors(body: Uint8Array): SpecError[] {
-  let json: unknown
-  try {
-    json = JSON.parse(Buffer.from(body.subarray(0, maxErrorBytes)).toString('utf8'))
-  } catch {
-    return []
-  }
+/** The specification's error document. */
+function parseErrors(text: string): SpecError[] {
+  const json = parsed(text)
   if (!isObject(json) || !Array.isArray(json.errors)) return []
   return json.errors
     .filter(isObject)
     .slice(0, 10)
     .map(({ code, message, detail }) => ({
       code: clean(typeof code === 'string' || typeof code === 'number' ? String(code) : 'UNKNOWN'),
-      message: clean(
-        typeof message === 'string' && message !== '' ? message : typeof detail === 'string' ? detail : '',
-      ),
+      message: [message, detail].find((one): one is string => typeof one === 'string' && one !== '') ?? '',
     }))
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 const codes: Record<number, RemoteCode> = {
@@ -111,27 +120,38 @@ function codeOf(status: number, errors: SpecError[]): RemoteCode {
   return status >= 400 ? 'denied' : 'protocol'
 }
 
-function hintFor(code: RemoteCode, host: string): string | undefined {
-  if (code === 'unauthorized' || code === 'denied') {
+function hintFor({ host, status, isPlain, body }: Refusal, code: RemoteCode): string | undefined {
+  if (status === 401 || status === 403) {
     return `Check that the repository exists and that these credentials may do this: "longshore login ${host}", or registries in the config.`
   }
   if (code === 'not_found')
     return 'Check the spelling; some registries also say this of repositories that the credentials cannot see.'
   if (code === 'rate_limited') return 'Log in, or look less often: registries allow more to those they know.'
+  if (status === 413) return `${host}, or a proxy before it, limits the size of what may be pushed.`
+  const isNoDocument = body === undefined || !isObject(parsed(Buffer.from(body).toString('utf8')))
+  if (status === 400 && isPlain === true && isNoDocument) {
+    return `It was asked over plain HTTP. If it speaks HTTPS, set "plain_http: false" for ${host} under registries, and ca for a certificate of your own authority.`
+  }
   return undefined
 }
 
-/** A text that is no document: worth showing if it is short and plain. */
-function shown(body: Uint8Array): string {
-  const text = Buffer.from(body.subarray(0, 4 * maxShown))
-    .toString('utf8')
-    .trim()
-  return text.startsWith('<') ? '' : clean(text)
+/** Some registries send a bare `{"message"}` or `{"details"}`, token servers OAuth2's `{"error"}`, and many HTML. Other JSON may be a token. */
+function wordsOf(text: string): string {
+  const json = parsed(text)
+  if (json === undefined) return text.trim().startsWith('<') ? '' : text
+  if (!isObject(json)) return ''
+  const words = [json.message, json.details, json.error, json.error_description]
+  return words.filter((word) => typeof word === 'string' && word !== '').join(': ')
 }
 
-/** What a server says goes to terminals and logs: no control characters, and not too much. */
-function clean(text: string): string {
+/** What a server says goes to terminals and logs: no control characters … */
+function plain(text: string): string {
   // eslint-disable-next-line no-control-regex
-  const plain = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+/g, ' ').trim()
-  return plain.length > maxShown ? `${plain.slice(0, maxShown)}…` : plain
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+/g, ' ').trim()
+}
+
+/** … and not too much. */
+function clean(text: string): string {
+  const short = plain(text)
+  return short.length > maxShown ? `${short.slice(0, maxShown)}…` : short
 }

@@ -31,11 +31,23 @@ export async function headManifest(
   await answer.discard()
   if (answer.status === 404) return undefined
   // Storage that was asked by a URL signed for GET refuses HEAD.
-  if (answer.status === 403 && !answer.redirected) throw refused({ host, status: 403, what, body: new Uint8Array() })
+  if (answer.status === 403 && !answer.redirected) throw refused({ host, status: 403, what })
   const told = answer.status === 200 ? descriptorTold(answer, reference, host, what) : undefined
   if (told !== undefined) return told
+  const digest = isDigest(reference) ? reference : digestTold(answer)
+  const known = answer.status === 200 && digest !== undefined ? context.fetched.get(digest) : undefined
+  if (known !== undefined) return known
   const raw = await optionalManifest(context, reference, signal)
-  return raw === undefined ? undefined : { mediaType: raw.mediaType, digest: raw.digest, size: raw.bytes.length }
+  return raw === undefined ? undefined : remember(context, raw)
+}
+
+const mostRemembered = 100
+
+function remember({ fetched }: Context, { mediaType, digest, bytes }: RawManifest): Descriptor {
+  const descriptor = { mediaType, digest, size: bytes.length }
+  if (fetched.size >= mostRemembered) fetched.clear()
+  fetched.set(digest, descriptor)
+  return descriptor
 }
 
 export async function getManifest(context: Context, reference: string, signal?: AbortSignal): Promise<RawManifest> {

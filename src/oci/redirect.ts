@@ -1,5 +1,5 @@
 import { RemoteError } from '../lib/errors.ts'
-import { isLoopbackHost } from './reference.ts'
+import { bareAddress, isLoopbackHost } from './reference.ts'
 
 /**
  * Where a server may send us from `from`. Throws RemoteError `redirect` for a way that would take off the encryption, or that
@@ -30,7 +30,7 @@ export function isInward(from: URL, to: URL): boolean {
 }
 
 function isLocalAddress(hostname: string): boolean {
-  const bare = hostname.replace(/^\[|\]$/g, '')
+  const bare = bareAddress(hostname)
   return (
     isLoopbackHost(hostname) ||
     bare === '0.0.0.0' ||

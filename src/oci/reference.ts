@@ -89,9 +89,14 @@ export function isHost(text: string): boolean {
 /** Whether `host`, with or without a port, is this machine: plain HTTP is fine there, and nobody from outside may send us there. */
 export function isLoopbackHost(host: string): boolean {
   const { hostname } = splitPort(host.toLowerCase())
+  const bare = bareAddress(hostname)
+  return bare === 'localhost' || bare.endsWith('.localhost') || bare === '::1' || isLoopbackV4(bare)
+}
+
+/** Without brackets and the dot at the end; an IPv4 address in IPv6's clothes comes out as what it is. */
+export function bareAddress(hostname: string): string {
   const bare = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
-  if (bare === 'localhost' || bare.endsWith('.localhost') || bare === '::1') return true
-  return isLoopbackV4(bare.startsWith('::ffff:') ? mappedV4(bare.slice(7)) : bare)
+  return bare.startsWith('::ffff:') ? mappedV4(bare.slice(7)) : bare
 }
 
 function isLoopbackV4(address: string): boolean {

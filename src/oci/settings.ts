@@ -45,13 +45,18 @@ export function checkRegistries(registries: Registries): void {
 }
 
 /**
- * The settings that hold for a repository: for each field the most specific pattern that has it, path before host before `*`.
- * Who logs in is taken from one pattern as a whole.
+ * The settings that hold for a repository: for each field the most specific pattern that has it, path before host before `*`,
+ * and `own` before all of them. Who logs in is taken from one of these as a whole.
  */
-export function settingsFor(registries: Registries, host: string, repository = ''): RegistrySettings {
-  const matching = candidatesOf(host, repository)
-    .map((candidate) => find(registries, candidate))
-    .filter((settings) => settings !== undefined)
+export function settingsFor(
+  registries: Registries,
+  host: string,
+  repository = '',
+  own?: RegistrySettings,
+): RegistrySettings {
+  const matching = [own, ...candidatesOf(host, repository).map((candidate) => find(registries, candidate))].filter(
+    (settings) => settings !== undefined,
+  )
   const merged: RegistrySettings = Object.assign({}, ...matching.toReversed()) as RegistrySettings
   const who = matching.find((settings) => login.some((field) => settings[field] !== undefined))
   for (const field of login) delete merged[field]

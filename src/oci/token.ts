@@ -1,5 +1,6 @@
 import { RemoteError } from '../lib/errors.ts'
 import type { Answer } from './answer.ts'
+import type { SecretSink } from './auth.ts'
 import type { Credential } from './credentials.ts'
 import { maxErrorBytes, refused } from './errors.ts'
 import type { Method } from './exchange.ts'
@@ -21,6 +22,7 @@ export interface TokenRequest {
   scopes: readonly string[]
   credential: Credential | undefined
   limits: Limits
+  redactor: Pick<SecretSink, 'redact'>
 }
 
 /** One request to the realm; `headers` may carry credentials for it and for nobody else. */
@@ -123,8 +125,8 @@ async function readToken(answer: Answer, { host, limits }: TokenRequest): Promis
   return { value, lifeMs: Math.max(statedMs, limits.tokenLifeMs) }
 }
 
-async function refusal(answer: Answer, { host, credential }: TokenRequest): Promise<RemoteError> {
+async function refusal(answer: Answer, { host, credential, redactor }: TokenRequest): Promise<RemoteError> {
   const body = await answer.bytes(maxErrorBytes, { cut: true })
   const who = credential === undefined ? 'anonymously' : `as ${credential.username ?? 'the identity token'}`
-  return refused({ host, status: answer.status, what: `get a token ${who}`, body })
+  return refused({ host, status: answer.status, what: `get a token ${who}`, body, redactor })
 }

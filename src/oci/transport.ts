@@ -3,7 +3,7 @@ import { RemoteError } from '../lib/errors.ts'
 import { backoffMs } from '../lib/retry.ts'
 import { formatDuration } from '../lib/units.ts'
 import type { Answer } from './answer.ts'
-import type { Authenticator } from './auth.ts'
+import type { Authenticator, SecretSink } from './auth.ts'
 import { isRetryable, maxErrorBytes, refused } from './errors.ts'
 import { exchange, type ExchangeOptions, type Method } from './exchange.ts'
 import type { HostState, Lane } from './host-state.ts'
@@ -41,6 +41,7 @@ export interface Call {
 export interface TransportOptions extends ExchangeOptions {
   clock: Clock
   random: () => number
+  redactor: Pick<SecretSink, 'redact'>
   /** Aborted when the client closes. */
   closing: AbortSignal
 }
@@ -97,15 +98,17 @@ export class Transport {
   async #attempt(site: Site, call: Call, signal: AbortSignal, budget: Budget): Promise<Answer> {
     const { state } = site
     const leave = await state.enter(call.lane, signal)
-    const total = this.#totalTimeout(site, call)
+    let total: TotalTimeout | undefined
     const end = () => {
-      total.cancel()
+      total?.cancel()
       leave()
     }
     let known = false
     try {
       await this.#holdBack(site, call, signal, budget)
       state.checkCircuit(call.what)
+      // Only now: that we waited is not the registry's fault.
+      total = this.#totalTimeout(site, call)
       const answer = await this.#authorized(site, call, AbortSignal.any([signal, total.signal]), end)
       known = true
       if (answer.status >= 500 && isRetryable(answer.status)) state.failed()
@@ -181,12 +184,14 @@ export class Transport {
       status: answer.status,
       what: call.what,
       body,
+      redactor: this.#options.redactor,
+      isPlain: answer.url.protocol === 'http:',
       ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     })
   }
 
   /** Blobs take as long as they take; everything else has an end. */
-  #totalTimeout(site: Site, call: Call): { signal: AbortSignal; cancel: () => void } {
+  #totalTimeout(site: Site, call: Call): TotalTimeout {
     const aborter = new AbortController()
     if (call.lane !== 'metadata') return { signal: aborter.signal, cancel: () => undefined }
     const { host, limits } = site
@@ -200,6 +205,11 @@ export class Transport {
 
 interface Budget {
   leftMs: number
+}
+
+interface TotalTimeout {
+  signal: AbortSignal
+  cancel: () => void
 }
 
 interface FailedTry {
@@ -223,12 +233,14 @@ function countFailure(state: HostState, error: unknown): void {
   else if (!(error instanceof RemoteError) || error.code !== 'circuit_open') state.abandoned()
 }
 
-/** Seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3. Milliseconds from `now`. */
+/** Docker Hub counts in windows of this length. Who asks for more does not mean it, or means harm. */
+const longestRetryAfterMs = 6 * 3_600_000
+
+/** Seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3. Milliseconds from `now`, at most six hours. */
 export function retryAfterOf(text: string | undefined, now: number): number | undefined {
   if (text === undefined) return undefined
-  if (/^\s*\d{1,9}\s*$/.test(text)) return Number(text) * 1000
-  const date = Date.parse(text)
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now)
+  const askedMs = /^\s*\d+\s*$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now
+  return Number.isNaN(askedMs) ? undefined : Math.min(Math.max(0, askedMs), longestRetryAfterMs)
 }
 
 /** Tokens are fetched for everybody who waits for them: one that leaves does not end it for the others. */

@@ -183,12 +183,97 @@ describe('bearer tokens', () => {
     })
   })
 
+  it('has a typed end for a token server that does not come to one', async () => {
+    await using server = await registry({ valid: [], token: { body: '{}', stall: true } })
+    await using t = testClient({ limits: { metadataMs: 50, tries: 1 } })
+    expect(await failureOf(t.client.repository(`${server.host}/acme/app`).head('v1'))).toMatchObject({
+      name: 'RemoteError',
+      code: 'timeout',
+      message: expect.stringContaining(`cannot log in to ${server.host}`) as string,
+    })
+  })
+
+  it('asks where the registry is for this repository: plain HTTP may be set for a path only', async () => {
+    await using proxy = await scriptedServer()
+    const guarded = (request: Received) =>
+      request.headers.authorization === 'Bearer t1'
+        ? manifestReply(manifest)
+        : { status: 401, headers: { 'www-authenticate': 'Bearer realm="/token",service="reg"' } }
+    proxy.on(`HEAD http://registry.test${path}`, guarded)
+    proxy.on('GET http://registry.test/token', { body: '{"token":"t1"}' })
+    const registries = { 'registry.test/acme': { plainHttp: true } }
+    await using t = testClient({ registries, proxy: { httpProxy: proxy.origin } })
+    expect(await t.client.repository('registry.test/acme/app').head('v1')).toMatchObject({ digest: manifest.digest })
+  })
+
+  it('gives the token of one login to no other at the same registry', async () => {
+    await using server = await scriptedServer()
+    const challenge = { status: 401, headers: { 'www-authenticate': `Bearer realm="${server.origin}/token"` } }
+    const used: string[] = []
+    server.on(`HEAD ${path}`, ({ headers }) => {
+      if (headers.authorization === undefined) return challenge
+      used.push(headers.authorization)
+      return manifestReply(manifest)
+    })
+    server.on('GET /token', ({ headers }) => {
+      const who = Buffer.from(headers.authorization?.slice(6) ?? '', 'base64').toString()
+      return { body: JSON.stringify({ token: `token-of-${who.split(':')[0]}` }) }
+    })
+    await using t = testClient({ registries: { [server.host]: { username: 'all', password: 'hunter22' } } })
+    const name = `${server.host}/acme/app`
+    await t.client.repository(name).head('v1')
+    await t.client.repository(name, { username: 'one', password: 'hunter23' }).head('v1')
+    await t.client.repository(name).head('v1')
+    expect(used).toEqual(['Bearer token-of-all', 'Bearer token-of-one', 'Bearer token-of-all'])
+  })
+
   it('says what the token server said', async () => {
     const token = { status: 403, body: '{"errors":[{"code":"DENIED","message":"locked"}]}' }
     await using server = await registry({ valid: [], token })
     await using t = testClient()
     const error = await failureOf(t.client.repository(`${server.host}/acme/app`).head('v1'))
     expect(error).toMatchObject({ code: 'denied', message: expect.stringContaining('DENIED: locked') as string })
+  })
+})
+
+describe('what servers say', () => {
+  const challenge = { status: 401, headers: { 'www-authenticate': 'Basic realm="x"' } }
+  const pair = Buffer.from('me:hunter22').toString('base64')
+
+  it.each([
+    ['the header', `{"errors":[{"code":"UNAUTHORIZED","message":"bad Basic ${pair}"}]}`],
+    ['the bare pair', `who is ${pair}?`],
+    ['the password', '{"errors":[{"code":"UNAUTHORIZED","message":"wrong password: hunter22"}]}'],
+    ['the password where the text is cut', `${'x'.repeat(296)}hunter22 is wrong`],
+    ['a URL with a signature', 'try https://s3.test/x?X-Amz-Signature=hunter33&y=1'],
+    ['a URL with a login', 'try https://me:hunter33@s3.test/x'],
+    ['a secret in control characters', 'hunter\u000022 and hunter22'],
+  ])('gets into no error with %s', async (_what, body) => {
+    await using server = await scriptedServer({ [`GET ${path}`]: [challenge, { status: 403, body }] })
+    await using t = testClient({ registries: { [server.host]: { username: 'me', password: 'hunter22' } } })
+    const error = await failureOf(t.client.repository(`${server.host}/acme/app`).manifest('v1'))
+    expect(error).toMatchObject({ code: 'denied', status: 403 })
+    expect(JSON.stringify([error.message, error])).not.toMatch(/hunt(?:er\d|…)|hunter22/)
+    expect(error.message).not.toContain(pair)
+  })
+
+  it('is not shown where it may be a token', async () => {
+    await using server = await registry({ valid: [], token: { status: 203, body: '{"token":"eyJhbGciOi"}' } })
+    await using t = testClient()
+    const error = await failureOf(t.client.repository(`${server.host}/acme/app`).head('v1'))
+    expect(error.message).toContain('answered 203')
+    expect(error.message).not.toContain('eyJ')
+  })
+
+  it.each([
+    ['{"message":"no such project"}', 'no such project'],
+    ['{"details":"invalid username"}', 'invalid username'],
+    ['{"error":"invalid_grant","error_description":"expired"}', 'invalid_grant: expired'],
+  ])('is understood in other forms: %s', async (body, shown) => {
+    await using server = await scriptedServer({ [`GET ${path}`]: { status: 403, body } })
+    await using t = testClient()
+    const error = await failureOf(t.client.repository(`${server.host}/acme/app`).manifest('v1'))
+    expect(error.message).toContain(`(${shown})`)
   })
 })
 

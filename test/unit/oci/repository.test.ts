@@ -54,6 +54,19 @@ describe('head', () => {
     expect(t.server.asked()).toEqual([`HEAD ${path}`, `GET ${path}`])
   })
 
+  it('fetches once, not each time, when a registry tells the digest but not the size', async () => {
+    await using server = await scriptedServer({
+      [`HEAD ${path}`]: { headers: { 'content-type': ociManifest, 'docker-content-digest': manifest.digest } },
+      [`GET ${path}`]: manifestReply(manifest),
+    })
+    await using t = testClient()
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    const first = await repository.head('v1')
+    expect(first).toEqual({ mediaType: ociManifest, digest: manifest.digest, size: manifest.bytes.length })
+    expect(await repository.head('v1')).toEqual(first)
+    expect(server.asked()).toEqual([`HEAD ${path}`, `GET ${path}`, `HEAD ${path}`])
+  })
+
   it('fetches when storage refuses a HEAD for a URL signed for GET', async () => {
     await using storage = await scriptedServer({
       'HEAD /signed': { status: 403 },

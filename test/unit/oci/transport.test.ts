@@ -3,7 +3,7 @@ import { digestOf } from '../../../src/oci/digest.ts'
 import type { RequestEvent } from '../../../src/oci/exchange.ts'
 import { nextHop } from '../../../src/oci/redirect.ts'
 import { retryAfterOf } from '../../../src/oci/transport.ts'
-import { scriptedServer } from '../../support/scripted-server.ts'
+import { scriptedServer, type Reply } from '../../support/scripted-server.ts'
 import { blobOf, bytesOf, failureOf, manifestOf, manifestReply, testClient } from './setup.ts'
 
 const manifest = manifestOf()
@@ -93,6 +93,29 @@ describe('retries', () => {
     expect(server.requests).toHaveLength(1)
   })
 
+  it('does not count a pause against the time that one request may take', async () => {
+    const limited = { status: 429, headers: { 'retry-after': '90' } }
+    await using server = await scriptedServer({ [`HEAD ${path}`]: [limited, ok] })
+    await using t = testClient({ limits: { tries: 1 } })
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    expect(await failureOf(repository.head('v1'))).toMatchObject({ code: 'rate_limited' })
+    const waiting = repository.head('v1')
+    await t.clock.advance(90_000)
+    expect(await waiting).toMatchObject({ digest: manifest.digest })
+  })
+
+  it('never leaves a registry alone for longer than six hours, whatever it says', async () => {
+    const forEver = { status: 429, headers: { 'retry-after': '999999999' } }
+    await using server = await scriptedServer({ [`HEAD ${path}`]: [forEver, ok] })
+    await using t = testClient()
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    expect(await failureOf(t.run(repository.head('v1')))).toMatchObject({ retryAfterMs: 6 * 3_600_000 })
+    await t.clock.advance(6 * 3_600_000)
+    expect(await repository.head('v1')).toMatchObject({ digest: manifest.digest })
+    const farAway = new Date(Date.UTC(9999, 0, 1)).toUTCString()
+    expect(retryAfterOf(farAway, 0)).toBe(6 * 3_600_000)
+  })
+
   it('never falls back to GET when HEAD is limited', async () => {
     await using server = await scriptedServer({ [`HEAD ${path}`]: { status: 429 }, [`GET ${path}`]: ok })
     await using t = testClient()
@@ -146,6 +169,21 @@ describe('retries', () => {
       specCodes: ['DENIED'],
       hint: expect.stringContaining('longshore login') as string,
     })
+  })
+})
+
+describe('hints', () => {
+  it.each<[string, Reply, string | undefined]>([
+    ['TLS where it was asked without', { status: 400, body: 'Client sent an HTTP request to an HTTPS server.' }, 'ca'],
+    ['a size', { status: 413 }, 'limits the size'],
+    ['credentials', { status: 403 }, 'longshore login'],
+    ['spelling', { status: 404 }, 'spelling'],
+    ['nothing where it is none of these', { status: 400, body: '{"errors":[{"code":"NAME_INVALID"}]}' }, undefined],
+  ])('speak of %s', async (_what, reply, hint) => {
+    await using server = await scriptedServer({ [`GET ${path}`]: reply })
+    await using t = testClient()
+    const error = await failureOf(t.client.repository(`${server.host}/acme/app`).manifest('v1'))
+    expect(error.hint).toEqual(hint === undefined ? undefined : expect.stringContaining(hint))
   })
 })
 
@@ -300,6 +338,7 @@ describe('redirects', () => {
     ['this machine', 'https://reg.example/a', 'https://127.0.0.1/b'],
     ['this machine by name', 'https://reg.example/a', 'https://localhost/b'],
     ['a metadata service', 'http://reg.example/a', 'http://169.254.169.254/latest'],
+    ['the same as IPv6', 'http://reg.example/a', 'http://[::ffff:169.254.169.254]/latest'],
     ['this machine in IPv6', 'https://reg.example/a', 'https://[::ffff:127.0.0.1]/b'],
     ['another protocol', 'https://reg.example/a', 'file:///etc/passwd'],
     ['nowhere', 'https://reg.example/a', undefined],
@@ -339,6 +378,23 @@ describe('connections', () => {
     expect(await failureOf(t.client.repository('no.test/acme/app').head('v1'))).toMatchObject({ code: 'network' })
     expect(proxy.requests).toHaveLength(1)
   })
+
+  it('takes a proxy without a scheme for an HTTP one, as curl does', async () => {
+    await using proxy = await scriptedServer({ 'HEAD http://registry.test/v2/acme/app/manifests/v1': ok })
+    const registries = { 'registry.test': { plainHttp: true } }
+    await using t = testClient({ proxy: { httpProxy: proxy.host }, registries })
+    expect(await t.client.repository('registry.test/acme/app').head('v1')).toMatchObject({ digest: manifest.digest })
+  })
+
+  it.each(['http://', 'ftp://127.0.0.1:21', 'http://user:hunter22@exa mple:1'])(
+    'says which proxy is no proxy, without its password: %s',
+    async (url) => {
+      await using t = testClient({ proxy: { httpsProxy: url } })
+      const error = await failureOf(t.client.repository('registry.test/acme/app').head('v1'))
+      expect(error).toMatchObject({ name: 'ConfigError', message: expect.stringContaining('HTTPS_PROXY') as string })
+      expect(JSON.stringify([error, error.message, String(error.cause)])).not.toContain('hunter22')
+    },
+  )
 
   it('reports each request without its query', async () => {
     const events: RequestEvent[] = []
