@@ -49,10 +49,9 @@ export interface Refusal {
 
 export function refused(refusal: Refusal): RegistryError {
   const { host, status, what, body = new Uint8Array(), redactor, retryAfterMs } = refusal
-  const text = Buffer.from(body.subarray(0, maxErrorBytes)).toString('utf8')
-  const errors = parseErrors(text)
+  const errors = parseErrors(body)
   const code = codeOf(status, errors)
-  const words = errors.length > 0 ? errors.map((error) => `${error.code}: ${error.message}`).join('; ') : wordsOf(text)
+  const words = errors.length > 0 ? errors.map((error) => `${error.code}: ${error.message}`).join('; ') : wordsOf(body)
   const said = clean(redactor?.redact(plain(words)) ?? '')
   const wait =
     code === 'rate_limited' && retryAfterMs !== undefined
@@ -77,9 +76,9 @@ export function isRetryable(status: number): boolean {
   return [408, 429, 500, 502, 503, 504].includes(status)
 }
 
-/** The specification's error document. */
-function parseErrors(text: string): SpecError[] {
-  const json = parsed(text)
+/** The specification's error document; `message` is as it came. */
+export function parseErrors(body: Uint8Array): SpecError[] {
+  const json = parsed(textOf(body))
   if (!isObject(json) || !Array.isArray(json.errors)) return []
   return json.errors
     .filter(isObject)
@@ -88,6 +87,10 @@ function parseErrors(text: string): SpecError[] {
       code: clean(typeof code === 'string' || typeof code === 'number' ? String(code) : 'UNKNOWN'),
       message: [message, detail].find((one): one is string => typeof one === 'string' && one !== '') ?? '',
     }))
+}
+
+function textOf(body: Uint8Array): string {
+  return Buffer.from(body.subarray(0, maxErrorBytes)).toString('utf8')
 }
 
 function parsed(text: string): unknown {
@@ -128,7 +131,7 @@ function hintFor({ host, status, isPlain, body }: Refusal, code: RemoteCode): st
     return 'Check the spelling; some registries also say this of repositories that the credentials cannot see.'
   if (code === 'rate_limited') return 'Log in, or look less often: registries allow more to those they know.'
   if (status === 413) return `${host}, or a proxy before it, limits the size of what may be pushed.`
-  const isNoDocument = body === undefined || !isObject(parsed(Buffer.from(body).toString('utf8')))
+  const isNoDocument = body === undefined || !isObject(parsed(textOf(body)))
   if (status === 400 && isPlain === true && isNoDocument) {
     return `It was asked over plain HTTP. If it speaks HTTPS, set "plain_http: false" for ${host} under registries, and ca for a certificate of your own authority.`
   }
@@ -136,7 +139,8 @@ function hintFor({ host, status, isPlain, body }: Refusal, code: RemoteCode): st
 }
 
 /** Some registries send a bare `{"message"}` or `{"details"}`, token servers OAuth2's `{"error"}`, and many HTML. Other JSON may be a token. */
-function wordsOf(text: string): string {
+function wordsOf(body: Uint8Array): string {
+  const text = textOf(body)
   const json = parsed(text)
   if (json === undefined) return text.trim().startsWith('<') ? '' : text
   if (!isObject(json)) return ''
