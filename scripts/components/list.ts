@@ -23,6 +23,7 @@ export const components = {
   skopeo: { from: 'debian', package: 'skopeo', path: '/usr/bin/skopeo' },
   buildah: { from: 'debian', package: 'buildah', path: '/usr/bin/buildah' },
   podman: { from: 'debian', package: 'podman', path: '/usr/bin/podman' },
+  strace: { from: 'debian', package: 'strace', path: '/usr/bin/strace' },
   nginx: { from: 'debian', package: 'nginx-light', path: '/usr/sbin/nginx' },
   olareg: { from: 'go', binary: 'olareg' },
   oras: { from: 'go', binary: 'oras' },

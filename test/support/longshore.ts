@@ -21,6 +21,8 @@ export interface LongshoreOptions {
   tls?: { ca: string; cert?: string; key?: string }
   /** Sent with each of our own requests. */
   headers?: Record<string, string>
+  /** A command that runs it, with its own arguments: strace, for one. */
+  under?: readonly string[]
 }
 
 export interface Longshore {
@@ -50,7 +52,7 @@ export interface Longshore {
 
 /** `longshore serve` in a process of its own; settles when it is ready. */
 export async function startLongshore(options: LongshoreOptions = {}): Promise<Longshore> {
-  const { folder = tempDir('longshore'), port = await freePort(), config = {}, env, tls } = options
+  const { folder = tempDir('longshore'), port = await freePort(), config = {}, env, tls, under = [] } = options
   const host = `127.0.0.1:${port}`
   const url = `${tls === undefined ? 'http' : 'https'}://${host}`
   const configFile = join(folder, 'longshore.json')
@@ -60,9 +62,10 @@ export async function startLongshore(options: LongshoreOptions = {}): Promise<Lo
   }
   writeConfig(config)
   const ask = createAsk(url, options)
+  const [command = '', ...args] = [...under, globalThis.process.execPath, programPath, 'serve', '--config', configFile]
   const process = await startProcess({
-    command: globalThis.process.execPath,
-    args: [programPath, 'serve', '--config', configFile],
+    command,
+    args,
     name: `longshore at ${host}`,
     cwd: folder,
     env: { DOCKER_CONFIG: folder, LONGSHORE_CONFIG: undefined, ...env },
