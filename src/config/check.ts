@@ -12,6 +12,7 @@ export interface Written {
   server?: { access?: unknown }
   stores?: object
   deployers?: object
+  registries?: object
   bundles?: Record<string, { store?: unknown; deploy?: unknown; schedule?: unknown } | null>
 }
 
@@ -25,6 +26,8 @@ export function checkTogether(config: CheckedConfig, written: Written, nowMs: nu
   return [
     ...checkPublicUrl(config, written),
     ...checkNames(written),
+    ...checkReserved(written),
+    ...checkCeilings(config),
     ...bundles.flatMap(([name, bundle]) => [
       ...checkSchedule(name, storeOf(config, bundle), gapOf(bundle, written.bundles?.[name]?.schedule, nowMs)),
       ...checkLoops(name, bundle, config),
@@ -36,7 +39,32 @@ export function checkTogether(config: CheckedConfig, written: Written, nowMs: nu
 
 /** The store that a bundle reads; undefined where its name leads nowhere. */
 export function storeOf(config: CheckedConfig, bundle: Bundle): StoreConfig | undefined {
-  return typeof bundle.store === 'string' ? config.stores[bundle.store] : bundle.store
+  return typeof bundle.store === 'string' ? ownOf(config.stores, bundle.store) : bundle.store
+}
+
+/** Every object knows a `constructor`. */
+function ownOf<T>(named: Record<string, T>, name: string): T | undefined {
+  return Object.hasOwn(named, name) ? named[name] : undefined
+}
+
+/** The one name that objects take for something else, and would drop without a word. */
+function checkReserved(written: Written): PlacedProblem[] {
+  const sections = ['registries', 'stores', 'bundles', 'deployers'] as const
+  const held = sections.filter((section) => Object.hasOwn(written[section] ?? {}, '__proto__'))
+  return held.map((section) => ({ path: [section, '__proto__'], message: 'unknown key `__proto__`' }))
+}
+
+function checkCeilings({ registries }: CheckedConfig): PlacedProblem[] {
+  const parts = Object.entries(registries).filter(([match]) => match.includes('/'))
+  return parts.flatMap(([match, registry]) =>
+    (['concurrency', 'requests_per_second'] as const)
+      .filter((key) => registry[key] !== undefined)
+      .map((key) => ({
+        path: ['registries', match, key],
+        message: 'counts for a host as a whole',
+        hint: `Put it under ${match.split('/')[0]}.`,
+      })),
+  )
 }
 
 function checkPublicUrl({ server }: CheckedConfig, written: Written): PlacedProblem[] {
@@ -99,7 +127,7 @@ function checkLoops(name: string, bundle: Bundle, config: CheckedConfig): Placed
   }
   return bundle.deploy.flatMap(({ to }, index) => {
     const path = ['bundles', name, 'deploy', index, 'to']
-    const deployer = config.deployers[to]
+    const deployer = ownOf(config.deployers, to)
     const target = deployer && addresses.addressOf(deployer)
     if (target === undefined) return []
     if (target === source) {
@@ -117,7 +145,7 @@ function checkShared(config: CheckedConfig): PlacedProblem[] {
   const owners = new Map<string, string>()
   return Object.entries(config.bundles).flatMap(([name, { deploy }]) =>
     deploy.flatMap(({ to }, index) => {
-      const deployer = config.deployers[to]
+      const deployer = ownOf(config.deployers, to)
       if (deployer === undefined) return []
       const tags = deployer.tags.map((tag) => `${addresses.addressOf(deployer)}:${tag}`)
       const owner = tags.map((tag) => owners.get(tag)).find((other) => other !== undefined && other !== name)

@@ -1,5 +1,6 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node, type Pair } from 'yaml'
 import type { Problem } from '../lib/errors.ts'
+import { aliasFaults, faultOf, notYaml } from './syntax.ts'
 
 export type Path = readonly (string | number)[]
 
@@ -16,16 +17,37 @@ export interface ConfigDocument {
 /** A file may not grow by aliases: https://en.wikipedia.org/wiki/Billion_laughs_attack */
 const maxAliases = 100
 
-/** YAML 1.2, of which JSON is a part. A duplicate key is a problem, but the rest can still be looked at. */
+/** A file as it is on the disk: UTF-8, with or without a byte order mark. */
+export function readConfigDocument(bytes: Uint8Array): ConfigDocument {
+  const text = utf8(bytes)
+  if (text !== undefined) return parseConfigDocument(text)
+  const lines = Buffer.from(bytes).toString('latin1').split('\n')
+  const line = lines.findIndex((one) => utf8(Buffer.from(one, 'latin1')) === undefined) + 1
+  return { ...documentOf(undefined), problems: [{ line, message: 'not UTF-8', hint: 'Save the file as UTF-8.' }] }
+}
+
+/** A text with NULs in it is UTF-16. */
+function utf8(bytes: Uint8Array): string | undefined {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    return text.includes('\0') ? undefined : text
+  } catch {
+    return undefined
+  }
+}
+
+/** YAML 1.2 with merge keys, and JSON, which is a part of it. A duplicate key is a problem, but the rest can still be looked at. */
 export function parseConfigDocument(text: string): ConfigDocument {
   const lines = new LineCounter()
   try {
-    const options = { version: '1.2', lineCounter: lines, prettyErrors: false, uniqueKeys: true } as const
+    const strict = { version: '1.2', uniqueKeys: true, merge: true } as const
+    const options = { ...strict, lineCounter: lines, prettyErrors: false, logLevel: 'error' } as const
     const document = parseDocument(hideReferences(text), options)
     const faults = [...document.errors, ...document.warnings]
     const duplicates = faults.filter(({ code }) => code === 'DUPLICATE_KEY')
     // One broken line makes many errors of those after it.
-    const broken = faults.filter(({ code }) => code !== 'DUPLICATE_KEY').slice(0, 1)
+    const syntax = faults.filter(({ code }) => code !== 'DUPLICATE_KEY').slice(0, 1)
+    const broken = syntax.length > 0 ? syntax.map((fault) => faultOf(fault, lines)) : aliasFaults(document, lines)
     return {
       value: broken.length > 0 ? undefined : showReferences(document.toJS({ maxAliasCount: maxAliases })),
       problems: [
@@ -33,7 +55,7 @@ export function parseConfigDocument(text: string): ConfigDocument {
           line: lines.linePos(pos[0]).line,
           message: `duplicate key${wordAt(text, pos[0])}`,
         })),
-        ...broken.map(({ message, pos }) => ({ line: lines.linePos(pos[0]).line, message: notYaml(message) })),
+        ...broken,
       ],
       lineOf: (path) => lineOf(document, lines, path),
       textAt(path) {
@@ -42,8 +64,8 @@ export function parseConfigDocument(text: string): ConfigDocument {
       },
     }
   } catch (error) {
-    // Too many aliases, or nested too deeply.
-    return { ...documentOf(undefined), problems: [{ message: notYaml((error as Error).message) }] }
+    const message = error instanceof RangeError ? 'it nests too deeply' : (error as Error).message
+    return { ...documentOf(undefined), problems: [{ message: notYaml(message) }] }
   }
 }
 
@@ -90,11 +112,6 @@ function resolve(document: Document, node: unknown): Node | undefined {
 function wordAt(text: string, offset: number): string {
   const word = /^["']?([\w./-]+)/.exec(text.slice(offset, offset + 100))?.[1]
   return word === undefined ? '' : ` \`${word}\``
-}
-
-/** Without what the parser quotes of the text, which may be a secret. */
-function notYaml(message: string): string {
-  return `not YAML: ${message.split('\n', 1)[0]!.replace(/:? ".*$/, '')}`
 }
 
 /** Noncharacters that no text holds: https://www.unicode.org/faq/private_use.html#noncharacters */

@@ -86,8 +86,13 @@ function problemsOfIssue(
   const value = valueAt(root, path)
   if (value === undefined && issue.code !== 'custom') return [{ path, message: `missing: ${issue.message}` }]
   if (value === null) return [{ path, message: `${issue.message}, got nothing` }]
+  // Somebody who took the name for the token: it must not be shown as a key either.
+  const isToken = path.length === 4 && path.slice(0, 3).join('.') === 'server.access.tokens'
+  if (isToken && !isMapping(value)) {
+    return [{ path: path.slice(0, 3), message: issue.message, hint: 'Write it as NAME: { token: …, allow: [read] }.' }]
+  }
   const written = isSecret(path) ? undefined : writtenAt(value, path, textAt)
-  const got = written === undefined || issue.message.includes(`"${written}`) ? '' : `, got \`${written}\``
+  const got = written === undefined || isSaid(written, issue.message) ? '' : `, got \`${written}\``
   return [{ path, message: `${issue.message}${got}`, ...hintFor(issue, path, value, written) }]
 }
 
@@ -95,7 +100,8 @@ function hintFor(issue: Issue, path: Path, value: unknown, written: string | und
   const key = String(path.at(-1))
   if (typeof value === 'number' || typeof value === 'boolean') {
     const wantsText = [expectedText, secretError].includes(issue.message) || key === 'follow'
-    if (wantsText) return { hint: written === undefined ? 'Quote it.' : `Quote it: ${key}: "${written}"` }
+    const name = typeof path.at(-1) === 'number' ? '' : `${key}: `
+    if (wantsText) return { hint: written === undefined ? 'Quote it.' : `Quote it: ${name}"${written}"` }
   }
   const options = optionsOf(issue)
   if (options === undefined || typeof value !== 'string') return {}
@@ -117,8 +123,21 @@ function writtenAt(value: unknown, path: Path, textAt: (path: Path) => string | 
   return text === undefined || text.length > 80 || text.includes('\n') ? undefined : text
 }
 
+/** Also where a mapping with a secret in it should be, and only the secret is. */
 function isSecret(path: Path): boolean {
-  return path.some((part) => /pass|token|secret/i.test(String(part)))
+  const [section, part] = path
+  const isLogin = section === 'registries' && path.length === 2
+  const isAccess = section === 'server' && part === 'access' && path.length !== 3
+  return isLogin || isAccess || path.some((word) => /pass|token|secret/i.test(String(word)))
+}
+
+/** `user:password@host` must not be said at all. */
+function isSaid(written: string, message: string): boolean {
+  return message.includes(`"${written}`) || /:.*@/.test(written)
+}
+
+function isMapping(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function valueAt(root: unknown, path: Path): unknown {

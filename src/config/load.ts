@@ -1,10 +1,10 @@
 import { open, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { ConfigError, type Problem } from '../lib/errors.ts'
-import { Redactor } from '../lib/redact.ts'
+import { hideLogins, Redactor } from '../lib/redact.ts'
 import { checkTogether, type Written } from './check.ts'
 import type { Config } from './config.ts'
-import { documentOf, parseConfigDocument, type ConfigDocument } from './document.ts'
+import { documentOf, readConfigDocument, type ConfigDocument } from './document.ts'
 import type { Environment } from './environment.ts'
 import { checkFiles } from './files.ts'
 import { describeIssue, problemsOf, type PlacedProblem } from './issues.ts'
@@ -40,7 +40,7 @@ export async function loadConfig(options: LoadOptions): Promise<Config> {
   checkListen(options.listen)
   const name = await findFile(options)
   const file = name === null ? null : resolve(options.cwd, name)
-  const document = file === null ? documentOf(defaults) : parseConfigDocument(await readText(file))
+  const document = file === null ? documentOf(defaults) : readConfigDocument(await readBytes(file))
   const folder = file === null ? options.cwd : dirname(file)
   const { checked, problems } = await checkDocument(document, folder, options)
   if (problems.length > 0 || checked === undefined) throw refusal(name ?? usualName, problems)
@@ -54,7 +54,7 @@ async function findFile({ path, environment, cwd }: LoadOptions): Promise<string
   return found === undefined ? null : usualName
 }
 
-async function readText(file: string): Promise<string> {
+async function readBytes(file: string): Promise<Buffer> {
   try {
     await using handle = await open(file)
     const found = await handle.stat()
@@ -62,7 +62,7 @@ async function readText(file: string): Promise<string> {
     const bytes = Buffer.alloc(maxFileBytes + 1)
     const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0)
     if (bytesRead > maxFileBytes) throw new Error('it is larger than 1 MiB')
-    return bytes.toString('utf8', 0, bytesRead)
+    return bytes.subarray(0, bytesRead)
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     const reason = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'permission denied' : message
@@ -119,8 +119,8 @@ function withoutEmptySections(value: unknown): unknown {
 function place({ path, message, hint }: PlacedProblem, document: ConfigDocument): Problem {
   const line = document.lineOf(path)
   return {
-    key: path.join('.'),
-    message,
+    key: hideLogins(path.join('.')),
+    message: hideLogins(message),
     ...(line === undefined ? {} : { line }),
     ...(hint === undefined ? {} : { hint }),
   }

@@ -32,14 +32,18 @@ export class Redactor {
     this.#forms ??= [...new Set([...this.#secrets.keys()].flatMap(formsOf))].sort((a, b) => b.length - a.length)
     let out = text
     for (const form of this.#forms) if (out.includes(form)) out = out.replaceAll(form, mask)
-    return out
+    return hideLogins(out)
       .replace(/\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}/gi, `$1 ${mask}`)
-      .replace(/(\/\/)[^/@\s:]*:[^/@\s]+@/g, `$1${mask}@`)
       .replace(
         /([?&](?:token|sig|signature|access_token|refresh_token|x-amz-[a-z-]+|password)=)[^&\s"]+/gi,
         `$1${mask}`,
       )
   }
+}
+
+/** `https://user:password@host` → `https://***@host`, wherever it stands. */
+export function hideLogins(text: string): string {
+  return text.replace(/(\/\/)[^/@\s:]*:[^/@\s]+@/g, `$1${mask}@`)
 }
 
 /** As it is, and as it stands in a header, a URL, and a line of JSON. */

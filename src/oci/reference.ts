@@ -154,8 +154,13 @@ function checkName(text: string, host: string, repository: string): void {
 }
 
 function bad(text: string, why: string, hint: string): ConfigError {
-  return new ConfigError(`not a reference: ${JSON.stringify(text.slice(0, 300))}: ${why}`, {
+  return new ConfigError(`not a reference: ${JSON.stringify(withoutPassword(text).slice(0, 300))}: ${why}`, {
     code: 'bad_reference',
     hint,
   })
+}
+
+/** `me:password@ghcr.io/acme/app` is none, but people try. */
+function withoutPassword(text: string): string {
+  return text.replace(/^((?:[a-z][a-z0-9+.-]*:\/\/)?[^:@/]*):.*@(?!sha(?:256|512):)/i, '$1:***@')
 }

@@ -445,6 +445,40 @@ const single: [name: string, text: string, problem: object][] = [
     },
   ],
   [
+    'a store with a name that every object knows',
+    'bundles:\n  authz: { store: constructor }\n',
+    { line: 2, key: 'bundles.authz.store', message: 'there is no store `constructor`: nothing is known here' },
+  ],
+  [
+    'a deployer with such a name',
+    authz('deploy: [{ to: constructor }]'),
+    {
+      line: 4,
+      key: 'bundles.authz.deploy.0.to',
+      message: 'there is no deployer `constructor`: nothing is known here',
+    },
+  ],
+  [
+    'a bundle with a name that no object can have',
+    `bundles:\n  __proto__: { ${local} }\n`,
+    { line: 2, key: 'bundles.__proto__', message: 'unknown key `__proto__`' },
+  ],
+  [
+    'a number among tags',
+    'deployers:\n  p: { type: oci, repository: ghcr.io/a/b, tags: [1.10] }\n',
+    { line: 2, key: 'deployers.p.tags.0', message: 'expected text, got `1.10`', hint: 'Quote it: "1.10"' },
+  ],
+  [
+    'a ceiling for a part of a registry',
+    'registries:\n  ghcr.io/acme: { concurrency: 1 }\n',
+    {
+      line: 2,
+      key: 'registries.ghcr.io/acme.concurrency',
+      message: 'counts for a host as a whole',
+      hint: 'Put it under ghcr.io.',
+    },
+  ],
+  [
     'unknown meta',
     'meta: { a: 1 }\ncontent:\n  path: ${meta.b}\n',
     { line: 3, key: 'content.path', message: 'there is no meta.b' },
@@ -473,6 +507,64 @@ describe('YAML', () => {
     expect(problem).toMatchObject({ file, message: expect.stringMatching(/^not YAML: /) })
     expect(problem!.line).toBeGreaterThan(2)
     expect(JSON.stringify(problem)).not.toContain('hunter2')
+  })
+
+  const password = (written: string) => `registries:\n  ghcr.io:\n    username: x\n    password: ${written}\n`
+
+  it.each<[string, string, number, string, string?]>([
+    ['an alias', password('*hunter22'), 4, 'an alias of nothing', 'Quote'],
+    ['a tag', password('!hunter22'), 4, 'an unknown tag', 'Quote'],
+    ['a character of YAML', password('@hunter22'), 4, 'a value cannot begin with this character', 'Quote'],
+    ['a block', password('|hunter22'), 4, 'Block scalar header includes extra characters'],
+    ['a mapping', password('hunter22: x'), 4, 'Nested mappings are not allowed in compact mappings'],
+    ['a bad escape', password('"hunter22\\q"'), 4, 'an unknown escape', 'single quotes'],
+    ['an open quote', password('"hunter22'), 5, 'a quote or bracket is not closed'],
+    ['a tab', 'log:\n\tlevel: info\n', 2, 'a tab where there should be spaces', 'Indent'],
+    ['another document', 'log: {}\n---\nlog: {}\n', 2, 'a second document', '---'],
+    ['an alias of itself', 'meta: &a\n  x: *a\n', 2, 'an alias within what it stands for'],
+  ])('says what to do about %s, and shows no secret', async (_name, text, line, message, hint) => {
+    const found = await problems(text)
+    expect(found).toEqual([
+      {
+        ...{ file, line, message: `not YAML: ${message}` },
+        ...(hint !== undefined && { hint: expect.stringContaining(hint) as string }),
+      },
+    ])
+    expect(JSON.stringify(found)).not.toContain('hunter')
+  })
+
+  it('takes merge keys, and says of what they bring where they stand', async () => {
+    const base = 'meta:\n  base: &base { type: oci, repository: ghcr.io/a/b }\nstores:\n'
+    const { stores } = await load(`${base}  two:\n    <<: *base\n    repository: ghcr.io/a/c\n`)
+    expect(stores.two).toMatchObject({ type: 'oci', repository: 'ghcr.io/a/c' })
+    expect(await problems(`${base}  two:\n    <<: *base\n    typ: x\n`)).toEqual([
+      expect.objectContaining({ line: 6, key: 'stores.two.typ' }),
+    ])
+  })
+
+  it('refuses what is no UTF-8, with the line', async () => {
+    const utf16 = Buffer.from('\uFEFFlog: {}\n', 'utf16le')
+    expect(await problems(utf16)).toEqual([
+      { file, line: 1, message: 'not UTF-8', hint: expect.stringContaining('Save') as string },
+    ])
+    expect(await problems(Buffer.from('# x\nmeta: { a: "\xe9" }\n', 'latin1'))).toMatchObject([{ file, line: 2 }])
+  })
+
+  it.each(['\uFEFFlog: {}\n', 'log: {}\r\nopa: {}\r\n', '{"log": {"level": "info",},}', '---\nlog: {}\n...\n'])(
+    'takes %j',
+    async (text) => {
+      expect(await problems(text)).toEqual([])
+    },
+  )
+
+  it('says nothing on its own', async () => {
+    const warned: unknown[] = []
+    const listen = (warning: unknown) => warned.push(warning)
+    process.on('warning', listen)
+    expect(await problems('? [a, b]\n: 1\n')).toHaveLength(1)
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('warning', listen)
+    expect(warned).toEqual([])
   })
 
   it.each([
@@ -562,6 +654,23 @@ describe('secrets never show', () => {
     const found = await problems(text, { env: { SECRET: 'hunter2-hunter2' } })
     expect(found).toHaveLength(1)
     expect(JSON.stringify(found)).not.toContain('hunter2')
+  })
+
+  it.each([
+    ['a URL with a login', 'server: { public_url: "https://me:hunter22@policy.test" }\n'],
+    ['a repository with a login', 'stores: { a: { type: oci, repository: "https://me:hunter22@ghcr.io/a/b" } }\n'],
+    ['the same without a scheme', 'stores: { a: { type: oci, repository: "me:hunter22@ghcr.io/a/b" } }\n'],
+    ['a registry with a login', 'registries: { "https://me:hunter22@ghcr.io": {} }\n'],
+    ['a password for a registry', 'registries: { ghcr.io: hunter22 }\n'],
+    ['a login for a registry', 'registries: { ghcr.io: "me:hunter22" }\n'],
+    ['a password for a user', 'server: { access: { users: { me: hunter22 } } }\n'],
+    ['a token for a name', 'server: { access: { tokens: { hunter22: [read] } } }\n'],
+    ['a token for all', 'server: { access: hunter22 }\n'],
+    ['a token in a list', 'server: { access: { tokens: { a: { token: x, allow: [hunter22] } } } }\n'],
+  ])('%s', async (_name, text) => {
+    const found = await problems(text)
+    expect(found).toHaveLength(1)
+    expect(JSON.stringify(found)).not.toContain('hunter22')
   })
 
   it('a password of the wrong shape', async () => {

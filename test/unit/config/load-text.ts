@@ -14,7 +14,7 @@ export interface Given {
 }
 
 export async function load(
-  text: string,
+  text: string | Buffer,
   { env = {}, folder = tempDir('config'), options }: Given = {},
 ): Promise<Config> {
   writeFileSync(join(folder, 'longshore.yaml'), text)
@@ -23,7 +23,7 @@ export async function load(
 }
 
 /** What is wrong with the text; empty when nothing is. */
-export async function problems(text: string, given: Given = {}): Promise<Problem[]> {
+export async function problems(text: string | Buffer, given: Given = {}): Promise<Problem[]> {
   try {
     await load(text, given)
     return []

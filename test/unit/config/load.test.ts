@@ -107,7 +107,8 @@ server:
     users: { alice: { password_hash: ${hash}, allow: [admin] } }
   shutdown_timeout: 1m
 registries:
-  ghcr.io/acme: { username: ci, password: hunter22, requests_per_second: 0.5, concurrency: 2 }
+  ghcr.io/acme: { username: ci, password: hunter22 }
+  quay.io: { requests_per_second: 0.5, concurrency: 2 }
   "*": { plain_http: true, ca: ca.pem }
 stores:
   policies: { type: oci, repository: alpine, username: u, password: p }
@@ -145,7 +146,8 @@ reconcile: { concurrency: 2 }
     expect(access!.tokens[0]!.token.current()).toBe('a-token')
     expect(access!.users[0]!.passwordHash.current()).toBe(hash)
     expect(config.registries).toMatchObject([
-      { match: 'ghcr.io/acme', username: 'ci', plainHttp: null, ca: null, requestsPerSecond: 0.5, concurrency: 2 },
+      { match: 'ghcr.io/acme', username: 'ci', plainHttp: null, ca: null, requestsPerSecond: null },
+      { match: 'quay.io', username: null, requestsPerSecond: 0.5, concurrency: 2 },
       { match: '*', username: null, password: null, plainHttp: true, ca: join(folder, 'ca.pem') },
     ])
     expect(config.bundles).toMatchObject([

@@ -1,0 +1,49 @@
+import { visit, type Document, type LineCounter, type Node, type YAMLError } from 'yaml'
+import type { Problem } from '../lib/errors.ts'
+
+const quote = 'Quote a value that begins with *, &, !, %, @, `, | or >.'
+
+/** In words that somebody understands who does not know YAML by heart; the parser's own may quote a secret. */
+const faults: Partial<Record<YAMLError['code'], { message: string; hint?: string }>> = {
+  BAD_SCALAR_START: { message: 'a value cannot begin with this character', hint: quote },
+  TAG_RESOLVE_FAILED: { message: 'an unknown tag', hint: quote },
+  BAD_DQ_ESCAPE: {
+    message: 'an unknown escape',
+    hint: 'Within double quotes a backslash begins an escape: write two of them, or use single quotes.',
+  },
+  MISSING_CHAR: { message: 'a quote or bracket is not closed' },
+  TAB_AS_INDENT: { message: 'a tab where there should be spaces', hint: 'Indent with spaces.' },
+  MULTIPLE_DOCS: { message: 'a second document', hint: 'Keep one of them, and take out the line with ---.' },
+}
+
+/** What the parser found, placed. */
+export function faultOf({ code, message, pos }: YAMLError, lines: LineCounter): Problem {
+  const { line } = lines.linePos(pos[0])
+  const known = faults[code]
+  if (known !== undefined) return { line, ...known, message: notYaml(known.message) }
+  // Without what it quotes of the text.
+  return { line, message: notYaml(message.split('\n', 1)[0]!.replace(/:? ".*$|: .*$/, '')) }
+}
+
+/** What only shows when aliases are followed. */
+export function aliasFaults(document: Document, lines: LineCounter): Problem[] {
+  const found: Problem[] = []
+  const add = (node: Node, message: string, hint?: string) =>
+    found.push({
+      line: lines.linePos(node.range?.[0] ?? 0).line,
+      message: notYaml(message),
+      ...(hint === undefined ? {} : { hint }),
+    })
+  visit(document, {
+    Alias(_key, alias, ancestors) {
+      const target = alias.resolve(document)
+      if (target === undefined) add(alias, 'an alias of nothing', quote)
+      else if (ancestors.includes(target)) add(alias, 'an alias within what it stands for')
+    },
+  })
+  return found.slice(0, 1)
+}
+
+export function notYaml(message: string): string {
+  return `not YAML: ${message}`
+}
