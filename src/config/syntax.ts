@@ -13,6 +13,7 @@ const faults: Partial<Record<YAMLError['code'], { message: string; hint?: string
   },
   MISSING_CHAR: { message: 'a quote or bracket is not closed' },
   TAB_AS_INDENT: { message: 'a tab where there should be spaces', hint: 'Indent with spaces.' },
+  RESOURCE_EXHAUSTION: { message: 'it nests too deeply' },
   MULTIPLE_DOCS: { message: 'a second document', hint: 'Keep one of them, and take out the line with ---.' },
 }
 
