@@ -1,7 +1,7 @@
 import { seedExample } from './app/example.ts'
 import { createControl } from './app/control.ts'
 import type { RegistriesOptions } from './app/registries.ts'
-import { readSecrets, secretsOf, watchSecrets } from './app/secrets.ts'
+import { readSecrets, secretsOf, shareSecrets, watchSecrets } from './app/secrets.ts'
 import { createServing } from './app/serving.ts'
 import { createSetup } from './app/setup.ts'
 import { createAssembler } from './artifact/assemble.ts'
@@ -65,6 +65,7 @@ export async function startApp(options: AppOptions): Promise<App> {
 
 async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App, 'close'>> {
   const { config, clock, random, logger, redactor, environment, version } = options
+  shareSecrets(config)
   await readSecrets(secretsOf(config), redactor)
   const metrics = createMetrics(clock)
   const { content, state, registry } = await openStorage(options, lifecycle)
@@ -87,6 +88,7 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
 
   const reload = async () => {
     const next = await options.loadConfig()
+    shareSecrets(next, secretsOf(setup.config))
     await readSecrets(secretsOf(next), redactor)
     return setup.apply(next)
   }

@@ -7,7 +7,7 @@ import type { Metrics } from '../lib/metrics.ts'
 import type { Redactor } from '../lib/redact.ts'
 import { createOciClient } from '../oci/client.ts'
 import type { Repository } from '../oci/repository.ts'
-import type { RegistrySettings } from '../oci/settings.ts'
+import type { Registries, RegistrySettings } from '../oci/settings.ts'
 import type { Login } from '../stores/store.ts'
 
 export interface RegistriesOptions {
@@ -24,7 +24,18 @@ export interface RegistriesOptions {
 export interface RegistryClients {
   /** `login` goes before what the config's `registries` and the docker config say. */
   repository(name: string, login: Login): Repository
+  /** As `readCertificates` gives it for the files that these were made with. */
+  readonly certificates: string
   close(): Promise<void>
+}
+
+/** Differs when a certificate or key in one of the files does. Throws ConfigError where one cannot be read. */
+export async function readCertificates({ registries }: Pick<Config, 'registries'>): Promise<string> {
+  return certificatesOf(await registrySettings(registries))
+}
+
+function certificatesOf(registries: Registries): string {
+  return JSON.stringify(Object.entries(registries).map(([name, { ca, cert, key }]) => [name, ca, cert, key]))
 }
 
 /** Throws ConfigError for registries that cannot be meant, or files that cannot be read. */
@@ -33,9 +44,10 @@ export async function createRegistryClients(
   options: RegistriesOptions,
 ): Promise<RegistryClients> {
   const { environment, metrics, version, ...basics } = options
+  const registries = await registrySettings(config.registries)
   const client = createOciClient({
     ...basics,
-    registries: await registrySettings(config.registries),
+    registries,
     dockerConfig: environment.dockerConfig,
     proxy: environment.proxy,
     userAgent: `longshore/${version}`,
@@ -43,6 +55,7 @@ export async function createRegistryClients(
   })
   const opened = new Map<string, Repository>()
   return {
+    certificates: certificatesOf(registries),
     repository(name, login) {
       const { username, password, plainHttp } = login
       // Opened once for each login: deployers ask at every deployment, and each one has tokens of its own.

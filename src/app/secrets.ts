@@ -12,6 +12,24 @@ export function secretsOf(value: unknown): Secret[] {
   return Object.values(value).flatMap(secretsOf)
 }
 
+/**
+ * Makes all secrets of a config that say the same one and the same, and takes those that are in use already: what did not
+ * change is not made anew, and must see such a secret change too.
+ */
+export function shareSecrets(config: object, inUse: readonly Secret[] = []): void {
+  const known = new Map(inUse.map((secret) => [secret.fingerprint(), secret]))
+  const share = (value: object): void => {
+    for (const [key, item] of Object.entries(value) as [string, unknown][]) {
+      if (item instanceof Secret) {
+        const shared = known.get(item.fingerprint()) ?? item
+        known.set(item.fingerprint(), shared)
+        Object.assign(value, { [key]: shared })
+      } else if (typeof item === 'object' && item !== null) share(item)
+    }
+  }
+  share(config)
+}
+
 /** Reads them all, and lets the redactor know; throws ConfigError where a file cannot be read. */
 export async function readSecrets(secrets: readonly Secret[], redactor: Redactor): Promise<void> {
   for (const secret of secrets) secret.introduce(redactor)

@@ -6,7 +6,7 @@ import type { Registry } from '../registry/types.ts'
 import type { BundleTable } from '../server/bundles/table.ts'
 import type { Guard } from '../server/guard/guard.ts'
 import type { State } from '../state/state.ts'
-import { createRegistryClients, type RegistriesOptions, type RegistryClients } from './registries.ts'
+import { createRegistryClients, readCertificates, type RegistriesOptions, type RegistryClients } from './registries.ts'
 import type { Serving } from './serving.ts'
 import { createSpecs } from './specs.ts'
 
@@ -45,9 +45,12 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
     const sections = changedSections(config, next)
     const unchanged = new Set(diffBundles(config, next).unchanged)
     const old = clients
-    const registries = sections.includes('registries') ? await createRegistryClients(next, remote) : old
+    const isSame = !sections.includes('registries') && (await readCertificates(next)) === old.certificates
+    const registries = isSame ? old : await createRegistryClients(next, remote)
     const context = { registries, registry, logger, builderVersion: remote.version }
-    const made = await createSpecs(next, context, (name) => (unchanged.has(name) ? specs.get(name) : undefined))
+    const made = await createSpecs(next, context, (name) =>
+      isSame && unchanged.has(name) ? specs.get(name) : undefined,
+    )
     const limited = sections.filter(
       (section) => fixed.has(section) || (section === 'server' && needsRestart(config, next)),
     )
@@ -57,16 +60,17 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
     specs = new Map(made.map((spec) => [spec.name, spec]))
     guard.setAccess(next.server.access)
     table.configure(next.bundles)
-    await serveLastGood()
+    const lost = await serveLastGood()
     const changes = await reconciler.configure(made)
+    for (const name of lost) void reconciler.look(name, 'start').catch(() => undefined)
     if (old !== clients) await old.close()
     return changes
   }
 
   /** What is new here may have been here before. */
-  async function serveLastGood(): Promise<void> {
+  async function serveLastGood(): Promise<string[]> {
     const current = await state.bundles.current()
-    await serving.restore(current.filter(({ bundle }) => table.get(bundle)?.release === undefined))
+    return serving.restore(current.filter(({ bundle }) => table.get(bundle)?.release === undefined))
   }
 
   return {

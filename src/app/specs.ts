@@ -23,7 +23,8 @@ export async function createSpecs(
   context: SpecContext,
   keep: (name: string) => BundleSpec | undefined = () => undefined,
 ): Promise<BundleSpec[]> {
-  const deployers = await createDeployers(config, context)
+  const fresh = config.bundles.filter(({ name }) => keep(name) === undefined)
+  const deployers = await createDeployers(fresh, config, context)
   return Promise.all(
     config.bundles.map(async (bundle) => keep(bundle.name) ?? (await createSpec(bundle, config, deployers, context))),
   )
@@ -54,8 +55,12 @@ async function createStore(config: StoreConfig, context: StoreContext): Promise<
   return plugin.createStore(config as never, context)
 }
 
-async function createDeployers(config: Config, context: SpecContext): Promise<Map<string, Deployer>> {
-  const used = new Set(config.bundles.flatMap(({ deploy }) => deploy.map(({ to }) => to)))
+async function createDeployers(
+  bundles: readonly BundleConfig[],
+  config: Config,
+  context: SpecContext,
+): Promise<Map<string, Deployer>> {
+  const used = new Set(bundles.flatMap(({ deploy }) => deploy.map(({ to }) => to)))
   const made = [...used].map(async (place) => {
     const logger = context.logger.child({ place })
     return [place, await createDeployer(config.deployers[place]!, { registries: context.registries, logger })] as const
