@@ -3,7 +3,8 @@ import { opendir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { IntegrityError, StorageError } from '../lib/errors.ts'
 import { algorithmOf, finish, isDigest, type Algorithm, type Digest } from '../oci/digest.ts'
-import type { BlobInfo } from './content.ts'
+import { Claims } from './claims.ts'
+import type { BlobInfo, RecordBlob, StoredBlob } from './content.ts'
 import { isMissing, onDisk } from './errors.ts'
 import { makeFolder, type FileSteps } from './files.ts'
 import { gone, readFileChunks } from './reader.ts'
@@ -15,6 +16,7 @@ const algorithms: Algorithm[] = ['sha256', 'sha512']
 export class BlobFolder {
   readonly #root: string
   readonly #steps: FileSteps
+  readonly #claims = new Claims()
 
   constructor(root: string, steps: FileSteps) {
     this.#root = root
@@ -34,10 +36,17 @@ export class BlobFolder {
   }
 
   async stat(digest: Digest): Promise<BlobInfo | undefined> {
+    const stored = await this.#stored(digest)
+    return stored && { digest, size: stored.size }
+  }
+
+  async #stored(digest: Digest): Promise<StoredBlob | undefined> {
     const path = this.path(digest)
     return onDisk({ what: 'looking for a blob', path }, async () => {
       try {
-        return { digest, size: (await stat(path)).size }
+        const { size, mtimeMs, ctimeMs } = await stat(path)
+        // A rename or a link counts: what was put here by hand may be older than it looks.
+        return { digest, size, changedAt: Math.max(mtimeMs, ctimeMs) }
       } catch (error) {
         if (isMissing(error)) return undefined
         throw error
@@ -45,8 +54,15 @@ export class BlobFolder {
     })
   }
 
-  /** Gives the verified file its name. Once this resolves, the blob survives a loss of power. */
-  async keep(file: HashingFile, info: BlobInfo): Promise<void> {
+  /** Gives the verified file its name, and has it written down. Once this resolves, the blob survives a loss of power. */
+  keep(file: HashingFile, info: BlobInfo, record: RecordBlob | undefined): Promise<void> {
+    return this.#claims.store(info.digest, async () => {
+      await this.#store(file, info)
+      await record?.(info)
+    })
+  }
+
+  async #store(file: HashingFile, info: BlobInfo): Promise<void> {
     const path = this.path(info.digest)
     const attempt = { what: `storing blob ${info.digest}`, path }
     if ((await this.stat(info.digest))?.size === info.size) {
@@ -81,18 +97,22 @@ export class BlobFolder {
     return this.path(digest)
   }
 
-  async remove(digest: Digest): Promise<void> {
+  remove(digest: Digest, confirm?: () => Promise<boolean>): Promise<boolean> {
     const path = this.path(digest)
-    await onDisk({ what: `removing blob ${digest}`, path }, () => this.#steps.remove(path))
+    return this.#claims.remove(digest, async () => {
+      if (confirm !== undefined && !(await confirm())) return false
+      await onDisk({ what: `removing blob ${digest}`, path }, () => this.#steps.remove(path))
+      return true
+    })
   }
 
-  async *list(): AsyncIterable<BlobInfo> {
+  async *list(): AsyncIterable<StoredBlob> {
     for (const algorithm of algorithms) {
       for await (const entry of await opendir(this.#folder(algorithm), { bufferSize: 256 })) {
         const digest = `${algorithm}:${entry.name}`
         // Whatever else lies there is not ours.
-        const info = isDigest(digest) ? await this.stat(digest) : undefined
-        if (info !== undefined) yield info
+        const blob = isDigest(digest) ? await this.#stored(digest) : undefined
+        if (blob !== undefined) yield blob
       }
     }
   }

@@ -15,7 +15,19 @@ export interface IngestOptions {
   maxBytes?: number
   /** Which digest to give where none is asked for; sha256 unless said. */
   algorithm?: Algorithm
+  /**
+   * Writes down who has the blob. Called once it is stored, before anybody can remove it: whoever collects garbage asks, in
+   * `remove`, after this is done.
+   */
+  record?: RecordBlob
   signal?: AbortSignal
+}
+
+export type RecordBlob = (blob: BlobInfo) => Promise<void>
+
+export interface StoredBlob extends BlobInfo {
+  /** When its file came or got its name, by the file system's clock. Milliseconds since the epoch. */
+  changedAt: number
 }
 
 /** Inclusive, as in HTTP's Range. */
@@ -44,8 +56,13 @@ export interface Content {
   readonly scratch: string
   /** Hashes the blob as stored. False when bytes and name disagree. */
   verify(digest: Digest, signal?: AbortSignal): Promise<boolean>
-  remove(digest: Digest): Promise<void>
-  list(): AsyncIterable<BlobInfo>
+  /**
+   * False, and nothing was done, when somebody is storing the same bytes now, or when `confirm` says no. While `confirm`
+   * is asked nobody can come to store them.
+   */
+  remove(digest: Digest, confirm?: () => Promise<boolean>): Promise<boolean>
+  /** Files whose name is no digest are not listed. */
+  list(): AsyncIterable<StoredBlob>
   close(): Promise<void>
 }
 
@@ -53,7 +70,7 @@ export interface Partial {
   readonly size: number
   /** Appends in order; on an error, what this call appended is taken back. */
   append(source: AsyncIterable<Uint8Array>, options: { maxBytes: number; signal?: AbortSignal }): Promise<void>
-  /** Verifies, fsyncs, renames. After it, or after `cancel`, the partial is gone. */
-  finish(digest: Digest): Promise<BlobInfo>
+  /** Verifies, fsyncs, renames; `record` as in `IngestOptions`. After it, or after `cancel`, the partial is gone. */
+  finish(digest: Digest, record?: RecordBlob): Promise<BlobInfo>
   cancel(): Promise<void>
 }

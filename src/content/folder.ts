@@ -43,7 +43,7 @@ export async function createFolderContent({ path, logger, steps = fileSteps }: F
     bytes: (digest, maxBytes) => blobs.bytes(digest, maxBytes),
     file: (digest) => blobs.file(digest),
     verify: async (digest, signal) => (await hashFile(blobs.path(digest), algorithmOf(digest), signal)) === digest,
-    remove: (digest) => blobs.remove(digest),
+    remove: (digest, confirm) => blobs.remove(digest, confirm),
     list: () => blobs.list(),
     close: () => onDisk({ what: 'emptying the scratch folder', path: scratch }, () => emptyFolder(scratch)),
   }
@@ -74,7 +74,7 @@ function createIngest(
         const info = { digest: file.digest(), size: file.size }
         checkSize(info, options.size)
         checkDigest(info.digest, options.digest)
-        await blobs.keep(file, info)
+        await blobs.keep(file, info, options.record)
         return info
       } catch (error) {
         await discard(file)
@@ -94,12 +94,12 @@ function partialOf(file: HashingFile, blobs: BlobFolder, discard: (file: Hashing
       return file.size
     },
     append: (source, options) => file.append(source, options),
-    async finish(digest) {
+    async finish(digest, record) {
       const algorithm = algorithmOf(digest)
       try {
         // The running hash is sha256, which nearly all are; for another the bytes are read once more.
         checkDigest(algorithm === 'sha256' ? file.digest() : await file.rehash(algorithm), digest)
-        await blobs.keep(file, { digest, size: file.size })
+        await blobs.keep(file, { digest, size: file.size }, record)
         return { digest, size: file.size }
       } catch (error) {
         await discard(file)

@@ -6,7 +6,7 @@ import type { Registry } from '../registry/types.ts'
 import type { ReleaseDraft, State } from '../state/state.ts'
 import type { Candidate, Follow } from '../stores/store.ts'
 import { decide } from './decide.ts'
-import { prepare, withdraw } from './prepare.ts'
+import { prepare, repositoryOf, withdraw } from './prepare.ts'
 import type { Assembler, BundleSpec } from './types.ts'
 
 export interface LookContext {
@@ -58,7 +58,13 @@ export async function lookAt(
   if (decision.do === 'refuse') {
     return { outcome: 'refused', candidate, bytes: 0, message: decision.reason, code: decision.code }
   }
-  return bringIn(spec, candidate, { ...known, reason: decision.reason }, context, signal)
+  // What comes is named by no manifest yet, and its manifest by no release.
+  const end = context.registry.hold(repositoryOf(spec.name))
+  try {
+    return await bringIn(spec, candidate, { ...known, reason: decision.reason }, context, signal)
+  } finally {
+    end()
+  }
 }
 
 async function bringIn(

@@ -5,4 +5,5 @@ export const defaultRegistryLimits: RegistryLimits = {
   uploadIdleMs: 3_600_000,
   manifestCacheBytes: 32 * 1024 * 1024,
   indexDelayMs: 1_000,
+  graceMs: 3_600_000,
 }

@@ -4,6 +4,7 @@ import type { Logger } from '../lib/logger.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Source } from '../oci/target.ts'
 import type { CatalogState } from '../state/state.ts'
+import { Activity } from './activity.ts'
 import { BytesCache } from './cache.ts'
 import { createIndexes } from './indexes.ts'
 import { defaultRegistryLimits } from './limits.ts'
@@ -21,12 +22,16 @@ export interface RegistryOptions {
   folder?: string
 }
 
+/** A blob's use is noted no finer than this, so that most looks at a blob write nothing. */
+const usedWithinMs = 60_000
+
 /** The built-in registry: changes are durable, and told to listeners, when a method resolves. */
 export function createRegistry({ content, catalog, clock, logger, folder, ...options }: RegistryOptions): Registry {
   const limits = { ...defaultRegistryLimits, ...options.limits }
   const listeners = new Set<(change: RepositoryChange) => void>()
   const names = new WeakMap<Source, string>()
-  const uploads = new UploadSessions({ content, catalog, clock, logger, limits })
+  const activity = new Activity(clock, limits.graceMs)
+  const uploads = new UploadSessions({ content, catalog, clock, logger, limits, activity })
   const indexes =
     folder === undefined
       ? undefined
@@ -37,6 +42,8 @@ export function createRegistry({ content, catalog, clock, logger, folder, ...opt
     catalog,
     clock,
     logger,
+    activity,
+    usedWithinMs: Math.min(usedWithinMs, limits.graceMs / 4),
     manifests: new BytesCache<Digest>(limits.manifestCacheBytes),
     nameOf: (source) => names.get(source),
     changed(change) {
@@ -50,6 +57,8 @@ export function createRegistry({ content, catalog, clock, logger, folder, ...opt
 
   return {
     uploads,
+    hold: (repository) => activity.begin(repository),
+    quietBefore: (repository) => activity.quietBefore(repository),
     repository(name): LocalRepository {
       const repository = createRepository(name, shared)
       names.set(repository, name)

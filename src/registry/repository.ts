@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { Content } from '../content/content.ts'
+import type { BlobInfo, Content, IngestOptions } from '../content/content.ts'
+import { isCorrupt, isStored, removeIfDamaged } from '../content/damage.ts'
 import type { Clock } from '../lib/clock.ts'
 import { IntegrityError, RemoteError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -7,6 +8,7 @@ import { algorithmOf, finish, isDigest, type Digest } from '../oci/digest.ts'
 import type { Descriptor, RawManifest, Source } from '../oci/target.ts'
 import { maxManifestBytes } from '../oci/manifest.ts'
 import type { CatalogState } from '../state/state.ts'
+import type { Activity } from './activity.ts'
 import type { BytesCache } from './cache.ts'
 import { checkManifest, descriptorOf } from './manifests.ts'
 import type { LocalRepository, RepositoryChange } from './types.ts'
@@ -17,6 +19,9 @@ export interface Shared {
   catalog: CatalogState
   clock: Clock
   logger: Logger
+  activity: Activity
+  /** A blob's use is noted no finer than this. */
+  usedWithinMs: number
   manifests: BytesCache<Digest>
   /** Called when a change is durable. */
   changed: (change: RepositoryChange) => void
@@ -25,8 +30,6 @@ export interface Shared {
 }
 
 const pageLength = 1_000
-/** A blob's use is noted no finer than this, so that most looks at a blob write nothing. */
-const usedWithinMs = 60_000
 
 export function createRepository(name: string, shared: Shared): LocalRepository {
   const local = { ...blobMethods(name, shared), ...manifestMethods(name, shared) }
@@ -35,16 +38,12 @@ export function createRepository(name: string, shared: Shared): LocalRepository 
 
 type BlobMethods = Pick<LocalRepository, 'statBlob' | 'readBlob' | 'blobFile' | 'ingestBlob' | 'mount' | 'removeBlob'>
 
-function blobMethods(name: string, { content, catalog, clock, logger }: Shared): BlobMethods {
+function blobMethods(name: string, shared: Shared): BlobMethods {
+  const { content, catalog, clock } = shared
+
   async function statBlob(digest: Digest): Promise<{ size: number } | undefined> {
     const blob = await catalog.blob(name, digest)
-    if (blob === undefined) return undefined
-    if (clock.now() - blob.usedAt >= usedWithinMs) {
-      await catalog.useBlob(name, digest, clock.now()).catch((error: unknown) => {
-        // It can be read all the same, from a disk that is full for one.
-        logger.warn({ err: error, repository: name, digest }, 'the use of a blob could not be noted')
-      })
-    }
+    if (blob === undefined || !(await noteUse(name, digest, blob.usedAt, shared))) return undefined
     return { size: blob.size }
   }
 
@@ -55,15 +54,44 @@ function blobMethods(name: string, { content, catalog, clock, logger }: Shared):
       if ((await statBlob(digest)) === undefined) throw notFound(name, digest)
       return content.file(digest)
     },
-    async ingestBlob(source, options) {
-      const blob = await content.ingest(source, options)
-      await catalog.addBlob(name, blob, clock.now())
-      return blob
-    },
+    ingestBlob: (source, options) => ingest(name, shared, source, options),
     async mount(digest, options) {
+      if ((await content.stat(digest)) === undefined) return false
       return (await catalog.mountBlob({ digest, to: name, ...options }, clock.now())) !== undefined
     },
     removeBlob: (digest) => catalog.removeBlob(name, digest),
+  }
+}
+
+/** False when the blob was collected meanwhile; whoever reads it after true finds it. */
+async function noteUse(
+  name: string,
+  digest: Digest,
+  usedAt: number,
+  { catalog, clock, logger, usedWithinMs }: Shared,
+): Promise<boolean> {
+  if (clock.now() - usedAt < usedWithinMs) return true
+  try {
+    return await catalog.useBlob(name, digest, clock.now())
+  } catch (error) {
+    // It can be read all the same, from a disk that is full for one.
+    logger.warn({ err: error, repository: name, digest }, 'the use of a blob could not be noted')
+    return true
+  }
+}
+
+/** Stored, and in this repository, before a collection can come in between. */
+async function ingest(
+  name: string,
+  { content, catalog, clock, activity }: Shared,
+  source: AsyncIterable<Uint8Array>,
+  options: IngestOptions,
+): Promise<BlobInfo> {
+  const end = activity.begin(name)
+  try {
+    return await content.ingest(source, { ...options, record: (blob) => catalog.addBlob(name, blob, clock.now()) })
+  } finally {
+    end()
   }
 }
 
@@ -73,6 +101,17 @@ type ManifestMethods = Pick<
 >
 
 function manifestMethods(name: string, { content, catalog, clock, manifests, changed }: Shared): ManifestMethods {
+  /** One that goes while it is read is not there. */
+  async function manifestBytes(digest: Digest, reference: string): Promise<Buffer> {
+    try {
+      return await content.bytes(digest, maxManifestBytes)
+    } catch (error) {
+      if ((await catalog.manifest(name, digest)) === undefined) throw notFound(name, reference)
+      if (isCorrupt(error)) await removeIfDamaged(content, digest)
+      throw error
+    }
+  }
+
   return {
     async head(reference) {
       const row = await catalog.manifest(name, reference)
@@ -83,15 +122,18 @@ function manifestMethods(name: string, { content, catalog, clock, manifests, cha
       const row = await catalog.manifest(name, reference)
       if (row === undefined) throw notFound(name, reference)
       const cached = manifests.get(row.digest)
-      const bytes = cached ?? (await content.bytes(row.digest, maxManifestBytes))
+      const bytes = cached ?? (await manifestBytes(row.digest, reference))
       if (cached === undefined) manifests.set(row.digest, bytes)
       return { mediaType: row.mediaType, digest: row.digest, bytes }
     },
 
     async put(manifest, tags) {
       const { row, references } = checkManifest(manifest)
-      await content.ingest(once(manifest.bytes), { digest: row.digest })
-      const { missing } = await catalog.putManifest(name, row, references, tags, clock.now())
+      let missing: Digest[] = []
+      const record = async () => {
+        missing = (await catalog.putManifest(name, row, references, tags, clock.now())).missing
+      }
+      await content.ingest(once(manifest.bytes), { digest: row.digest, record })
       if (missing.length > 0) return { missing }
       for (const tag of tags.length > 0 ? tags : [null]) {
         changed({ repository: name, action: 'push', tag, digest: row.digest })
@@ -122,7 +164,8 @@ function manifestMethods(name: string, { content, catalog, clock, manifests, cha
 }
 
 /** What is left of `Sink`, for code that copies from anywhere to anywhere. */
-function sinkMethods(name: string, { content, catalog, clock, nameOf }: Shared, local: BlobMethods & ManifestMethods) {
+function sinkMethods(name: string, shared: Shared, local: BlobMethods & ManifestMethods) {
+  const { content, catalog, nameOf } = shared
   return {
     async *blob(descriptor: Descriptor, signal?: AbortSignal): AsyncIterable<Uint8Array> {
       if ((await local.statBlob(descriptor.digest)) === undefined) throw notFound(name, descriptor.digest)
@@ -142,12 +185,14 @@ function sinkMethods(name: string, { content, catalog, clock, nameOf }: Shared, 
     referrers: (digest: Digest, options: { artifactType?: string } = {}) =>
       local.listReferrers(digest, options.artifactType),
 
-    hasBlob: async (descriptor: Descriptor) => (await local.statBlob(descriptor.digest)) !== undefined,
+    async hasBlob({ digest }: Descriptor): Promise<boolean> {
+      const blob = await local.statBlob(digest)
+      return blob !== undefined && isStored(content, { digest, size: blob.size })
+    },
 
     async putBlob(descriptor: Descriptor, open: () => AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
       const { digest, size } = descriptor
-      await content.ingest(open(), { digest, size, ...(signal && { signal }) })
-      await catalog.addBlob(name, { digest, size }, clock.now())
+      await ingest(name, shared, open(), { digest, size, ...(signal && { signal }) })
     },
 
     async mountBlob(descriptor: Descriptor, from: Source): Promise<boolean> {

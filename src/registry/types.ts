@@ -19,6 +19,13 @@ export interface Registry {
   /** Called after a change is durable. Returns how to stop listening. */
   onChange(listener: (change: RepositoryChange) => void): () => void
   uploads: Uploads
+  /**
+   * Something is under way that will name what is in this repository: nothing that was used since shortly before now is
+   * collected there. Returns how to say that it is over.
+   */
+  hold(repository: string): () => void
+  /** Collected may be what was last used before this moment. Milliseconds since the epoch. */
+  quietBefore(repository: string): number
   /** Looks soon for repositories whose catalog changed by other means than this registry (a release's tags), and writes their indexes. */
   refreshIndexes(): void
   /** Writes the indexes that are due, ends uploads. */
@@ -27,7 +34,7 @@ export interface Registry {
 
 /** Bounds, each with its unit. */
 export interface RegistryLimits {
-  /** Upload sessions at a time. */
+  /** Uploads at a time: sessions, and whole blobs in one request. */
   maxUploads: number
   /** An upload that nobody touches for so long is dropped. */
   uploadIdleMs: number
@@ -35,6 +42,8 @@ export interface RegistryLimits {
   manifestCacheBytes: number
   /** From a change to the index on disk; longer where writing takes long. */
   indexDelayMs: number
+  /** What was used this recently is not collected. */
+  graceMs: number
 }
 
 /** `head`, `manifest` take a tag or a digest; a manifest whose references are missing is refused with IntegrityError `bad_manifest`. */
@@ -67,6 +76,8 @@ export interface LocalRepository extends Sink {
 
 /** Uploads over several requests; they expire when nobody touches them for a while. */
 export interface Uploads {
+  /** Takes a place for an upload that is one request; returns how to give it back. RemoteError `busy` where there is none. */
+  enter(): () => void
   /** Returns the session's id, a random uuid. RemoteError `busy` beyond the ceiling on sessions. */
   start(repository: string): Promise<string>
   /** Bytes received so far; undefined for an unknown or expired session, or one of another repository. */

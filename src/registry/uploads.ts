@@ -5,6 +5,7 @@ import { RemoteError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { CatalogState } from '../state/state.ts'
+import type { Activity } from './activity.ts'
 import type { RegistryLimits, Uploads } from './types.ts'
 
 interface Session {
@@ -15,6 +16,8 @@ interface Session {
   /** Whether an append is under way. */
   busy: boolean
   cancelled: AbortController
+  /** What else the push has brought stays until this is called, and a while longer. */
+  end: () => void
 }
 
 interface Parts {
@@ -23,6 +26,7 @@ interface Parts {
   clock: Clock
   logger: Logger
   limits: Pick<RegistryLimits, 'maxUploads' | 'uploadIdleMs'>
+  activity: Activity
 }
 
 type Chunk = Parameters<Uploads['append']>[3]
@@ -31,28 +35,37 @@ type Chunk = Parameters<Uploads['append']>[3]
 export class UploadSessions implements Uploads {
   readonly #parts: Parts
   readonly #sessions = new Map<string, Session>()
-  // Sessions that are being made count too, or many at once would pass the ceiling.
-  #starting = 0
+  // Sessions that are being made count too, or many at once would pass the ceiling; and uploads that have none.
+  #others = 0
   #stopTimer: (() => void) | undefined
 
   constructor(parts: Parts) {
     this.#parts = parts
   }
 
+  enter(): () => void {
+    const { maxUploads } = this.#parts.limits
+    if (this.#sessions.size + this.#others >= maxUploads) throw tooMany(maxUploads)
+    this.#others++
+    return () => {
+      this.#others--
+    }
+  }
+
   async start(repository: string): Promise<string> {
-    const { content, clock, limits } = this.#parts
+    const { content, clock, activity } = this.#parts
     await this.#dropExpired()
-    if (this.#sessions.size + this.#starting >= limits.maxUploads) throw tooMany(limits.maxUploads)
-    this.#starting++
+    const started = this.enter()
     try {
       const id = randomUUID()
       const partial = await content.startPartial()
       const cancelled = new AbortController()
-      this.#sessions.set(id, { repository, partial, touchedAt: clock.monotonic(), busy: false, cancelled })
+      const end = activity.begin(repository)
+      this.#sessions.set(id, { repository, partial, touchedAt: clock.monotonic(), busy: false, cancelled, end })
       this.#watch()
       return id
     } finally {
-      this.#starting--
+      started()
     }
   }
 
@@ -84,9 +97,12 @@ export class UploadSessions implements Uploads {
     if (session === undefined) return undefined
     if (session.busy) throw stillReceiving(id)
     this.#sessions.delete(id)
-    const blob = await session.partial.finish(digest)
-    await this.#parts.catalog.addBlob(repository, blob, this.#parts.clock.now())
-    return blob
+    const { catalog, clock } = this.#parts
+    try {
+      return await session.partial.finish(digest, (blob) => catalog.addBlob(repository, blob, clock.now()))
+    } finally {
+      session.end()
+    }
   }
 
   async cancel(repository: string, id: string): Promise<boolean> {
@@ -112,6 +128,7 @@ export class UploadSessions implements Uploads {
 
   async #drop(id: string, session: Session): Promise<void> {
     this.#sessions.delete(id)
+    session.end()
     session.cancelled.abort(cancelledError(id))
     await session.partial.cancel()
   }

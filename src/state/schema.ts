@@ -17,6 +17,9 @@ export interface Schema {
   memos: { bundle: string; fingerprint: string; recipe: string; verdict: string; at: number }
   looks: LookTable
   deployments: DeploymentTable
+  /** Blobs that no repository has, and whose files are about to be removed. */
+  tombstones: { digest: string; at: number }
+  holds: { bundle: string; at: number; reason: string }
 }
 
 interface ManifestTable {

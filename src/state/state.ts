@@ -10,6 +10,7 @@ export interface State {
   readonly catalog: CatalogState
   readonly bundles: BundleState
   readonly deployments: DeploymentState
+  readonly collection: CollectionState
   /** Small facts about this folder, such as its id. */
   readonly facts: { get(key: string): Promise<string | undefined>; set(key: string, value: string): Promise<void> }
   close(): Promise<void>
@@ -41,8 +42,8 @@ export interface Page {
 /** Which repository holds which manifest, tag, blob and referrer. Times are milliseconds since the epoch, given by the caller. */
 export interface CatalogState {
   blob(repository: string, digest: Digest): Promise<{ size: number; usedAt: number } | undefined>
-  /** Notes a later use; nothing happens when the blob is gone. */
-  useBlob(repository: string, digest: Digest, usedAt: number): Promise<void>
+  /** Notes a later use. False when the blob is gone. */
+  useBlob(repository: string, digest: Digest, usedAt: number): Promise<boolean>
   addBlob(repository: string, blob: { digest: Digest; size: number }, usedAt: number): Promise<void>
   /** From `from` if it has it; with `from` undefined from any repository of `readable`. Undefined when none has it. */
   mountBlob(
@@ -121,4 +122,37 @@ export interface DeploymentState {
    * desired by now, that stands: only what was deployed, observed and went wrong is noted.
    */
   save(deployment: Deployment): Promise<void>
+}
+
+/**
+ * What nobody needs, found and let go page by page. Blobs have no file of their own here: a digest that no repository has
+ * any more is buried, its file removed, and unburied. Whoever adds a digest to a repository takes its tombstone away.
+ */
+export interface CollectionState {
+  /** Those that hold a manifest or a blob. */
+  repositories(page: Page): Promise<string[]>
+  /**
+   * In `bundles/NAME`: lets go of releases beyond the newest `keep` that no place holds or wants (null: of none), and of
+   * manifests put before this moment that no kept release is made of, names or is referred to by.
+   */
+  dropManifests(
+    repository: string,
+    options: { bundle: string; keep: number | null; putBefore: number; dryRun: boolean },
+  ): Promise<{ releases: number[]; manifests: { digest: Digest; size: number }[] }>
+  /**
+   * Lets go of blobs that no manifest of the repository names (but for those in `without`, as if these were gone), and that
+   * were last used before this moment. `next` goes on from there; null at the end.
+   */
+  dropBlobs(
+    repository: string,
+    options: Page & { usedBefore: number; without: readonly Digest[]; dryRun: boolean },
+  ): Promise<{ blobs: { digest: Digest; size: number; usedAt: number }[]; next: Digest | null }>
+  /** How many rows, of manifests and of blobs each counted up to `max`, speak of each digest. */
+  owners(digests: readonly Digest[], max: number): Promise<{ digest: Digest; owners: number }[]>
+  /** Those that no repository has; they have a tombstone now. */
+  bury(digests: readonly Digest[], at: number): Promise<Digest[]>
+  tombstones(page: Page): Promise<Digest[]>
+  /** It has a tombstone, and no repository has it. */
+  isBuried(digest: Digest): Promise<boolean>
+  unbury(digests: readonly Digest[]): Promise<void>
 }

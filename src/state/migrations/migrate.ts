@@ -1,6 +1,7 @@
 import { sql, type Kysely } from 'kysely'
 import { StorageError } from '../../lib/errors.ts'
 import { up as start } from './0001-start.ts'
+import { up as collection } from './0002-collection.ts'
 
 export interface Migration {
   /** The schema's version once it is done: 1, 2, 3, … */
@@ -8,7 +9,10 @@ export interface Migration {
   up: (db: Kysely<never>) => Promise<void>
 }
 
-export const migrations: readonly Migration[] = [{ version: 1, up: start }]
+export const migrations: readonly Migration[] = [
+  { version: 1, up: start },
+  { version: 2, up: collection },
+]
 
 /**
  * Brings the schema up to date, each migration in a transaction of its own together with its version. Throws StorageError

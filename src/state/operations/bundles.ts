@@ -139,12 +139,29 @@ async function desire(db: Db, bundle: string, place: string, number: number): Pr
 
 /** Releases that nobody needs any more keep their line in the history; their manifests leave the catalog. */
 async function letGo(db: Db, { bundle, number }: Release, keep: number): Promise<void> {
-  const gone = await db
+  const gone = await findGone(db, bundle, number, keep)
+  await markGone(
+    db,
+    bundle,
+    gone.map((release) => release.number),
+  )
+  const digests = new Set(gone.flatMap((release) => [release.manifestDigest, release.sourceDigest]))
+  for (const digest of digests) await removeUnlessKept(db, bundle, digest as Digest)
+}
+
+/** Releases whose bytes are still kept, beyond the newest `keep`, that no place holds or wants. */
+export function findGone(
+  db: Db,
+  bundle: string,
+  newest: number,
+  keep: number,
+): Promise<Pick<Schema['releases'], 'number' | 'manifestDigest' | 'sourceDigest'>[]> {
+  return db
     .selectFrom('releases')
     .select(['number', 'manifestDigest', 'sourceDigest'])
     .where('bundle', '=', bundle)
     .where('kept', '=', 1)
-    .where('number', '<=', number - Math.max(1, keep))
+    .where('number', '<=', newest - Math.max(1, keep))
     .where((eb) =>
       eb.not(
         eb.exists(
@@ -162,8 +179,10 @@ async function letGo(db: Db, { bundle, number }: Release, keep: number): Promise
       ),
     )
     .execute()
-  for (const piece of pieces(gone)) {
-    const numbers = piece.map((release) => release.number)
+}
+
+export async function markGone(db: Db, bundle: string, releases: readonly number[]): Promise<void> {
+  for (const numbers of pieces(releases)) {
     await db
       .updateTable('releases')
       .set({ kept: 0 })
@@ -171,8 +190,6 @@ async function letGo(db: Db, { bundle, number }: Release, keep: number): Promise
       .where('number', 'in', numbers)
       .execute()
   }
-  const digests = new Set(gone.flatMap((release) => [release.manifestDigest, release.sourceDigest]))
-  for (const digest of digests) await removeUnlessKept(db, bundle, digest as Digest)
 }
 
 async function removeUnlessKept(db: Db, bundle: string, digest: Digest): Promise<void> {

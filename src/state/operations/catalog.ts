@@ -19,13 +19,13 @@ export const catalogOperations: Operations<CatalogState> = {
   },
 
   async useBlob(db, repository, digest, usedAt) {
-    await db
+    const { numUpdatedRows } = await db
       .updateTable('blobs')
-      .set({ usedAt })
+      .set((eb) => ({ usedAt: eb.fn<number>('max', ['usedAt', eb.val(usedAt)]) }))
       .where('repository', '=', repository)
       .where('digest', '=', digest)
-      .where('usedAt', '<', usedAt)
-      .execute()
+      .executeTakeFirstOrThrow()
+    return numUpdatedRows > 0n
   },
 
   addBlob,
@@ -65,7 +65,8 @@ export const catalogOperations: Operations<CatalogState> = {
     if (missing.length > 0) return { missing, moved: [] }
     const { annotations, ...columns } = manifest
     const values = { ...columns, annotations: annotations && JSON.stringify(annotations) }
-    const { digest: _, ...changeable } = values
+    const { digest: _, ...changeable } = { ...values, putAt: at }
+    await unbury(db, manifest.digest)
     await db
       .insertInto('manifests')
       .values({ repository, putAt: at, ...values })
@@ -150,11 +151,17 @@ async function addBlob(
   { digest, size }: { digest: Digest; size: number },
   usedAt: number,
 ): Promise<void> {
+  await unbury(db, digest)
   await db
     .insertInto('blobs')
     .values({ repository, digest, size, usedAt })
     .onConflict((conflict) => conflict.columns(['repository', 'digest']).doUpdateSet({ size, usedAt }))
     .execute()
+}
+
+/** Somebody has it again: it is not to be removed. */
+async function unbury(db: Db, digest: Digest): Promise<void> {
+  await db.deleteFrom('tombstones').where('digest', '=', digest).execute()
 }
 
 async function findBlob(db: Db, digest: Digest, repositories: string[] | 'all' = []): Promise<number | undefined> {

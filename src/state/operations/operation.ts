@@ -1,10 +1,11 @@
-import type { BundleState, CatalogState, DeploymentState, State } from '../state.ts'
+import type { BundleState, CatalogState, CollectionState, DeploymentState, State } from '../state.ts'
 import type { Db } from '../schema.ts'
 
 export interface Groups {
   catalog: CatalogState
   bundles: BundleState
   deployments: DeploymentState
+  collection: CollectionState
   facts: State['facts']
 }
 
@@ -55,5 +56,15 @@ export const access: { [Group in keyof Groups]: Access<Groups[Group]> } = {
     saveLook: 'write',
   },
   deployments: { list: 'read', configure: 'write', save: 'write' },
+  collection: {
+    repositories: 'read',
+    dropManifests: 'write',
+    dropBlobs: 'write',
+    owners: 'read',
+    bury: 'write',
+    tombstones: 'read',
+    isBuried: 'read',
+    unbury: 'write',
+  },
   facts: { get: 'read', set: 'write' },
 }

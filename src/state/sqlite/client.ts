@@ -40,6 +40,7 @@ export async function createSqliteState({ path, contentId, logger }: SqliteOptio
     catalog: part('catalog'),
     bundles: part('bundles'),
     deployments: part('deployments'),
+    collection: part('collection'),
     facts: part('facts'),
     close: () => thread.close(),
   }

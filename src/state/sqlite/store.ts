@@ -4,6 +4,7 @@ import { StorageError } from '../../lib/errors.ts'
 import { migrate } from '../migrations/migrate.ts'
 import { bundleOperations } from '../operations/bundles.ts'
 import { catalogOperations } from '../operations/catalog.ts'
+import { collectionOperations } from '../operations/collect.ts'
 import { deploymentOperations } from '../operations/deployments.ts'
 import { factOperations } from '../operations/facts.ts'
 import { access, type Groups, type Operations } from '../operations/operation.ts'
@@ -97,6 +98,7 @@ export function nameOperations(): Map<string, NamedOperation> {
     catalog: catalogOperations,
     bundles: bundleOperations,
     deployments: deploymentOperations,
+    collection: collectionOperations,
     facts: factOperations,
   }
   return new Map(

@@ -286,7 +286,7 @@ describe('reading', () => {
     const other = await content.ingest(from('y'), { algorithm: 'sha512' })
     writeFileSync(join(path, 'blobs/sha256/README'), 'not ours')
     const found = []
-    for await (const info of content.list()) found.push(info)
+    for await (const { digest, size } of content.list()) found.push({ digest, size })
     expect(found).toEqual([{ digest, size: bytes.length }, other])
   })
 })

@@ -23,12 +23,12 @@ export interface Opened {
 
 export async function openRegistry(
   folder = tempDir('registry'),
-  options: { limits?: Partial<RegistryLimits>; content?: (real: Content) => Content } = {},
+  options: { limits?: Partial<RegistryLimits>; content?: (real: Content) => Content; clock?: FakeClock } = {},
 ): Promise<Opened> {
   const state = await openInProcess(folder)
   const real = await createFolderContent({ path: folder, logger: silentLogger })
   const content = options.content?.(real) ?? real
-  const clock = new FakeClock()
+  const { clock = new FakeClock() } = options
   const { catalog } = state
   const limits = options.limits ?? {}
   const registry = createRegistry({ content, catalog, clock, logger: silentLogger, folder, limits })

@@ -16,6 +16,7 @@ const digest = digestOf('x')
 const memo = { bundle: 'authz', fingerprint: 'f', recipe: 'r' }
 const context = { tags: ['latest'], memo, places: ['prod'], keep: 1, at: 1 }
 const page = { after: 'a', limit: 10 }
+const bundle = { bundle: 'authz', keep: 1, putBefore: 2 }
 
 const operations: [string, () => Promise<unknown>][] = [
   ['blob', () => state.catalog.blob('r', digest)],
@@ -60,6 +61,17 @@ const operations: [string, () => Promise<unknown>][] = [
   ['deployments of a bundle', () => state.deployments.list('authz')],
   ['configure', () => state.deployments.configure('authz', ['x'], 1)],
   ['facts', () => state.facts.get('k')],
+  ['collection.repositories', () => state.collection.repositories(page)],
+  ['collection.dropManifests', () => state.collection.dropManifests('bundles/authz', { ...bundle, dryRun: false })],
+  [
+    'collection.dropBlobs',
+    () => state.collection.dropBlobs('r', { ...page, usedBefore: 0, without: [digest], dryRun: false }),
+  ],
+  ['collection.owners', () => state.collection.owners([digest], 3)],
+  ['collection.bury', () => state.collection.bury([digestOf('unknown')], 1)],
+  ['collection.tombstones', () => state.collection.tombstones(page)],
+  ['collection.isBuried', () => state.collection.isBuried(digest)],
+  ['collection.unbury', () => state.collection.unbury([digest])],
 ]
 
 beforeAll(async () => {

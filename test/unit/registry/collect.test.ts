@@ -1,0 +1,288 @@
+import { existsSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { silentLogger } from '../../../src/lib/logger.ts'
+import { digestOf, type Digest } from '../../../src/oci/digest.ts'
+import { collect, type CollectOptions, type Collected } from '../../../src/registry/collect.ts'
+import { FakeClock } from '../../support/clock.ts'
+import { draft } from '../state/open.ts'
+import { from, image, index, openRegistry, push, type Opened } from './open.ts'
+
+const graceMs = 3_600_000
+const limits = { graceMs, pauseMs: 0, settleMs: 0 }
+let opened: Opened
+let clock: FakeClock
+
+beforeEach(async () => {
+  clock = new FakeClock(Date.now())
+  opened = await openRegistry(undefined, { clock })
+})
+
+afterEach(() => opened.close())
+
+function gc(more: Partial<CollectOptions> = {}, collection = opened.state.collection): Promise<Collected> {
+  const { content, registry } = opened
+  const parts = { content, collection, registry, clock, logger: silentLogger, limits }
+  return collect(parts, { dryRun: false, keep: new Map(), ...more })
+}
+
+/** Files have the machine's time, which goes on meanwhile. */
+const later = () => clock.advance(2 * graceMs)
+const isThere = async (text: string) =>
+  (await opened.content.stat(text.startsWith('sha256:') ? (text as Digest) : digestOf(text))) !== undefined
+
+describe('what stays', () => {
+  it('is whatever a manifest names, tagged or not, in any repository, and what indexes name', async () => {
+    const repository = opened.registry.repository('a')
+    const tagged = await push(repository, 'tagged', ['v1'])
+    const untagged = await push(repository, 'untagged')
+    const member = await push(repository, 'member')
+    await repository.putManifest(index(member), ['all'])
+    await later()
+    expect(await gc()).toMatchObject({ manifests: 0, blobs: 0, files: 0, bytes: 0 })
+    for (const text of ['tagged', 'untagged', 'member', '{}', tagged.digest, untagged.digest, member.digest])
+      expect(await isThere(text)).toBe(true)
+  })
+
+  it('is what was pushed, mounted or looked at within the grace period', async () => {
+    const [a, b] = [opened.registry.repository('a'), opened.registry.repository('b')]
+    for (const text of ['pushed', 'mounted', 'seen']) await a.ingestBlob(from(text), {})
+    await clock.advance(graceMs / 2)
+    await b.mount(digestOf('mounted'), { from: 'a' })
+    await a.statBlob(digestOf('seen'))
+    await clock.advance(graceMs / 2 + 1)
+    expect(await gc()).toMatchObject({ blobs: 2 })
+    expect(await a.statBlob(digestOf('mounted'))).toBeUndefined()
+    expect(await b.statBlob(digestOf('mounted'))).toEqual({ size: 7 })
+    expect(await a.statBlob(digestOf('seen'))).toEqual({ size: 4 })
+    expect(await a.statBlob(digestOf('pushed'))).toBeUndefined()
+  })
+
+  it('is the rest of a push whose one upload takes longer than the grace period', async () => {
+    const repository = opened.registry.repository('a')
+    await repository.ingestBlob(from('{}'), {})
+    const id = await opened.registry.uploads.start('a')
+    for (let i = 0; i < 5; i++) {
+      await clock.advance(graceMs - 1)
+      await opened.registry.uploads.append('a', id, from('x'), { maxBytes: 100 })
+      expect(await gc()).toMatchObject({ blobs: 0, files: 0 })
+    }
+    await opened.registry.uploads.finish('a', id, digestOf('xxxxx'))
+    await gc()
+    await repository.putManifest(image('xxxxx'), ['v1'])
+    await later()
+    expect(await gc()).toMatchObject({ blobs: 0, files: 0 })
+  })
+
+  it('is what is being brought in, until it is over', async () => {
+    const repository = opened.registry.repository('bundles/authz')
+    const end = opened.registry.hold('bundles/authz')
+    await push(repository, 'x')
+    await clock.advance(10 * graceMs)
+    expect(await gc()).toMatchObject({ manifests: 0, blobs: 0 })
+    end()
+    await later()
+    expect(await gc()).toMatchObject({ manifests: 1, blobs: 2, files: 3 })
+  })
+
+  it('is a file that came lately, or whose name is no digest', async () => {
+    const folder = join(opened.folder, 'blobs', 'sha256')
+    for (const name of ['readme', `${'0'.repeat(63)}`, 'A'.repeat(64)]) {
+      writeFileSync(join(folder, name), 'x')
+      utimesSync(join(folder, name), 1, 1)
+    }
+    await opened.content.ingest(from('nobody has it'))
+    expect(await gc()).toMatchObject({ files: 0 })
+    await later()
+    expect(await gc()).toMatchObject({ files: 1, bytes: 13, left: { files: 0, bytes: 0 } })
+    expect(existsSync(join(folder, 'readme'))).toBe(true)
+  })
+})
+
+describe('what goes', () => {
+  it('is what no manifest names any more', async () => {
+    const repository = opened.registry.repository('a')
+    const gone = await push(repository, 'gone', ['v1'])
+    await push(repository, 'stays', ['v2'])
+    await later()
+    await repository.deleteManifest(gone.digest)
+    expect(await gc()).toMatchObject({ manifests: 0, blobs: 1, files: 2, bytes: gone.bytes.byteLength + 4 })
+    expect(await repository.statBlob(digestOf('gone'))).toBeUndefined()
+    for (const text of ['stays', '{}']) expect(await isThere(text)).toBe(true)
+    expect(await gc()).toMatchObject({ blobs: 0, files: 0, left: { files: 3 } })
+  })
+
+  it('is in one repository what another one keeps', async () => {
+    await push(opened.registry.repository('a'), 'x', ['v1'])
+    await opened.registry.repository('b').mount(digestOf('x'), { from: 'a' })
+    await later()
+    expect(await gc()).toMatchObject({ blobs: 1, files: 0 })
+    expect(await opened.registry.repository('b').statBlob(digestOf('x'))).toBeUndefined()
+    expect(await isThere('x')).toBe(true)
+  })
+
+  it('comes back when it is pushed again', async () => {
+    const repository = opened.registry.repository('a')
+    await repository.ingestBlob(from('x'), {})
+    await later()
+    await gc()
+    await push(repository, 'x', ['v1'])
+    await later()
+    expect(await gc()).toMatchObject({ files: 0 })
+    expect(await isThere('x')).toBe(true)
+  })
+
+  it('is told by the index of the repository too', async () => {
+    const repository = opened.registry.repository('bundles/authz')
+    await push(repository, 'x')
+    await clock.advance(1000)
+    await later()
+    await gc()
+    await clock.advance(1000)
+    expect(await opened.registry.hasRepository('bundles/authz')).toBe(false)
+  })
+})
+
+describe('releases', () => {
+  const memo = { bundle: 'authz', fingerprint: 'f', recipe: 'r' }
+
+  async function release(name: string, places: string[] = [], keep = 10) {
+    const repository = opened.registry.repository('bundles/authz')
+    const { digest } = await push(repository, name)
+    const more = { manifestDigest: digest, sourceDigest: digest, bundleDigest: digestOf(name) }
+    const context = { tags: ['latest', name], memo, places, keep, at: clock.now() }
+    return opened.state.bundles.append(draft(name, more), context)
+  }
+
+  it('stay as many as the bundle keeps, and as long as a place holds or wants them', async () => {
+    await opened.state.deployments.configure('authz', ['prod'], null)
+    const first = await release('r1', ['prod'])
+    const [row] = await opened.state.deployments.list('authz')
+    await opened.state.deployments.save({ ...row!, deployed: first.number, state: 'done' })
+    for (const name of ['r2', 'r3', 'r4']) await release(name, ['prod'])
+    await later()
+    expect(await gc({ keep: new Map([['authz', 2]]) })).toMatchObject({ releases: 1, manifests: 1, blobs: 1 })
+    const kept = async () => (await opened.state.bundles.releases('authz', 10)).map(({ kept }) => kept)
+    expect(await kept()).toEqual([true, true, false, true])
+    expect(await isThere('r2')).toBe(false)
+    const [now] = await opened.state.deployments.list('authz')
+    await opened.state.deployments.save({ ...now!, deployed: 4, state: 'done' })
+    expect(await gc({ keep: new Map([['authz', 2]]) })).toMatchObject({ releases: 1, manifests: 1, blobs: 1 })
+    expect(await kept()).toEqual([true, true, false, false])
+    expect(await opened.registry.repository('bundles/authz').tagPage({ limit: 10 })).toEqual(['latest', 'r3', 'r4'])
+  })
+
+  it('stay all where the bundle is not configured', async () => {
+    for (const name of ['r1', 'r2', 'r3']) await release(name)
+    await later()
+    expect(await gc()).toMatchObject({ releases: 0, manifests: 0 })
+  })
+
+  it('take along what refers to them, and no more', async () => {
+    const repository = opened.registry.repository('bundles/authz')
+    const sign = async (name: string) => {
+      const { digest } = image(name)
+      const subject = { mediaType: image(name).mediaType, digest, size: image(name).bytes.byteLength }
+      return push(repository, `signature of ${name}`, [], { subject })
+    }
+    await release('r1')
+    const gone = await sign('r1')
+    await release('r2')
+    const stays = await sign('r2')
+    await later()
+    expect(await gc({ keep: new Map([['authz', 1]]) })).toMatchObject({ releases: 1, manifests: 2, blobs: 2 })
+    expect(await isThere(gone.digest)).toBe(false)
+    expect(await isThere(stays.digest)).toBe(true)
+    expect(await isThere('signature of r2')).toBe(true)
+  })
+
+  it('keep what another release has too', async () => {
+    await release('a')
+    await release('b')
+    await release('a')
+    await later()
+    expect(await gc({ keep: new Map([['authz', 1]]) })).toMatchObject({ releases: 2, manifests: 1 })
+    expect(await isThere('a')).toBe(true)
+    expect(await isThere('b')).toBe(false)
+  })
+
+  it('keep tags that are no release of ours', async () => {
+    await push(opened.registry.repository('bundles/authz'), 'rebuilt', ['1.0.0'])
+    await later()
+    expect(await gc({ keep: new Map([['authz', 1]]) })).toMatchObject({ manifests: 0, files: 0 })
+  })
+})
+
+describe('a dry run', () => {
+  it('says exactly what would go, where and why, and changes nothing', async () => {
+    const [a, b] = [opened.registry.repository('a'), opened.registry.repository('b')]
+    const deleted = await push(a, 'deleted', ['v1'])
+    await a.deleteManifest(deleted.digest)
+    await push(b, 'stays', ['v1'])
+    await b.ingestBlob(from('deleted'), {})
+    await push(opened.registry.repository('bundles/old'), 'unreleased')
+    await later()
+    const dry = await gc({ dryRun: true })
+    expect(await gc({ dryRun: true })).toEqual(dry)
+    expect(dry.items).toContainEqual({
+      ...{ what: 'blob', digest: digestOf('deleted'), size: 7, repository: 'a' },
+      reason: expect.stringMatching(/^no manifest of a names it, and it was last used 20/) as unknown,
+    })
+    const files = dry.items.filter(({ what }) => what === 'file')
+    expect(files).toHaveLength(dry.files)
+    expect(files.reduce((sum, { size }) => sum + size, 0)).toBe(dry.bytes)
+    const real = await gc()
+    expect({ ...real, dryRun: true, items: dry.items }).toEqual(dry)
+    expect(real).toMatchObject({ manifests: 1, blobs: 5, files: 4, items: [] })
+  })
+})
+
+describe('interruptions', () => {
+  it('ends between two pages when it is told to', async () => {
+    await opened.content.ingest(from('x'))
+    await later()
+    const signal = AbortSignal.abort(new Error('stopping'))
+    await expect(gc({ signal })).rejects.toThrow('stopping')
+    expect(await isThere('x')).toBe(true)
+  })
+
+  it('goes on later where it was cut short after burying, unless somebody has it again', async () => {
+    for (const text of ['gone', 'back']) await opened.content.ingest(from(text))
+    await opened.state.collection.bury([digestOf('gone'), digestOf('back')], clock.now())
+    await opened.registry.repository('a').ingestBlob(from('back'), {})
+    expect(await opened.state.collection.tombstones({ limit: 10 })).toEqual([digestOf('gone')])
+    expect(await gc()).toMatchObject({ files: 1, bytes: 4 })
+    expect(await isThere('gone')).toBe(false)
+    expect(await isThere('back')).toBe(true)
+    expect(await opened.state.collection.tombstones({ limit: 10 })).toEqual([])
+  })
+
+  it.each(['blob', 'manifest', 'mount'] as const)(
+    'does not unlink what comes as a %s after it was buried',
+    async (way) => {
+      const raw = image('x')
+      const repository = opened.registry.repository('a')
+      await repository.ingestBlob(from('{}'), {})
+      await opened.content.ingest(from(raw.bytes))
+      await opened.content.ingest(from('x'))
+      await later()
+      const real = opened.state.collection
+      const come = async () => {
+        await repository.ingestBlob(from('x'), {})
+        if (way === 'manifest') await push(repository, 'x')
+        if (way === 'mount') await opened.registry.repository('b').mount(digestOf('x'), { from: 'a' })
+      }
+      const slow: typeof real = {
+        ...real,
+        async tombstones(page) {
+          const found = await real.tombstones(page)
+          await come()
+          return found
+        },
+      }
+      await gc({}, slow)
+      expect(await isThere('x')).toBe(true)
+      expect(await isThere(raw.digest)).toBe(way === 'manifest')
+    },
+  )
+})
