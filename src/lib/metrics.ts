@@ -21,6 +21,8 @@ export interface Metrics {
   /** Bytes of bundles handed out. */
   served(bundle: string, bytes: number): void
   loginFailed(scheme: string): void
+  /** Somebody was turned away at a limit; its name is a key of `server.limits`. */
+  limited(limit: string): void
   setWaiting(clients: number): void
   setBundleMemory(bytes: number): void
   /** Prometheus' text, and its media type. */
@@ -42,6 +44,7 @@ export function createMetrics(clock: Pick<Clock, 'now'>): Metrics {
   const failures = counter('failures_total', 'What failed, by kind of work and error code', ['kind', 'code'])
   const deploys = counter('deploys_total', 'Tries to deploy', ['place', 'outcome'])
   const logins = counter('login_failures_total', 'Requests with credentials that nobody has', ['scheme'])
+  const limits = counter('limited_total', 'Connections and requests turned away at a limit', ['limit'])
   const gauge = (name: string, help: string) => new Gauge({ name: `longshore_${name}`, help, registers: [register] })
   const waiting = gauge('waiting_clients', 'Long polls that are held now')
   const memory = gauge('bundle_memory_bytes', 'Bundles kept in memory for serving')
@@ -57,6 +60,7 @@ export function createMetrics(clock: Pick<Clock, 'now'>): Metrics {
     },
     deployed: (place, outcome) => deploys.inc({ place, outcome }),
     loginFailed: (scheme) => logins.inc({ scheme }),
+    limited: (limit) => limits.inc({ limit }),
     setWaiting: (clients) => waiting.set(clients),
     setBundleMemory: (bytes) => memory.set(bytes),
     text: () => register.metrics(),

@@ -5,8 +5,10 @@ import type { Logger } from '../lib/logger.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import type { Api } from './api/api.ts'
 import type { BundleRoute } from './bundles/route.ts'
+import { boundConnections, type Connections } from './connections.ts'
 import { createExchange, createRequestIds, nobody } from './exchange.ts'
 import type { Admission, Guard } from './guard/guard.ts'
+import { checkHead, createPipelineCheck } from './head.ts'
 import { answerClientError, spareUnsent, start, stop, urlOf } from './listen.ts'
 import { challenge, refuse, type Refusal } from './refusal.ts'
 import { keepTlsFresh, readTls, type TlsFiles } from './tls.ts'
@@ -24,24 +26,32 @@ export interface HttpServerOptions {
     api: Api
   }
   logger: Logger
-  metrics: Pick<Metrics, 'answered'>
+  metrics: Pick<Metrics, 'answered' | 'limited'>
   clock: Clock
   limits?: HttpLimits
 }
 
 export interface HttpLimits {
-  /** Until a request's head is complete; 15 s unless said. */
+  /** Until a request's head is complete, and a TLS handshake; 15 s unless said. */
   headersTimeoutMs?: number
-  /** A connection on which nothing moves for this long during a request is cut; 2 min unless said. Longer than a long poll is held. */
+  /** A connection on which nothing moves for this long during a request is cut; 2 min unless said. Being held as a long poll does not count. */
   stallMs?: number
+  /** Nor may less than this move on average over that time; 1 KiB unless said. */
+  minBytesPerSecond?: number
   /** How long an idle connection stays open; 10 s unless said: OPA opens a new one for each request. */
   keepAliveMs?: number
   /** 16 KiB unless said. */
   maxHeaderBytes?: number
+  /** 16,000 unless said. */
   maxConnections?: number
+  /** 12,000 unless said. */
+  maxConnectionsPerSource?: number
   /** How long `close` waits for answers under way; 10 s unless said. */
   closeMs?: number
 }
+
+export const maxHeaderBytes = 16 * 1024
+const checkEveryMs = 5_000
 
 export interface HttpServer {
   /** For people and clients on this machine: `http://127.0.0.1:8085`. */
@@ -55,22 +65,27 @@ export interface HttpServer {
 /** Listens and hands each request to its route. ConfigError when it cannot listen there, or the TLS files are no good. */
 export async function createHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const { tls, listen, limits = {}, clock, logger } = options
-  const dispatcher = createDispatcher(options)
-  const settings: ServerOptions = {
-    headersTimeout: limits.headersTimeoutMs ?? 15_000,
-    // An upload takes as long as it takes, while it moves.
-    requestTimeout: 0,
-    keepAliveTimeout: limits.keepAliveMs ?? 10_000,
-    maxHeaderSize: limits.maxHeaderBytes ?? 16 * 1024,
-  }
+  const stallMs = limits.stallMs ?? 120_000
+  const settings = serverOptions(limits)
+  const dispatcher = createDispatcher(options, (request) => connections.receiving(request))
   const secure = tls && (await readTls(tls))
   const clientCertificates = { requestCert: tls?.clientCa !== undefined, rejectUnauthorized: true }
   const server: Server | TlsServer =
     secure === undefined
       ? createServer(settings, dispatcher.dispatch)
       : createTlsServer({ ...settings, ...secure, ...clientCertificates }, dispatcher.dispatch)
-  server.timeout = limits.stallMs ?? 120_000
-  if (limits.maxConnections !== undefined) server.maxConnections = limits.maxConnections
+  server.timeout = stallMs
+  // Node would leave out the lines beyond its limit, and with them what a proxy adds at the end: we count ourselves.
+  server.maxHeadersCount = 0
+  const connections: Connections = boundConnections(server, secure !== undefined, {
+    limits: {
+      stallMs,
+      minBytesPerSecond: limits.minBytesPerSecond ?? 1024,
+      maxConnections: limits.maxConnections ?? 16_000,
+      maxPerSource: limits.maxConnectionsPerSource ?? 12_000,
+    },
+    ...{ clock, logger, metrics: options.metrics },
+  })
   server.on('clientError', answerClientError)
   spareUnsent(server, secure === undefined ? 'connection' : 'secureConnection')
   await start(server, listen)
@@ -82,6 +97,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     drain: () => dispatcher.drain(),
     async close() {
       stopTls()
+      connections.close()
       dispatcher.drain()
       await Promise.all([options.routes.bundles.drain(), stop(server, clock, limits.closeMs ?? 10_000)])
       await options.routes.api.close()
@@ -89,8 +105,25 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   }
 }
 
-function createDispatcher({ routes, guard, logger, metrics, clock }: HttpServerOptions) {
+function serverOptions(limits: HttpLimits): ServerOptions & { handshakeTimeout: number } {
+  const headersTimeout = limits.headersTimeoutMs ?? 15_000
+  return {
+    headersTimeout,
+    handshakeTimeout: headersTimeout,
+    connectionsCheckingInterval: Math.min(checkEveryMs, headersTimeout / 2),
+    // An upload takes as long as it takes, while it moves.
+    requestTimeout: 0,
+    keepAliveTimeout: limits.keepAliveMs ?? 10_000,
+    maxHeaderSize: limits.maxHeaderBytes ?? maxHeaderBytes,
+  }
+}
+
+function createDispatcher(
+  { routes, guard, logger, metrics, clock }: HttpServerOptions,
+  onBody: (request: IncomingMessage) => void,
+) {
   const requestId = createRequestIds()
+  const checkPipeline = createPipelineCheck()
   let draining = false
 
   function refuseRequest(request: IncomingMessage, response: ServerResponse, path: string, refusal: Refusal): void {
@@ -134,7 +167,10 @@ function createDispatcher({ routes, guard, logger, metrics, clock }: HttpServerO
       const question = target.indexOf('?')
       const path = question === -1 ? target : target.slice(0, question)
       if (draining) response.shouldKeepAlive = false
+      const unfit = checkHead(request) ?? checkPipeline(request, response)
+      if (unfit !== undefined) return refuseRequest(request, response, path, unfit)
       if (!path.startsWith('/')) return refuseRequest(request, response, path, notProxy)
+      if (hasBody(request)) onBody(request)
       if (routes.api.isOpen(path)) return void exchange(request, response, path, nobody)
       const admitted = guard.admit(request)
       if (!(admitted instanceof Promise)) return proceed(request, response, path, admitted)
@@ -158,6 +194,10 @@ function isForBundles(path: string, { method }: IncomingMessage, bundles: Bundle
   if (isRegistry(path) || !bundles.handles(path)) return false
   // A bundle's routes that change something are the API's.
   return !path.startsWith('/v1/bundles/') || method === 'GET' || method === 'HEAD'
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
 }
 
 /** podman and skopeo learn only from this that they may log in, though anybody may read. */

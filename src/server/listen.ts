@@ -1,5 +1,5 @@
 import type { Server } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import { Socket, type AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../lib/clock.ts'
 import { ConfigError } from '../lib/errors.ts'
@@ -72,14 +72,19 @@ function at(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
+const lingerMs = 1_000
+
 /** What is no HTTP that we take, before there is a request. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
+  // In the middle of an answer more words would only spoil it.
+  if (!socket.writable || socket.writableLength > 0 || error.code === 'ECONNRESET') return void socket.destroy()
   const [status, text] = clientErrors[error.code ?? ''] ?? [
     '400 Bad Request',
     'this is no HTTP request that can be read',
   ]
   const body = `${text}\n`
+  // Whoever does not close after that is not waited for.
+  if (socket instanceof Socket) socket.setTimeout(lingerMs)
   socket.end(
     `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
   )

@@ -63,6 +63,16 @@ export class FakeClock implements Clock {
     await settle()
   }
 
+  /** As when the whole process stands still for a while: timers that fall due meanwhile are late. */
+  stall(ms: number): void {
+    this.#move(this.#monotonic + ms)
+  }
+
+  /** As when somebody sets the clock, back with a negative number: nothing that lasts is longer or shorter for it. */
+  jump(ms: number): void {
+    this.#now += ms
+  }
+
   #move(to: number): void {
     this.#now += to - this.#monotonic
     this.#monotonic = to

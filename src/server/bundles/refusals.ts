@@ -17,6 +17,13 @@ export const crowded: Refusal = {
   headers: { 'Retry-After': '10' },
 }
 
+export const tooManyDownloads: Refusal = {
+  status: 503,
+  code: 'too_many_downloads',
+  message: 'too many downloads are under way here: try again in a moment',
+  headers: { 'Retry-After': '5' },
+}
+
 export const failedToRead: Refusal = {
   status: 500,
   code: 'storage',

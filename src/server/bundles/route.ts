@@ -6,6 +6,7 @@ import type { Metrics } from '../../lib/metrics.ts'
 import type { Release } from '../../model/release.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { notAllowed, refuse, type Refusal } from '../refusal.ts'
+import { createSlots, defaultDownloads, type Slots } from '../slots.ts'
 import type { Caller } from '../types.ts'
 import { compareEtag } from './etag.ts'
 import { readBundlePath, type BundlePath } from './path.ts'
@@ -17,6 +18,7 @@ import {
   gone,
   notPulled,
   onlyGet,
+  tooManyDownloads,
   unknownBundle,
   unknownRelease,
 } from './refusals.ts'
@@ -32,12 +34,16 @@ export interface BundleRouteOptions {
   readBlob: (bundle: string, digest: Digest) => AsyncIterable<Uint8Array>
   clock: Clock
   logger: Logger
-  metrics: Pick<Metrics, 'answered' | 'served' | 'setWaiting'>
+  metrics: Pick<Metrics, 'answered' | 'limited' | 'served' | 'setWaiting'>
+  /** Answers that are read from disk, shared with whoever reads there too; 512 at a time unless said. */
+  downloads?: Slots
   limits?: {
     /** The longest that a long poll is held, whatever it asks for; 55 s unless said. */
     maxWaitMs?: number
-    /** Long polls held at a time; 10,000 unless said. Beyond it 503. */
+    /** Long polls held at a time; 15,000 unless said. Beyond it 503. */
     maxWaiters?: number
+    /** A connection on which nothing moves for this long once a long poll is answered is cut; 2 min unless said. */
+    stallMs?: number
   }
 }
 
@@ -61,8 +67,8 @@ export interface BundleRoute {
 }
 
 const defaultMaxWaitMs = 55_000
-const defaultMaxWaiters = 10_000
-const stallMs = 120_000
+const defaultMaxWaiters = 15_000
+const defaultStallMs = 120_000
 
 /** What is asked for once the name is known: the current release, or one by its digest. */
 interface Wanted extends BundleRequest {
@@ -93,6 +99,7 @@ class BundleAnswers implements BundleRoute {
   readonly #room: WaitingRoom
   readonly #sender: Sender
   readonly #maxWaitMs: number
+  readonly #stallMs: number
   #draining = false
 
   constructor(options: BundleRouteOptions) {
@@ -104,7 +111,11 @@ class BundleAnswers implements BundleRoute {
       maxWaiters: limits.maxWaiters ?? defaultMaxWaiters,
       onSize: (size) => metrics.setWaiting(size),
     })
-    this.#sender = createSender(options.readBlob)
+    this.#stallMs = limits.stallMs ?? defaultStallMs
+    this.#sender = createSender({
+      readBlob: options.readBlob,
+      downloads: options.downloads ?? createSlots({ ...defaultDownloads, clock }),
+    })
     this.#maxWaitMs = limits.maxWaitMs ?? defaultMaxWaitMs
     table.onChange((name) => this.#room.wake(name))
   }
@@ -175,9 +186,10 @@ class BundleAnswers implements BundleRoute {
     return true
   }
 
-  #isToBeHeld({ waitSeconds = 0, request }: Wanted, stay: Stay): boolean {
+  #isToBeHeld({ waitSeconds = 0, request, response }: Wanted, stay: Stay): boolean {
     if (stay !== 'may hold') return stay === 'held'
-    return waitSeconds > 0 && request.method === 'GET' && !this.#draining
+    // Behind another answer on its connection nobody is held: one connection takes one place.
+    return waitSeconds > 0 && request.method === 'GET' && response.socket !== null && !this.#draining
   }
 
   #hold(wanted: Wanted, key: string, answer: (stay: Stay) => boolean): void {
@@ -191,9 +203,9 @@ class BundleAnswers implements BundleRoute {
       },
     }
     const ms = Math.min(wanted.waitSeconds! * 1000, this.#maxWaitMs)
-    if (!this.#room.hold(waiter, ms)) return this.#refuse(wanted, crowded)
+    if (!this.#room.hold(waiter, ms)) return this.#refuseAt('max_waiting', wanted, crowded)
     // Being held is no stall: the server's limit on that begins when the answer does. The next request has it anew.
-    wanted.request.socket.setTimeout(ms + stallMs)
+    wanted.request.socket.setTimeout(ms + this.#stallMs)
     holds.set(response, { waiter, room: this.#room })
     response.once('close', leave)
   }
@@ -203,12 +215,22 @@ class BundleAnswers implements BundleRoute {
     const done = this.#sender.full(response, served, wanted.waitSeconds !== undefined)
     this.#count(wanted, 200, stay)
     if (request.method !== 'HEAD') this.#options.metrics.served(entry.name, served.bytes?.length ?? served.release.size)
-    done?.catch((error: unknown) => {
-      // A client that goes away while it is sent to is nobody's fault.
-      if (response.destroyed && !(error instanceof LongshoreError)) return
-      this.#options.logger.error({ err: error, bundle: entry.name, digest: served.digest }, 'cannot read a bundle')
-      this.#refuse(wanted, failedToRead)
-    })
+    done?.then(
+      (isSent) => {
+        if (!isSent) this.#refuseAt('max_downloads', wanted, tooManyDownloads)
+      },
+      (error: unknown) => {
+        // A client that goes away while it is sent to is nobody's fault.
+        if (response.destroyed && !(error instanceof LongshoreError)) return
+        this.#options.logger.error({ err: error, bundle: entry.name, digest: served.digest }, 'cannot read a bundle')
+        this.#refuse(wanted, failedToRead)
+      },
+    )
+  }
+
+  #refuseAt(limit: string, asked: BundleRequest, refusal: Refusal): void {
+    this.#options.metrics.limited(limit)
+    this.#refuse(asked, refusal)
   }
 
   #refuse(asked: BundleRequest, refusal: Refusal): void {

@@ -1,32 +1,41 @@
 import type { ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import type { Digest } from '../../oci/digest.ts'
+import { sourceOf } from '../guard/address.ts'
+import type { Slots } from '../slots.ts'
 import type { Freshness } from './etag.ts'
 import type { ServedRelease } from './table.ts'
 
 export interface Sender {
   /** 304, with or without our ETag. */
   same(response: ServerResponse, served: ServedRelease, freshness: Exclude<Freshness, 'changed'>): void
-  /** 200 with the bytes; settles when they are with the network, rejects when they cannot be read and nothing was sent. */
-  full(response: ServerResponse, served: ServedRelease, waiting: boolean): void | Promise<void>
+  /**
+   * 200 with the bytes; settles when they are with the network, with false when too many are being sent already. Rejects
+   * when they cannot be read and nothing was sent.
+   */
+  full(response: ServerResponse, served: ServedRelease, waiting: boolean): void | Promise<boolean>
 }
 
-/** Files open at a time: each answer from disk holds one while its client reads. */
-const maxOpen = 256
+export interface SenderOptions {
+  readBlob: (bundle: string, digest: Digest) => AsyncIterable<Uint8Array>
+  /** Each answer from disk holds a file while its client reads. */
+  downloads: Slots
+}
 
-export function createSender(readBlob: (bundle: string, digest: Digest) => AsyncIterable<Uint8Array>): Sender {
-  const queue: (() => void)[] = []
-  let open = 0
-
-  async function fromDisk(response: ServerResponse, served: ServedRelease, headers: readonly string[]): Promise<void> {
-    if (open >= maxOpen) await new Promise<void>((resolve) => queue.push(resolve))
-    open++
+export function createSender({ readBlob, downloads }: SenderOptions): Sender {
+  async function fromDisk(
+    response: ServerResponse,
+    served: ServedRelease,
+    headers: readonly string[],
+  ): Promise<boolean> {
+    const leave = await downloads.enter(sourceOf(response.req.socket.remoteAddress))
+    if (leave === undefined) return false
     try {
       if (!response.destroyed)
         await sendChunks(response, headers, served, readBlob(served.release.bundle, served.digest))
+      return true
     } finally {
-      open--
-      queue.shift()?.()
+      leave()
     }
   }
 

@@ -52,15 +52,17 @@ export interface Guard {
   close(): Promise<void>
 }
 
-const maxPerAccount = 4
-const maxHeldFailures = 1_000
+/** Checks of passwords that wait for the one that runs: in all, for one source, for one account from there. */
+export const maxChecks = { waiting: 64, perSource: 16, perAccount: 4 }
+/** Refusals that are held back for a while. */
+export const maxHeldFailures = 1_000
 
 const loopback: Admission = { caller: { name: 'loopback', anonymous: false, may: () => true } }
 
 export function createGuard(options: GuardOptions): Guard {
   const { clock, logger, metrics } = options
   const browser = createBrowserGuard(options)
-  const passwords = createPasswords({ clock, maxWaiting: options.maxWaitingChecks ?? 64, maxPerAccount })
+  const passwords = createPasswords({ clock, ...maxChecks, waiting: options.maxWaitingChecks ?? maxChecks.waiting })
   const slowdown = createSlowdown(clock)
   let held = 0
   let rules = readAccess(options.access, options.adminToken)

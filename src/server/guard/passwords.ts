@@ -17,7 +17,7 @@ export type Verdict = 'right' | 'wrong' | 'busy'
 
 /**
  * Checks passwords against bcrypt hashes with bounded work: successes are remembered by a keyed hash, one check runs at a
- * time in a worker thread, few wait for it, and few of them for one account from one source.
+ * time in a worker thread, few wait for it, fewer of them from one source, and a handful for one account from there.
  */
 export interface Passwords {
   /** Whether this password was right before: answered at once. */
@@ -29,14 +29,22 @@ export interface Passwords {
 const maxRemembered = 1_000
 const idleThreadMs = 30_000
 
-export function createPasswords(options: { clock: Clock; maxWaiting: number; maxPerAccount: number }): Passwords {
-  const { clock, maxWaiting, maxPerAccount } = options
+export interface PasswordsOptions {
+  clock: Clock
+  /** How many may wait: in all, from one source, for one account from there. */
+  waiting: number
+  perSource: number
+  perAccount: number
+}
+
+export function createPasswords({ clock, ...max }: PasswordsOptions): Passwords {
   // Ours alone and gone with the process: what is remembered is worth nothing elsewhere.
   const key = randomBytes(32)
   const right = new Set<string>()
   const flights = new SingleFlight<Verdict>()
   const slowdown = createSlowdown(clock)
-  const perAccount = new Map<string, number>()
+  const perAccount = new Places(max.perAccount)
+  const perSource = new Places(max.perSource)
   let waiting = 0
   let closed = false
   let pool: Promise<Piscina> | undefined
@@ -49,7 +57,7 @@ export function createPasswords(options: { clock: Clock; maxWaiting: number; max
 
   /** One thread checks, and a bounded number waits for it. */
   async function compare(user: PasswordUser, password: string): Promise<Verdict> {
-    if (waiting >= maxWaiting) return 'busy'
+    if (waiting >= max.waiting) return 'busy'
     waiting++
     try {
       pool ??= startPool()
@@ -72,20 +80,22 @@ export function createPasswords(options: { clock: Clock; maxWaiting: number; max
     return verdict
   }
 
-  /** A few at a time for one account from one source, those that are made to wait included. */
-  async function checkOne(account: string, user: PasswordUser, password: string, printed: string): Promise<Verdict> {
-    const ours = perAccount.get(account) ?? 0
-    if (ours >= maxPerAccount) return 'busy'
-    perAccount.set(account, ours + 1)
+  /** A few at a time for one account from one source, those that are made to wait included; not many for one source. */
+  async function checkOne(source: string, user: PasswordUser, password: string, printed: string): Promise<Verdict> {
+    const account = `${source} ${user.name}`
+    if (!perAccount.take(account)) return 'busy'
     try {
-      const verdict = await compareSlowly(account, user, password)
-      if (verdict === 'right') right.add(printed)
-      if (right.size > maxRemembered) right.delete(right.values().next().value!)
-      return verdict
+      if (!perSource.take(source)) return 'busy'
+      try {
+        const verdict = await compareSlowly(account, user, password)
+        if (verdict === 'right') right.add(printed)
+        if (right.size > maxRemembered) right.delete(right.values().next().value!)
+        return verdict
+      } finally {
+        perSource.give(source)
+      }
     } finally {
-      const left = perAccount.get(account)! - 1
-      if (left === 0) perAccount.delete(account)
-      else perAccount.set(account, left)
+      perAccount.give(account)
     }
   }
 
@@ -93,9 +103,8 @@ export function createPasswords(options: { clock: Clock; maxWaiting: number; max
     isKnown: (user, password) => right.size > 0 && right.has(print(user, password)),
     check(source, user, password) {
       const printed = print(user, password)
-      const account = `${source} ${user.name}`
       // A client that opens several connections with the same password costs one check.
-      return flights.do(`${account} ${printed}`, () => checkOne(account, user, password, printed))
+      return flights.do(`${source} ${user.name} ${printed}`, () => checkOne(source, user, password, printed))
     },
     async close() {
       closed = true
@@ -107,5 +116,31 @@ export function createPasswords(options: { clock: Clock; maxWaiting: number; max
 async function startPool(): Promise<Piscina> {
   const { Piscina } = await import('piscina')
   const filename = fileURLToPath(new URL(`./password-worker${extname(import.meta.url)}`, import.meta.url))
-  return new Piscina({ filename, minThreads: 0, maxThreads: 1, idleTimeout: idleThreadMs })
+  const pool = new Piscina({ filename, minThreads: 0, maxThreads: 1, idleTimeout: idleThreadMs })
+  // A check that ends while the pool does would be told here, and without a listener be the process's end.
+  pool.on('error', () => undefined)
+  return pool
+}
+
+/** So many for each key at a time. */
+class Places {
+  readonly #max: number
+  readonly #taken = new Map<string, number>()
+
+  constructor(max: number) {
+    this.#max = max
+  }
+
+  take(key: string): boolean {
+    const taken = this.#taken.get(key) ?? 0
+    if (taken >= this.#max) return false
+    this.#taken.set(key, taken + 1)
+    return true
+  }
+
+  give(key: string): void {
+    const left = this.#taken.get(key)! - 1
+    if (left === 0) this.#taken.delete(key)
+    else this.#taken.set(key, left)
+  }
 }

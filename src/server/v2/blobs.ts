@@ -1,6 +1,7 @@
 import { pipeline } from 'node:stream/promises'
 import type { ByteRange } from '../../content/content.ts'
 import type { Digest } from '../../oci/digest.ts'
+import { sourceOf } from '../guard/address.ts'
 import { isNotModified, sendEmpty } from './answer.ts'
 import { audit, demand, digestIn, repositoryOf, type Call } from './call.ts'
 import { readRange } from './range.ts'
@@ -10,9 +11,13 @@ import { Refusal, refusal } from './refusal.ts'
 export async function getBlob(call: Call): Promise<void> {
   demand(call, 'read')
   const digest = digestIn(call.reference)
+  const { request, response } = call.exchange
   const stat = await repositoryOf(call).statBlob(digest)
   if (stat === undefined) throw blobUnknown(call, digest)
-  const { request, response } = call.exchange
+  // Who asks so wants to know whether to send it: what the disk lost is to be sent.
+  if (request.method === 'HEAD' && !(await repositoryOf(call).hasBlob({ ...stat, digest, mediaType: '' }))) {
+    throw blobUnknown(call, digest)
+  }
   const etag = `"${digest}"`
   const headers = { 'Docker-Content-Digest': digest, ETag: etag, 'Accept-Ranges': 'bytes' }
   if (isNotModified(request, etag)) {
@@ -27,18 +32,43 @@ export async function getBlob(call: Call): Promise<void> {
     })
   }
   const length = range === undefined ? stat.size : range.last - range.first + 1
-  response.writeHead(range === undefined ? 200 : 206, {
+  const status = range === undefined ? 200 : 206
+  const all = {
     ...headers,
     'Content-Type': 'application/octet-stream',
     'Content-Length': length,
     ...(range && { 'Content-Range': `bytes ${range.first}-${range.last}/${stat.size}` }),
-  })
-  if (request.method === 'HEAD' || length === 0) response.end()
-  else await sendContent(call, digest, range)
+  }
+  if (request.method === 'HEAD' || length === 0) response.writeHead(status, all).end()
+  else await withSlot(call, () => sendContent(call, digest, range, () => response.writeHead(status, all)))
 }
 
-async function sendContent(call: Call, digest: Digest, range: ByteRange | undefined): Promise<void> {
+/** Each answer holds a file and a piece of it while its client reads. Throws Refusal 503 when none came free in time. */
+async function withSlot(call: Call, run: () => Promise<void>): Promise<void> {
+  const { request, signal } = call.exchange
+  const leave = await call.downloads.enter(sourceOf(request.socket.remoteAddress), signal)
+  if (leave === undefined) {
+    const entry = {
+      code: 'TOOMANYREQUESTS' as const,
+      message: 'too many downloads are under way: try again in a moment',
+    }
+    throw new Refusal(503, [entry], { 'Retry-After': '5' })
+  }
+  try {
+    await run()
+  } finally {
+    leave()
+  }
+}
+
+async function sendContent(
+  call: Call,
+  digest: Digest,
+  range: ByteRange | undefined,
+  writeHead: () => void,
+): Promise<void> {
   const { response, signal } = call.exchange
+  writeHead()
   await pipeline(repositoryOf(call).readBlob(digest, range), response, { signal })
 }
 

@@ -2,7 +2,9 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { isDigest, type Digest } from '../../oci/digest.ts'
 import type { LocalRepository, Registry } from '../../registry/types.ts'
+import type { Slots } from '../slots.ts'
 import type { Action, Exchange } from '../types.ts'
+import type { BodyMemory } from './body.ts'
 import type { Endpoint } from './path.ts'
 import { Refusal, refusal } from './refusal.ts'
 
@@ -19,6 +21,8 @@ export interface V2Options {
   challenge: boolean
   /** Whether a bundle is in the config: what `bundles/NAME` holds of others is not handed out. Unless said, all are. */
   isConfigured?: (bundle: string) => boolean
+  /** Blobs that are being sent, shared with whoever reads from disk too; 512 at a time unless said. */
+  downloads?: Slots
   logger: Logger
   clock: Clock
 }
@@ -26,6 +30,8 @@ export interface V2Options {
 /** One request to one endpoint. */
 export interface Call extends Endpoint {
   options: V2Options
+  downloads: Slots
+  bodies: BodyMemory
   exchange: Exchange
 }
 

@@ -57,7 +57,7 @@ export async function putManifest(call: Call): Promise<void> {
   const tags = byDigest ? [...new Set(url.searchParams.getAll('tag'))] : [call.reference]
   for (const tag of tags)
     if (!isTag(tag)) throw refusal(400, 'MANIFEST_INVALID', `not a tag: ${JSON.stringify(tag.slice(0, 200))}`)
-  const bytes = await readBody(request, call.options.limits.maxManifestBytes, 'a manifest')
+  const bytes = await readBody(call, call.options.limits.maxManifestBytes, 'a manifest')
   const digest = digestOf(bytes, named === undefined ? 'sha256' : algorithmOf(named))
   if (named !== undefined && named !== digest) {
     throw refusal(400, 'DIGEST_INVALID', `the manifest's digest is ${digest}, not ${named}`)

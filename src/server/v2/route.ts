@@ -1,5 +1,7 @@
+import { createSlots, defaultDownloads } from '../slots.ts'
 import type { Exchange, Route } from '../types.ts'
 import { sendJson, sendRefusal } from './answer.ts'
+import { createBodyMemory } from './body.ts'
 import { deleteBlob, getBlob } from './blobs.ts'
 import type { Call, V2Options } from './call.ts'
 import { listReferrers, listRepositories, listTags } from './lists.ts'
@@ -26,17 +28,23 @@ const endpoints: Record<EndpointKind, Record<string, Handler>> = {
 
 /** The OCI distribution API, `/v2/…`, over the built-in registry. Answers everything itself; never rejects. */
 export function createV2Route(options: V2Options): Route {
+  const shared: Shared = {
+    downloads: options.downloads ?? createSlots({ ...defaultDownloads, clock: options.clock }),
+    bodies: createBodyMemory(),
+  }
   return async (exchange) => {
     exchange.response.setHeader('Docker-Distribution-API-Version', 'registry/2.0')
     try {
-      await dispatch(options, exchange)
+      await dispatch(options, shared, exchange)
     } catch (error) {
       await answerError(options, exchange, error)
     }
   }
 }
 
-async function dispatch(options: V2Options, exchange: Exchange): Promise<void> {
+type Shared = Pick<Call, 'downloads' | 'bodies'>
+
+async function dispatch(options: V2Options, shared: Shared, exchange: Exchange): Promise<void> {
   const endpoint = parsePath(rawPath(exchange))
   if (endpoint === undefined) throw refusal(404, 'UNSUPPORTED', 'the distribution API has no such endpoint')
   const handlers = endpoints[endpoint.kind]
@@ -45,7 +53,7 @@ async function dispatch(options: V2Options, exchange: Exchange): Promise<void> {
     const message = `${exchange.request.method} is not possible here`
     throw new Refusal(405, [{ code: 'UNSUPPORTED', message }], { Allow: Object.keys(handlers).join(', ') })
   }
-  await handler({ ...endpoint, options, exchange })
+  await handler({ ...endpoint, ...shared, options, exchange })
 }
 
 /** As the client sent it: in `url`, `..` is gone already. */

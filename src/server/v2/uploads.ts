@@ -58,7 +58,12 @@ async function uploadWhole(call: Call, digest: Digest): Promise<void> {
   const { maxBlobBytes } = call.options.limits
   refuseTooLong(call, maxBlobBytes)
   const { request, signal } = call.exchange
-  await repositoryOf(call).ingestBlob(bodyOf(request), { digest, maxBytes: maxBlobBytes, signal })
+  const leave = call.options.registry.uploads.enter()
+  try {
+    await repositoryOf(call).ingestBlob(bodyOf(request), { digest, maxBytes: maxBlobBytes, signal })
+  } finally {
+    leave()
+  }
   audit(call, 'push', { kind: 'blob', reference: digest, digest })
   sendCreated(call, digest)
 }

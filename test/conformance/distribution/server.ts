@@ -15,6 +15,7 @@ import type { Target } from './api.ts'
 
 export interface V2Server extends Target {
   registry: Registry
+  clock: FakeClock
   close(): Promise<void>
 }
 
@@ -60,6 +61,7 @@ export async function startV2Server(options: V2ServerOptions = {}): Promise<V2Se
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     registry,
+    clock,
     letTimePass: (ms) => clock.advance(ms),
     close: async () => {
       server.closeAllConnections()

@@ -248,10 +248,75 @@ describe('limits', () => {
     )
   })
 
+  it('cuts an upload on which less moves than has to', async () => {
+    const server = await startServer({
+      http: { limits: { stallMs: 300, minBytesPerSecond: 1_000 } },
+      v2: async ({ request }) => void request.resume(),
+    })
+    const upload = httpRequest(`${server.url}/v2/`, { method: 'PUT', agent: false })
+    const ended = new Promise<string>((resolve) => {
+      upload.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+    })
+    const drip = setInterval(() => upload.write('x'), 50)
+    expect(await ended).toMatch(/ECONNRESET|EPIPE|hang up/)
+    clearInterval(drip)
+    expect(await server.metrics.text()).toContain('longshore_limited_total{limit="min_rate"} 1')
+  })
+
+  it('refuses more header lines than anybody needs, however short they are, and however many Node would leave out', async () => {
+    const server = await startServer()
+    const lines = (count: number) => `GET /ping HTTP/1.1\r\nHost: localhost\r\n${'a:\r\n'.repeat(count)}`
+    expect(await sendRaw(server, `${lines(190)}Connection: close\r\n\r\n`)).toMatch(/^HTTP\/1.1 200 /)
+    for (const count of [201, 1_000, 2_100, 4_000]) {
+      // Seen or not, the proxy that stands at the end must not be taken for this machine.
+      expect(await sendRaw(server, `${lines(count)}X-Forwarded-For: 203.0.113.1\r\n\r\n`)).toMatch(/^HTTP\/1.1 431 /)
+    }
+  })
+
+  it('refuses a request with two hosts', async () => {
+    const server = await startServer()
+    const twice = 'GET /ping HTTP/1.1\r\nHost: localhost\r\nhOST: elsewhere\r\n\r\n'
+    expect(await sendRaw(server, twice)).toMatch(/^HTTP\/1.1 400 [^]*one Host header/)
+  })
+
+  it('lets a connection send some requests ahead, not any number', async () => {
+    const server = await startServer()
+    const { etag } = release(server, 'authz', 'one')
+    const held = `GET /bundles/authz HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: ${etag}\r\nPrefer: wait=30\r\n\r\n`
+    const plain = 'GET /bundles/authz HTTP/1.1\r\nHost: localhost\r\n\r\n'
+    const answers = sendRaw(server, `${held.repeat(6)}${plain.repeat(100)}`)
+    await waitFor('the first to be held', async () => (await server.metrics.text()).includes('waiting_clients 1'))
+    release(server, 'authz', 'two')
+    const text = await answers
+    expect(text.match(/HTTP\/1.1 \d+/g)).toEqual([
+      'HTTP/1.1 200',
+      ...new Array<string>(5).fill('HTTP/1.1 304'),
+      ...new Array<string>(11).fill('HTTP/1.1 200'),
+      'HTTP/1.1 429',
+    ])
+    expect(text).toMatch(/too_many_pipelined|requests that wait/)
+  })
+
+  it('does not wait long for a client that was told off to go', async () => {
+    const server = await startServer()
+    const socket = connect({ port: Number(new URL(server.url).port), host: '127.0.0.1', allowHalfOpen: true })
+    socket.resume()
+    socket.write('hello\r\n\r\n')
+    const closed = Promise.withResolvers<void>()
+    socket.once('end', () => {
+      // Our side stays open: only a reset shows that theirs is gone.
+      const drip = setInterval(() => socket.write('x'), 200)
+      socket.once('error', () => closed.resolve())
+      socket.once('close', () => clearInterval(drip))
+    })
+    await closed.promise
+    socket.destroy()
+  })
+
   it('cuts an upload on which nothing moves, not one that does', async () => {
     let received = 0
     const server = await startServer({
-      http: { limits: { stallMs: 300 } },
+      http: { limits: { stallMs: 300, minBytesPerSecond: 1 } },
       v2: async ({ request, response }) => {
         for await (const chunk of request) received += (chunk as Buffer).length
         response.end('done')

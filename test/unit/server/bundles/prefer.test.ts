@@ -30,6 +30,13 @@ describe('Prefer', () => {
     expect(readWaitSeconds(header)).toBe(seconds)
   })
 
+  it('is not read at all when it is longer than a wish, so that nobody keeps us busy with it', () => {
+    expect(readWaitSeconds(`${' '.repeat(900)}wait=10`)).toBe(10)
+    expect(readWaitSeconds(`${' '.repeat(1_000)}wait=10`)).toBeUndefined()
+    // Takes half an hour when it is read.
+    expect(readWaitSeconds(`"${'\\"'.repeat(1_000_000)}`)).toBeUndefined()
+  })
+
   it('takes several headers as one', () => {
     expect(readWaitSeconds(['modes=snapshot', 'wait=5'])).toBe(5)
     expect(readWaitSeconds(undefined)).toBeUndefined()

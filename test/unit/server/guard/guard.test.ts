@@ -385,6 +385,19 @@ describe('passwords', () => {
     expect((await settled(guesses.slice(4))).every((answer) => answer === 429)).toBe(true)
   })
 
+  it('of one source never fill the queue, however many accounts it tries: another source gets in', async () => {
+    const names = Array.from({ length: 40 }, (_, index) => `user${index}`)
+    const many = names.map((name) => ({ name, passwordHash: text(alice), allow: [grant('read')] }))
+    const { guard } = setUp({ anonymous: [], tokens: [], users: many })
+    const guesses = names.flatMap((name) =>
+      [1, 2].map((nth) => who(guard, { from: far, authorization: basic(name, `guess ${nth}`) })),
+    )
+    const elsewhere = who(guard, { from: '203.0.113.8', authorization: basic('user7', 'correct horse') })
+    expect(await elsewhere).toBe('user7')
+    expect((await Promise.all(guesses.slice(20))).every((answer) => answer === 429)).toBe(true)
+    expect(await guesses[0]).toBe(401)
+  })
+
   it('wait in a queue that is bounded for all together, too', async () => {
     const { guard } = setUp(users, { maxWaitingChecks: 2 })
     const guesses = Array.from({ length: 6 }, (_, index) =>

@@ -2,9 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import { connect } from 'node:net'
+import { Readable } from 'node:stream'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import { ociManifest } from '../../../../src/oci/media.ts'
+import { createBodyMemory, readBody } from '../../../../src/server/v2/body.ts'
+import type { Call } from '../../../../src/server/v2/call.ts'
 import { Api, codesOf, jsonOf, locationOf } from '../../../conformance/distribution/api.ts'
 import { startV2Server, type V2Server } from '../../../conformance/distribution/server.ts'
 
@@ -277,6 +280,55 @@ describe('a chunk', () => {
   })
 })
 
+describe('a manifest', () => {
+  const head = (bytes: number) =>
+    `PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: a\r\nContent-Type: ${ociManifest}\r\nContent-Length: ${bytes}\r\n\r\n`
+
+  it('beyond the limit is 413, also when it does not say how long it is', async () => {
+    const chunk = `${(8_000).toString(16)}\r\n${'x'.repeat(8_000)}\r\n`
+    const chunked = `${head(0).replace('Content-Length: 0', 'Transfer-Encoding: chunked')}${chunk}${chunk}`
+    const answer = raw(chunked)
+    // What is left of the body is read away for a while, so that the client sees the answer.
+    await until(async () => (server.clock.nextInMs() ?? Infinity) <= 5_000)
+    await server.clock.advance(5_000)
+    expect(await answer).toMatch(/^HTTP\/1.1 413 [^]*10000 bytes/)
+  })
+
+  it('that does not arrive in time is 408', async () => {
+    const answer = raw(`${head(100)}{`)
+    await until(async () => (server.clock.nextInMs() ?? Infinity) <= 60_000)
+    await server.clock.advance(60_000)
+    expect(await answer).toMatch(/^HTTP\/1.1 408 [^]*within 1m 0s/)
+  })
+})
+
+describe('bodies that are still arriving', () => {
+  it('hold so much memory together, no more', () => {
+    const memory = createBodyMemory(100)
+    memory.take(60)
+    expect(() => memory.take(41)).toThrow('too much is being received')
+    memory.take(40)
+    memory.give(40)
+    memory.take(10)
+  })
+
+  it('give it back, whatever became of them', async () => {
+    const bodies: number[] = []
+    const call = (chunks: string[]) =>
+      ({
+        options: { clock: server.clock },
+        exchange: {
+          request: Object.assign(Readable.from(chunks.map((text) => Buffer.from(text))), { headers: {} }),
+          signal: AbortSignal.timeout(9_000),
+        },
+        bodies: { take: (bytes: number) => bodies.push(bytes), give: (bytes: number) => bodies.push(-bytes) },
+      }) as unknown as Call
+    await readBody(call(['ab', 'c']), 10, 'it')
+    await expect(readBody(call(['ab', 'cdefghijklm']), 10, 'it')).rejects.toThrow('it may have 10 bytes')
+    expect(bodies).toEqual([2, 1, -3, 2, -2])
+  })
+})
+
 describe('an upload', () => {
   it('of another repository is unknown', async () => {
     const location = (await api.startUpload()).replace(api.repository, api.other)
@@ -291,6 +343,21 @@ describe('an upload', () => {
     for (let count = 0; count < 2; count++) await other.startUpload()
     const answer = await other.send('POST', `/v2/${other.repository}/blobs/uploads/`, { body: '' })
     expect([answer.status, codesOf(answer), answer.headers['retry-after']]).toEqual([429, ['TOOMANYREQUESTS'], '1'])
+    await narrow.close()
+  })
+
+  it('of a whole blob in one request counts as long as it goes on', async () => {
+    const narrow = await startV2Server({ registryLimits: { maxUploads: 1 } })
+    const other = new Api(narrow)
+    const target = `/v2/${other.repository}/blobs/uploads/?digest=${digestOf('whole')}`
+    const slow = httpRequest(`${narrow.url}${target}`, { method: 'POST', headers: { 'content-length': '5' } })
+    const answered = once(slow, 'response')
+    slow.write('who')
+    const post = () => other.send('POST', target, { body: 'whole' })
+    await until(async () => (await post()).status === 429)
+    slow.end('le')
+    await answered
+    expect((await post()).status).toBe(201)
     await narrow.close()
   })
 
