@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici'
+import type { Clock } from '../lib/clock.ts'
 import { IntegrityError, LongshoreError, RemoteError } from '../lib/errors.ts'
 
 type Headers = Dispatcher.ResponseData['headers']
@@ -10,6 +11,12 @@ export interface AnswerOptions {
   response: Dispatcher.ResponseData
   url: URL
   redirected: boolean
+  /** For messages, as in "cannot …". */
+  what: string
+  host: string
+  clock: Clock
+  /** How long the rest of a body that nobody needs may take. */
+  drainMs: number
   /** Turns what undici throws into a RemoteError. */
   explain: (error: unknown) => unknown
   /** Called once, with the number of bytes of the body that came. */
@@ -59,6 +66,12 @@ export class Answer {
     return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
   }
 
+  /** `gzip`, where somebody packed what was to come as it is. */
+  encoding(): string | undefined {
+    const encoding = this.header('content-encoding')?.trim().slice(0, 50)
+    return encoding === '' || encoding?.toLowerCase() === 'identity' ? undefined : encoding
+  }
+
   /** The body, at most `maxBytes` of it: with `cut`, the beginning of a longer one; without, IntegrityError `size_mismatch`. */
   async bytes(maxBytes: number, { cut = false } = {}): Promise<Buffer> {
     const chunks: Uint8Array[] = []
@@ -68,10 +81,30 @@ export class Answer {
       chunks.push(chunk)
       if (size <= maxBytes) continue
       if (cut) break
+      const { what, host } = this.#options
       throw new IntegrityError(
         'size_mismatch',
-        `${this.url.host} answered with more than the ${maxBytes} bytes that are allowed`,
+        `cannot ${what}: ${host} answered with more than the ${maxBytes} bytes that are allowed`,
       )
+    }
+    return Buffer.concat(chunks).subarray(0, maxBytes)
+  }
+
+  /** What an error says, as far as it comes soon. Never throws: its status is worth more than its words. */
+  async beginning(maxBytes: number): Promise<Buffer> {
+    const chunks: Uint8Array[] = []
+    let size = 0
+    const stop = this.#endSoon()
+    try {
+      for await (const chunk of this.stream()) {
+        chunks.push(chunk)
+        size += chunk.length
+        if (size >= maxBytes) break
+      }
+    } catch {
+      // What came before is what there is.
+    } finally {
+      stop()
     }
     return Buffer.concat(chunks).subarray(0, maxBytes)
   }
@@ -93,8 +126,16 @@ export class Answer {
 
   /** Reads what little there is, so that the connection can be used again. Never throws. */
   async discard(): Promise<void> {
+    const stop = this.#endSoon()
     await this.#options.response.body.dump({ limit: dumpBytes }).catch(() => undefined)
+    stop()
     this.#end()
+  }
+
+  /** A body may come a byte at a time, and no other time-out sees that. */
+  #endSoon(): () => void {
+    const { clock, drainMs, response } = this.#options
+    return clock.after(drainMs, () => response.body.destroy())
   }
 
   #end(): void {
@@ -105,6 +146,8 @@ export class Answer {
   }
 }
 
+const notHttp = new Set(['HTTPParserError', 'UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'])
+const lost = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 const tlsCodes = /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_|HOSTNAME_MISMATCH|ERR_SSL_|EPROTO)/
 
 /** Says in our words what undici, Node or OpenSSL could not do. What is no failure of the line passes as it is. */
@@ -129,17 +172,25 @@ export function explainFailure(error: unknown, host: string, what: string): unkn
         : `If ${host} has a certificate of your own authority, set ca for it under registries.`,
     })
   }
-  if (code.startsWith('HPE_'))
-    return new RemoteError('protocol', `cannot ${what}: ${host} does not speak HTTP (${code})`, at)
-  return new RemoteError('network', `cannot ${what}: no connection to ${host}: ${error.message || code} (${code})`, {
-    ...at,
-    retryable: true,
-  })
+  if (notHttp.has(code)) {
+    return new RemoteError('protocol', `cannot ${what}: ${host} does not speak HTTP properly: ${error.message}`, at)
+  }
+  const had = lost.has(code) ? 'lost the' : 'no'
+  return new RemoteError(
+    'network',
+    `cannot ${what}: ${had} connection to ${host}: ${error.message || code} (${code})`,
+    {
+      ...at,
+      retryable: true,
+    },
+  )
 }
 
 function codeOf(error: Error): string | undefined {
   const own = (error as { code?: unknown }).code
   if (typeof own === 'string') return own
+  // undici gives these no code.
+  if (error.name === 'HTTPParserError') return error.name
   // Several addresses were tried.
   if (error instanceof AggregateError)
     return error.errors.map((one) => codeOf(one as Error)).find((code) => code !== undefined)

@@ -1,6 +1,6 @@
 import { callTo, named, type Context } from './context.ts'
 import { parseDigest } from './digest.ts'
-import { refused } from './errors.ts'
+import { packed, refused } from './errors.ts'
 import { resumed, verified } from './stream.ts'
 import type { Descriptor } from './target.ts'
 
@@ -35,8 +35,9 @@ export function readBlob(context: Context, descriptor: Descriptor, signal?: Abor
   const { size } = descriptor
   const path = `blobs/${parseDigest(descriptor.digest)}`
   const what = `fetch blob ${named(context, descriptor.digest)}`
-  const open = (from: number) =>
-    transport.send(
+  let encoding: string | undefined
+  const open = async (from: number) => {
+    const answer = await transport.send(
       site,
       callTo(context, path, {
         method: 'GET',
@@ -47,6 +48,21 @@ export function readBlob(context: Context, descriptor: Descriptor, signal?: Abor
         signal,
       }),
     )
+    encoding = answer.encoding()
+    return answer
+  }
   const bytes = resumed({ size, host: site.host, what, limits: site.limits, clock, random, signal, open })
-  return verified(bytes, descriptor, `blob ${named(context, descriptor.digest)}`)
+  const right = verified(bytes, descriptor, `blob ${named(context, descriptor.digest)}`)
+  return blamed(right, (error) => (encoding === undefined ? error : packed(error, encoding, site.host, what)))
+}
+
+async function* blamed(
+  source: AsyncIterable<Uint8Array>,
+  blame: (error: unknown) => unknown,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* source
+  } catch (error) {
+    throw blame(error)
+  }
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../lib/clock.ts'
-import { ConfigError } from '../lib/errors.ts'
+import { ConfigError, RemoteError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
+import { formatDuration } from '../lib/units.ts'
 import { Authenticator, type SecretSink } from './auth.ts'
 import type { Context } from './context.ts'
 import type { RunHelper } from './credential-helper.ts'
@@ -152,18 +153,28 @@ function createAuthenticator(options: AuthOptions): Authenticator {
   return new Authenticator({ host, origin: originOf(host, settings), lookup, send, clock, redactor, limits })
 }
 
-function realmRequest({ host, settings, limits, exchangeOptions, closing }: AuthOptions): RealmRequest {
+function realmRequest({ host, clock, settings, limits, exchangeOptions, closing }: AuthOptions): RealmRequest {
   // The realm may be somebody else: a client certificate is for the registry alone.
   const { cert: _cert, key: _key, ...bare } = settings
   const origin = originOf(host, settings)
-  return ({ method, url, headers, body, authorization }) => {
-    const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(limits.metadataMs)])
-    const who = { settings: url.origin === origin ? settings : bare, authorization, stay: body !== undefined }
+  return async ({ method, url, headers, body, authorization }) => {
     const what = `log in to ${host}`
-    return exchange(
-      { host, origin: url.origin, method, url, what, headers, body, limits, signal, ...who },
-      exchangeOptions,
+    const late = new AbortController()
+    const message = `cannot ${what}: ${url.host} took longer than ${formatDuration(limits.metadataMs)}`
+    const stop = clock.after(limits.metadataMs, () =>
+      late.abort(new RemoteError('timeout', message, { host, retryable: true })),
     )
+    const signal = AbortSignal.any([closing.signal, late.signal])
+    const who = { settings: url.origin === origin ? settings : bare, authorization, stay: body !== undefined }
+    const sent = { host, origin: url.origin, method, url, what, headers, body, limits, signal, ...who }
+    try {
+      const answer = await exchange(sent, exchangeOptions)
+      answer.onEnd(stop)
+      return answer
+    } catch (error) {
+      stop()
+      throw error
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import { RemoteError, type RemoteCode } from '../lib/errors.ts'
+import { IntegrityError, RemoteError, type RemoteCode } from '../lib/errors.ts'
 import { formatDuration } from '../lib/units.ts'
 import type { SecretSink } from './auth.ts'
 import { isObject } from './json.ts'
@@ -70,6 +70,18 @@ export function refused(refusal: Refusal): RegistryError {
       ...(hint === undefined ? {} : { hint }),
     },
   )
+}
+
+/** For content that was not what it should be: when it came packed, whoever packed it is at fault, and that can be mended. */
+export function packed(error: unknown, encoding: string, host: string, what: string): unknown {
+  if (!(error instanceof IntegrityError)) return error
+  const message = `cannot ${what}: ${host} answered with other bytes, in Content-Encoding ${encoding}, which was not asked for`
+  return new RemoteError('protocol', message, {
+    host,
+    status: 200,
+    cause: error,
+    hint: 'Turn off compression in the proxy or the storage that does this.',
+  })
 }
 
 export function isRetryable(status: number): boolean {

@@ -114,6 +114,10 @@ async function once(sent: Sent, url: URL, own: boolean, options: ExchangeOptions
       response,
       url,
       redirected: !own,
+      what,
+      host,
+      clock: options.clock,
+      drainMs: limits.metadataMs,
       explain,
       onEnd: (bytes) => report(response.statusCode, bytes, remaining === undefined ? undefined : Number(remaining)),
     })

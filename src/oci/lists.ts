@@ -75,7 +75,7 @@ async function fetchList(
       throw refuse(`answered with "${type.slice(0, 100)}", not with JSON`)
     }
     const bytes = await pageOf(answer, limits, refuse)
-    const list = documentOf(bytes, (page) => parseJsonObject(page, 'its answer'), refuse)[field] ?? []
+    const list = documentOf(bytes, answer, (page) => parseJsonObject(page, 'its answer'), refuse)[field] ?? []
     if (!Array.isArray(list)) throw refuse(`answered without a list of ${field}`)
     // A name that breaks the grammar could not be asked for, and might not be a name at all.
     const items = list.filter((name): name is string => typeof name === 'string' && isValid(name))

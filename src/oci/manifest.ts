@@ -34,11 +34,10 @@ export type Manifest = ImageManifest | IndexManifest
 
 /**
  * Reads a manifest or index; what it returns is for looking at only: the bytes are what is stored and sent, so unknown
- * fields survive. `raw.mediaType` is the Content-Type it came with. Throws IntegrityError `bad_manifest`, and
+ * fields survive. `raw.mediaType` is the Content-Type it came with; `what` names it in messages. Throws IntegrityError `bad_manifest`, and
  * `unsupported_artifact` for schema 1 and for types that are no manifest.
  */
-export function parseManifest(raw: RawManifest): Manifest {
-  const what = `manifest ${raw.digest}`
+export function parseManifest(raw: RawManifest, what = `manifest ${raw.digest}`): Manifest {
   const mediaType = bareMediaType(raw.mediaType)
   if (raw.bytes.length > maxManifestBytes) {
     throw bad(what, `has ${raw.bytes.length} bytes, more than the ${maxManifestBytes} that are allowed`)

@@ -2,7 +2,7 @@ import { ConfigError, IntegrityError, RemoteError } from '../lib/errors.ts'
 import type { Answer } from './answer.ts'
 import { callTo, named, type Context } from './context.ts'
 import { algorithmOf, digestOf, isDigest, type Digest } from './digest.ts'
-import { refused } from './errors.ts'
+import { packed, refused } from './errors.ts'
 import { parseJsonObject } from './json.ts'
 import { bareMediaType, maxManifestBytes, parseManifest } from './manifest.ts'
 import { dockerList, dockerManifest, isImageManifest, isIndex, isSchema1, ociIndex, ociManifest } from './media.ts'
@@ -54,17 +54,27 @@ export async function getManifest(context: Context, reference: string, signal?: 
   const what = `fetch ${named(context, reference)}`
   const call = callTo(context, pathOf(reference), { method: 'GET', what, ok: [200], headers: { accept }, signal })
   return context.transport.use(context.site, call, async (answer) => {
-    const mediaType = await manifestTypeOf(answer, context.site.host, what)
-    const bytes = await answer.bytes(maxManifestBytes)
-    const asked = isDigest(reference) ? reference : digestTold(answer)
-    const digest = digestOf(bytes, asked === undefined ? 'sha256' : algorithmOf(asked))
-    if (asked !== undefined && digest !== asked) {
-      throw new IntegrityError('digest_mismatch', `${named(context, reference)} has the digest ${digest}, not ${asked}`)
+    try {
+      return await readManifest(answer, reference, context, what)
+    } catch (error) {
+      const encoding = answer.encoding()
+      throw encoding === undefined ? error : packed(error, encoding, context.site.host, what)
     }
-    const raw = { mediaType: mediaType ?? statedType(bytes, named(context, reference)), digest, bytes }
-    parseManifest(raw)
-    return raw
   })
+}
+
+async function readManifest(answer: Answer, reference: string, context: Context, what: string): Promise<RawManifest> {
+  const name = named(context, reference)
+  const mediaType = await manifestTypeOf(answer, context.site.host, what)
+  const bytes = await answer.bytes(maxManifestBytes)
+  const asked = isDigest(reference) ? reference : digestTold(answer)
+  const digest = digestOf(bytes, asked === undefined ? 'sha256' : algorithmOf(asked))
+  if (asked !== undefined && digest !== asked) {
+    throw new IntegrityError('digest_mismatch', `${name} has the digest ${digest}, not ${asked}`)
+  }
+  const raw = { mediaType: mediaType ?? statedType(bytes, name), digest, bytes }
+  parseManifest(raw, `manifest ${name}`)
+  return raw
 }
 
 /** Undefined where there is none. */

@@ -68,11 +68,13 @@ export async function pageOf(answer: Answer, { metadataBytes }: Limits, refuse: 
   return bytes
 }
 
-export function documentOf<T>(page: Buffer, read: (page: Buffer) => T, refuse: Refuse): T {
+export function documentOf<T>(page: Buffer, answer: Answer, read: (page: Buffer) => T, refuse: Refuse): T {
   try {
     return read(page)
   } catch (error) {
-    if (error instanceof IntegrityError) throw refuse(`answered with something else: ${error.message}`)
+    const encoding = answer.encoding()
+    const how = encoding === undefined ? '' : ` (Content-Encoding: ${encoding})`
+    if (error instanceof IntegrityError) throw refuse(`answered with something else${how}: ${error.message}`)
     throw error
   }
 }

@@ -97,7 +97,7 @@ export async function referrersByApi(
       const bytes = await pageOf(answer, limits, refuse)
       const isFiltered = (answer.header('oci-filters-applied') ?? '').split(/\s*,\s*/).includes('artifactType')
       const read = (page: Buffer) => membersOf({ mediaType: ociIndex, bytes: page, digest: digestOf(page) })
-      const members = documentOf(bytes, read, refuse)
+      const members = documentOf(bytes, answer, read, refuse)
       return { items: isFiltered ? members : ofType(members, artifactType), bytes: bytes.length, answer }
     })
   }

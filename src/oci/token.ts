@@ -126,7 +126,7 @@ async function readToken(answer: Answer, { host, limits }: TokenRequest): Promis
 }
 
 async function refusal(answer: Answer, { host, credential, redactor }: TokenRequest): Promise<RemoteError> {
-  const body = await answer.bytes(maxErrorBytes, { cut: true })
+  const body = await answer.beginning(maxErrorBytes)
   const who = credential === undefined ? 'anonymously' : `as ${credential.username ?? 'the identity token'}`
   return refused({ host, status: answer.status, what: `get a token ${who}`, body, redactor })
 }

@@ -153,9 +153,12 @@ export class Transport {
       answer.onEnd(onEnd)
       // A stranger to whom we were redirected has no claim to our credentials.
       if (answer.redirected || !wantsMore(answer, round)) return answer
-      const next = await raced(
-        auth.answer(answer.headers('www-authenticate'), repository, call.scopes, authorization),
-        signal,
+      const asked = answer.headers('www-authenticate')
+      const next = await raced(auth.answer(asked, repository, call.scopes, authorization), signal).catch(
+        async (error: unknown) => {
+          await answer.discard()
+          throw error
+        },
       )
       if (next === undefined || next === authorization) return answer
       answer.onEnd(() => undefined)
@@ -177,7 +180,7 @@ export class Transport {
 
   async #refusal(site: Site, call: Call, answer: Answer): Promise<RemoteError> {
     const retryAfterMs = retryAfterOf(answer.header('retry-after'), this.#options.clock.now())
-    const body = await answer.bytes(maxErrorBytes, { cut: true })
+    const body = await answer.beginning(maxErrorBytes)
     const { host } = site
     return refused({
       host,

@@ -68,7 +68,7 @@ export const endless: Fault = async (reply, wire) => {
 export const endlessInterim: Fault = async (_reply, wire) => {
   while (wire.isOpen()) {
     await wire.write('HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n')
-    await wire.pause(5)
+    await wire.pause(1_000)
   }
 }
 

@@ -62,6 +62,7 @@ export interface Wire {
   /** A reset, as a broken line or a killed process gives it. */
   rst: () => void
   isOpen: () => boolean
+  /** Lets time pass: of the clock that the test gave, else real time. */
   pause: (ms: number) => Promise<void>
 }
 
@@ -96,6 +97,7 @@ export interface HostileOptions {
   auth?: 'bearer' | 'basic'
   username?: string
   password?: string
+  pass?: (ms: number) => Promise<void>
 }
 
 export const hostileToken = 'token-that-nobody-may-see'
@@ -106,6 +108,7 @@ export async function hostileRegistry(options: HostileOptions = {}): Promise<Hos
   const faults = new Map<Phase, { fault: Fault; left: number }>()
   const requests: HostileRequest[] = []
   const sockets = new Set<Socket>()
+  const pause = options.pass ?? ((ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)))
   const origins = { own: '', elsewhere: '' }
 
   const answer = async (request: HostileRequest, socket: Socket, isOwn: boolean): Promise<void> => {
@@ -115,7 +118,7 @@ export async function hostileRegistry(options: HostileOptions = {}): Promise<Hos
     const planned = faults.get(request.phase)
     if (planned === undefined || planned.left <= 0) return send(socket, request, honest)
     planned.left -= 1
-    const changed = await planned.fault(honest, wireOf(socket, request, nth, origins))
+    const changed = await planned.fault(honest, { ...wireOf(socket, request, nth, origins), pause })
     if (changed !== undefined) await send(socket, request, changed)
   }
 
@@ -189,8 +192,9 @@ export function putDocument(
   { tag = 'latest', mediaType }: { tag?: string; mediaType?: string } = {},
 ): RawManifest {
   const bytes = Buffer.from(typeof document === 'string' ? document : JSON.stringify(document))
-  const stated = typeof document === 'string' ? ociManifest : document.mediaType
-  const raw = { mediaType: mediaType ?? String(stated ?? ociManifest), digest: digestOf(bytes), bytes }
+  const stated = typeof document === 'string' ? undefined : document.mediaType
+  const type = mediaType ?? (typeof stated === 'string' ? stated : ociManifest)
+  const raw = { mediaType: type, digest: digestOf(bytes), bytes }
   into.manifests.set(raw.digest, raw)
   into.tags.set(tag, raw.digest)
   return raw
@@ -396,7 +400,7 @@ function wireOf(
   request: HostileRequest,
   nth: number,
   { own, elsewhere }: { own: string; elsewhere: string },
-): Wire {
+): Omit<Wire, 'pause'> {
   return {
     request,
     nth,
@@ -408,7 +412,6 @@ function wireOf(
     fin: () => void socket.end(),
     rst: () => void socket.resetAndDestroy(),
     isOpen: () => !socket.destroyed && socket.writable,
-    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   }
 }
 
@@ -434,8 +437,8 @@ function write(socket: Socket, bytes: Uint8Array | string): Promise<void> {
   return new Promise((resolve) => {
     if (socket.destroyed || !socket.writable) resolve()
     else {
+      // A socket that is gone calls this too, with an error.
       socket.write(bytes, () => resolve())
-      socket.once('close', resolve)
     }
   })
 }

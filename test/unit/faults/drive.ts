@@ -24,31 +24,41 @@ import {
 export const username = 'robot'
 export const password = 'password-that-nobody-may-see'
 
-/** Waits pass at once and are written down; time-outs are real ones. */
+/** Stands still but for waits, which pass at once and are written down, and for what a fault lets pass. */
 export class HastyClock implements Clock {
   readonly waits: number[] = []
-  #skippedMs = 0
+  #passedMs = 0
+  #timers: { at: number; run: () => void }[] = []
 
   now(): number {
-    return Date.UTC(2026, 0, 1) + this.#skippedMs
+    return Date.UTC(2026, 0, 1) + this.#passedMs
   }
 
   monotonic(): number {
-    return performance.now() + this.#skippedMs
+    return this.#passedMs
   }
 
   after(ms: number, run: () => void): () => void {
-    const timer = setTimeout(run, Math.min(ms, 2 ** 31 - 1))
-    timer.unref()
-    return () => clearTimeout(timer)
+    const timer = { at: this.#passedMs + ms, run }
+    this.#timers.push(timer)
+    return () => {
+      this.#timers = this.#timers.filter((other) => other !== timer)
+    }
   }
 
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
     this.waits.push(ms)
-    this.#skippedMs += ms
-    await new Promise((resolve) => setImmediate(resolve))
+    await this.pass(ms)
     signal?.throwIfAborted()
+  }
+
+  async pass(ms: number): Promise<void> {
+    this.#passedMs += ms
+    const due = this.#timers.filter(({ at }) => at <= this.#passedMs)
+    this.#timers = this.#timers.filter(({ at }) => at > this.#passedMs)
+    for (const { run } of due) run()
+    await new Promise((resolve) => setImmediate(resolve))
   }
 }
 
@@ -58,6 +68,7 @@ export type Operation = (about: {
   client: OciClient
   registry: HostileRegistry
   artifact: Artifact
+  clock: HastyClock
 }) => Promise<unknown>
 
 export const resolve: Operation = ({ repository }) => repository.head('latest').then((found) => found?.digest)
@@ -97,13 +108,22 @@ const pushedBytes = Buffer.alloc(20_000, 'to be pushed ')
 export const pushed = {
   bytes: pushedBytes,
   descriptor: { mediaType: 'application/octet-stream', digest: digestOf(pushedBytes), size: pushedBytes.length },
-  async *open(): AsyncGenerator<Uint8Array, void, undefined> {
+  open: async function* (this: void): AsyncGenerator<Uint8Array, void, undefined> {
     for (let at = 0; at < pushedBytes.length; at += 5_000) yield pushedBytes.subarray(at, at + 5_000)
   },
 }
 
 async function read(repository: Repository, descriptor: Descriptor): Promise<string> {
   return digestOf(Buffer.concat(await Array.fromAsync(repository.blob(descriptor))))
+}
+
+export interface Failure {
+  kind: 'remote' | 'integrity'
+  code: string
+  status?: number
+  retryAfterMs?: number
+  /** The message holds each, and the host besides. */
+  says: string[]
 }
 
 export interface Row {
@@ -120,14 +140,7 @@ export interface Row {
   /** Milliseconds waited between tries. */
   waits?: number[]
   /** What goes wrong … */
-  fails?: {
-    kind: 'remote' | 'integrity'
-    code: string
-    status?: number
-    retryAfterMs?: number
-    /** The message holds each, and the host besides. */
-    says: string[]
-  }
+  fails?: Failure
   /** … or what comes of it all the same; unsaid: what an honest registry would give. */
   gives?: unknown
   /** Looks at what else the registry was asked. */
@@ -138,13 +151,14 @@ export const layerBytes = Buffer.from(Array.from({ length: 3_000 }, (_value, at)
 
 /** Does what a row says with a registry and a client of its own; the row's outcome is checked to the last request. */
 export async function run(row: Row): Promise<void> {
-  await using registry = await hostileRegistry({ ...(row.auth && { auth: row.auth }), username, password })
+  const clock = new HastyClock()
+  const pass = (ms: number) => clock.pass(ms)
+  await using registry = await hostileRegistry({ ...(row.auth && { auth: row.auth }), username, password, pass })
   const artifact = putArtifact(registry, layerBytes)
   row.prepare?.(registry, artifact)
-  const clock = new HastyClock()
   const client = hostileClient(registry, clock, row)
   const repository = client.repository(registry.name)
-  const about = { repository, client, registry, artifact }
+  const about = { repository, client, registry, artifact, clock }
   try {
     const honest = row.fails === undefined && !('gives' in row) ? await honestResult(row, about) : row.gives
     for (const [phase, one] of Object.entries(row.faults)) {
@@ -192,7 +206,7 @@ async function honestResult(row: Row, about: Parameters<Operation>[0]): Promise<
   }
 }
 
-function checkError(outcome: object, fails: NonNullable<Row['fails']>, registry: HostileRegistry): void {
+function checkError(outcome: object, fails: Failure, registry: HostileRegistry): void {
   expect(outcome).toHaveProperty('error')
   const { error } = outcome as { error: Error & Record<string, unknown> }
   const { kind, code, status, retryAfterMs, says } = fails

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { unionScopes } from '../../../src/oci/scope.ts'
 import { realmOf } from '../../../src/oci/token.ts'
 import { scriptedServer, type Received, type Reply, type ScriptedServer } from '../../support/scripted-server.ts'
+import { waitFor } from '../../support/wait.ts'
 import { failureOf, manifestOf, manifestReply, testClient } from './setup.ts'
 
 const manifest = manifestOf()
@@ -185,8 +186,14 @@ describe('bearer tokens', () => {
 
   it('has a typed end for a token server that does not come to one', async () => {
     await using server = await registry({ valid: [], token: { body: '{}', stall: true } })
-    await using t = testClient({ limits: { metadataMs: 50, tries: 1 } })
-    expect(await failureOf(t.client.repository(`${server.host}/acme/app`).head('v1'))).toMatchObject({
+    await using t = testClient({ limits: { tries: 1 } })
+    const blob = { mediaType: 'x/y', digest: manifest.digest, size: 1 }
+    const asks = { 'www-authenticate': 'Bearer realm="/token",service="reg"' }
+    server.on(`GET /v2/acme/app/blobs/${blob.digest}`, { status: 401, headers: asks })
+    const work = failureOf(Array.fromAsync(t.client.repository(`${server.host}/acme/app`).blob(blob)))
+    await waitFor('the token server to be asked', () => server.asked().some((asked) => asked.includes('/token')))
+    await t.clock.advance(60_000)
+    expect(await work).toMatchObject({
       name: 'RemoteError',
       code: 'timeout',
       message: expect.stringContaining(`cannot log in to ${server.host}`) as string,
