@@ -60,17 +60,16 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
     specs = new Map(made.map((spec) => [spec.name, spec]))
     guard.setAccess(next.server.access)
     table.configure(next.bundles)
-    const lost = await serveLastGood()
+    await serveLastGood()
     const changes = await reconciler.configure(made)
-    for (const name of lost) void reconciler.look(name, 'start').catch(() => undefined)
     if (old !== clients) await old.close()
     return changes
   }
 
   /** What is new here may have been here before. */
-  async function serveLastGood(): Promise<string[]> {
+  async function serveLastGood(): Promise<void> {
     const current = await state.bundles.current()
-    return serving.restore(current.filter(({ bundle }) => table.get(bundle)?.release === undefined))
+    await serving.restore(current.filter(({ bundle }) => table.get(bundle)?.release === undefined))
   }
 
   return {
