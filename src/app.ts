@@ -78,6 +78,11 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
     serving.activate(release)
     registry.refreshIndexes()
   })
+  // What could not be read then may be there now.
+  reconciler.events.on('looked', ({ bundle }) => {
+    const current = reconciler.status(bundle)[0]?.current ?? null
+    if (current !== null) serving.activate(current)
+  })
   const guard = await openGuard({ ...options, metrics }, lifecycle)
   const remote: RegistriesOptions = { clock, random, environment, logger, redactor, metrics, version }
   const setup = await createSetup(config, { reconciler, registry, state, table, serving, guard, logger, remote })

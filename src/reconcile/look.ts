@@ -1,4 +1,4 @@
-import { IntegrityError, RemoteError } from '../lib/errors.ts'
+import { IntegrityError, LongshoreError, RemoteError } from '../lib/errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Look, Memo, Release } from '../model/release.ts'
 import { tagOf } from '../oci/tag.ts'
@@ -6,6 +6,7 @@ import type { Registry } from '../registry/types.ts'
 import type { ReleaseDraft, State } from '../state/state.ts'
 import type { Candidate, Follow } from '../stores/store.ts'
 import { decide } from './decide.ts'
+import { isWhole, mend } from './mend.ts'
 import { prepare, repositoryOf, withdraw } from './prepare.ts'
 import type { Assembler, BundleSpec } from './types.ts'
 
@@ -27,6 +28,8 @@ export interface Known {
   latest: () => Pick<BundleSpec, 'keep' | 'places'>
   /** Called as soon as the store has answered. */
   offered: (candidate: Candidate) => void
+  /** Called when bytes of what is served that were lost are there again. */
+  mended: (release: Release) => void
 }
 
 /** What came of one look that was not cut short; failures are thrown. */
@@ -47,6 +50,7 @@ export async function lookAt(
   context: LookContext,
   signal: AbortSignal,
 ): Promise<Finding> {
+  const lost = await mendCurrent(spec, known, context, signal)
   const candidate = await spec.store.resolve(spec.follow, signal)
   if (candidate === undefined) throw nothingThere(spec)
   known.offered(candidate)
@@ -54,7 +58,10 @@ export async function lookAt(
   const memo = await context.state.bundles.memo(spec.name, fingerprint, spec.recipe)
   signal.throwIfAborted()
   const decision = decide({ ...known, candidate, memo })
-  if (decision.do === 'nothing') return { outcome: 'unchanged', candidate, bytes: 0 }
+  if (decision.do === 'nothing') {
+    if (lost.error !== undefined) throw lost.error
+    return { outcome: 'unchanged', candidate, bytes: lost.bytes }
+  }
   if (decision.do === 'refuse') {
     return { outcome: 'refused', candidate, bytes: 0, message: decision.reason, code: decision.code }
   }
@@ -64,6 +71,25 @@ export async function lookAt(
     return await bringIn(spec, candidate, { ...known, reason: decision.reason }, context, signal)
   } finally {
     end()
+  }
+}
+
+/** Before all else, since what is offered now may be something else. What kept it from that counts only where nothing newer comes. */
+async function mendCurrent(
+  spec: BundleSpec,
+  { current, mended }: Known,
+  context: LookContext,
+  signal: AbortSignal,
+): Promise<{ bytes: number; error?: Error }> {
+  if (current === null || (await isWhole(current, context))) return { bytes: 0 }
+  try {
+    const { bytes } = await mend(spec, current, context, signal)
+    mended(current)
+    return { bytes }
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!(error instanceof LongshoreError)) throw error
+    return { bytes: 0, error }
   }
 }
 

@@ -129,6 +129,9 @@ export class Watch {
       offered: (candidate: Candidate) => {
         offered = candidate
       },
+      mended: ({ number }: Release) => {
+        this.#logger.warn({ release: number }, `bytes of release ${number} were lost, and are here again`)
+      },
     }
     this.#finding = true
     try {

@@ -1,3 +1,5 @@
+import { existsSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { imageOf, indexOf } from '../../support/repository.ts'
@@ -200,5 +202,59 @@ describe('a look', () => {
     store.failures = [new TypeError('x is not a function')]
     await rig.reconciler.configure([specOf(store)])
     expect(await look()).toMatchObject({ outcome: 'failed', code: 'internal', message: 'x is not a function' })
+  })
+})
+
+describe('bytes that the disk lost', () => {
+  const fileOf = (digest: string) => join(rig.folder, 'blobs', digest.replace(':', '/'))
+  const lose = (digest: string) => rmSync(fileOf(digest))
+  const isThere = (digest: string) => existsSync(fileOf(digest))
+
+  async function serve(text: string) {
+    const raw = await store.push(text)
+    await rig.reconciler.configure([specOf(store)])
+    await look()
+    return raw
+  }
+
+  it.each(['policy', 'pack policy'])(
+    'are fetched again by the next look, and no release is made of it: %s',
+    async (text) => {
+      await serve(text)
+      lose(rig.released[0]!.bundleDigest!)
+      expect(await look('schedule')).toMatchObject({ outcome: 'unchanged' })
+      expect([store.fetches, rig.released.length]).toEqual([2, 1])
+      expect(isThere(rig.released[0]!.bundleDigest!)).toBe(true)
+      await look('schedule')
+      expect(store.fetches).toBe(2)
+    },
+  )
+
+  it('are missed after a restart too, when the manifest is among them', async () => {
+    const raw = await serve('policy')
+    await rig.close()
+    lose(raw.digest)
+    rig = await openRig({ folder: rig.folder })
+    await rig.reconciler.configure([specOf(store)])
+    expect(await look()).toMatchObject({ outcome: 'unchanged' })
+    expect((await rig.registry.repository('bundles/authz').manifest(raw.digest)).digest).toBe(raw.digest)
+  })
+
+  it('are fetched from where they came, though something else is offered that is refused', async () => {
+    await serve('policy')
+    lose(digestOf('policy'))
+    await store.push('refuse me')
+    expect(await look()).toMatchObject({ outcome: 'refused' })
+    expect(isThere(digestOf('policy'))).toBe(true)
+  })
+
+  it('make the look fail that cannot bring them back, and do not keep a newer release away', async () => {
+    await serve('policy')
+    lose(digestOf('policy'))
+    store.repository.blobs.delete(digestOf('policy'))
+    expect(await look()).toMatchObject({ outcome: 'failed', code: 'not_found' })
+    expect(rig.reconciler.status('authz')).toMatchObject([{ health: 'stale' }])
+    await store.push('newer')
+    expect(await look()).toMatchObject({ outcome: 'released' })
   })
 })
