@@ -112,7 +112,7 @@ async function nextRepository(db: Db, after: string): Promise<string | null> {
 
 /**
  * Of `bundles/NAME`, where nobody but us writes: manifests that were put before this moment, that no kept release is made
- * of, and that nothing which is needed names or is referred to by. A tag keeps only what never was a release.
+ * of, and that nothing which is needed names, refers to or is referred to by. A tag keeps only what never was a release.
  */
 async function findUnneeded(
   db: Db,
@@ -138,9 +138,21 @@ async function findUnneeded(
       union
       select manifests.digest from needed
         join manifests on manifests.repository = ${repository} and manifests.subject = needed.digest
+    ), subjects(digest) as (
+      select manifests.subject from needed
+        join manifests on manifests.repository = ${repository} and manifests.digest = needed.digest
+        where manifests.subject is not null
+      union
+      select links.target from subjects
+        join links on links.repository = ${repository} and links.digest = subjects.digest
+      union
+      select manifests.subject from subjects
+        join manifests on manifests.repository = ${repository} and manifests.digest = subjects.digest
+        where manifests.subject is not null
     )
     select digest, size from manifests
-    where repository = ${repository} and digest not in (select digest from needed)
+    where repository = ${repository}
+      and digest not in (select digest from needed) and digest not in (select digest from subjects)
     order by digest`.execute(db)
   return rows
 }

@@ -196,6 +196,22 @@ describe('releases', () => {
     expect(await isThere('signature of r2')).toBe(true)
   })
 
+  it('keep the subject of what is kept, since clients ask for it, but not what else refers to that', async () => {
+    const repository = opened.registry.repository('bundles/authz')
+    const base = await push(repository, 'subject')
+    const subject = { mediaType: base.mediaType, digest: base.digest, size: base.bytes.byteLength }
+    const release = async (name: string) => {
+      const { digest } = await push(repository, name, [], { subject })
+      const more = { manifestDigest: digest, sourceDigest: digest, bundleDigest: digestOf(name) }
+      await opened.state.bundles.append(draft(name, more), { tags: [], memo, places: [], keep: 10, at: clock.now() })
+    }
+    await release('r1')
+    await release('r2')
+    await later()
+    expect(await gc({ keep: new Map([['authz', 1]]) })).toMatchObject({ releases: 1, manifests: 1, blobs: 1 })
+    expect(await Promise.all(['r1', 'r2', 'subject', base.digest].map(isThere))).toEqual([false, true, true, true])
+  })
+
   it('keep what another release has too', async () => {
     await release('a')
     await release('b')
