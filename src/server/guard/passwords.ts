@@ -1,9 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { extname } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import type { Piscina } from 'piscina'
 import type { Clock } from '../../lib/clock.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
+import { createThreads } from '../../lib/threads.ts'
 import { createSlowdown } from './slowdown.ts'
 
 export interface PasswordUser {
@@ -27,7 +25,7 @@ export interface Passwords {
 }
 
 const maxRemembered = 1_000
-const idleThreadMs = 30_000
+const maxHeapBytes = 128 * 1024 ** 2
 
 export interface PasswordsOptions {
   clock: Clock
@@ -45,9 +43,9 @@ export function createPasswords({ clock, ...max }: PasswordsOptions): Passwords 
   const slowdown = createSlowdown(clock)
   const perAccount = new Places(max.perAccount)
   const perSource = new Places(max.perSource)
+  const thread = createThreads({ program: new URL('./worker.ts', import.meta.url), threads: 1, maxHeapBytes })
   let waiting = 0
   let closed = false
-  let pool: Promise<Piscina> | undefined
 
   function print(user: PasswordUser, password: string): string {
     return createHmac('sha256', key)
@@ -60,8 +58,7 @@ export function createPasswords({ clock, ...max }: PasswordsOptions): Passwords 
     if (waiting >= max.waiting) return 'busy'
     waiting++
     try {
-      pool ??= startPool()
-      return ((await (await pool).run({ password, hash: user.hash })) as boolean) ? 'right' : 'wrong'
+      return (await thread.run<boolean>('compare', { password, hash: user.hash })) ? 'right' : 'wrong'
     } catch (error) {
       // Ended with its thread.
       if (closed) return 'busy'
@@ -108,18 +105,9 @@ export function createPasswords({ clock, ...max }: PasswordsOptions): Passwords 
     },
     async close() {
       closed = true
-      await (await pool)?.destroy()
+      await thread.close()
     },
   }
-}
-
-async function startPool(): Promise<Piscina> {
-  const { Piscina } = await import('piscina')
-  const filename = fileURLToPath(new URL(`./password-worker${extname(import.meta.url)}`, import.meta.url))
-  const pool = new Piscina({ filename, minThreads: 0, maxThreads: 1, idleTimeout: idleThreadMs })
-  // A check that ends while the pool does would be told here, and without a listener be the process's end.
-  pool.on('error', () => undefined)
-  return pool
 }
 
 /** So many for each key at a time. */
