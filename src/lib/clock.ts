@@ -27,13 +27,10 @@ export const systemClock: Clock = {
         clearTimeout(timer)
         reject(signal?.reason as Error)
       }
-      const timer = setTimeout(
-        () => {
-          signal?.removeEventListener('abort', stop)
-          resolve()
-        },
-        withinTimer(ms),
-      )
+      const timer = setTimeout(() => {
+        signal?.removeEventListener('abort', stop)
+        resolve()
+      }, withinTimer(ms))
       signal?.addEventListener('abort', stop, { once: true })
     })
   },

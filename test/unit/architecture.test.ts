@@ -52,7 +52,10 @@ describe('who may import whom', () => {
       files
         .filter((file) => file.path.startsWith(`${kind}/`) && file.path.split('/').length > 2)
         .flatMap((file) => localImports(file).map(({ target }) => ({ from: file.path, target })))
-        .filter(({ from, target }) => target.split('/').length > 2 && target.startsWith(`${kind}/`) && dirname(target) !== dirname(from)),
+        .filter(
+          ({ from, target }) =>
+            target.split('/').length > 2 && target.startsWith(`${kind}/`) && dirname(target) !== dirname(from),
+        ),
     )
     expect(broken).toEqual([])
   })
@@ -60,7 +63,9 @@ describe('who may import whom', () => {
   it('every room has a rule', () => {
     /** They put the others together. */
     const tops = ['cli', 'app']
-    const rooms = readdirSync(source).filter((name) => statSync(join(source, name)).isDirectory() && !tops.includes(name))
+    const rooms = readdirSync(source).filter(
+      (name) => statSync(join(source, name)).isDirectory() && !tops.includes(name),
+    )
     expect(rooms.filter((room) => !(room in allowed))).toEqual([])
   })
 })
@@ -125,7 +130,9 @@ function withoutComments(text: string): string {
 /** Top-level statements that do more than declare: calls other than building a value, awaits, loops, assignments. */
 function effectsOf(path: string, text: string): string[] {
   const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true)
-  return file.statements.filter((statement) => !isDeclaration(statement)).map((statement) => statement.getText().slice(0, 80))
+  return file.statements
+    .filter((statement) => !isDeclaration(statement))
+    .map((statement) => statement.getText().slice(0, 80))
 }
 
 function isDeclaration(statement: ts.Statement): boolean {
