@@ -91,7 +91,8 @@ export class Uploads {
     })
     await answer.discard()
     if (answer.status === 202) this.#offered.set(descriptor.digest, this.#sessionOf(answer, descriptor))
-    return answer.status === 201
+    // Whoever mounted something else did not mount this.
+    return answer.status === 201 && storedInstead(answer, descriptor) === undefined
   }
 
   async start(descriptor: Descriptor, signal?: AbortSignal): Promise<Session> {
@@ -211,6 +212,10 @@ export class Uploads {
   #sessionOf(answer: Answer, descriptor: Descriptor): Session {
     const { host, settings } = this.#options.site
     const what = this.#what(descriptor)
+    if ((answer.header('location') ?? '') === '') {
+      const message = `cannot ${what}: ${host} opened an upload, but did not say where: its answer has no Location`
+      throw new RemoteError('protocol', message, { host, status: answer.status })
+    }
     const minimum = Number(answer.header('oci-chunk-min-length') ?? 0)
     const location = behindProxy(answer.header('location'), originOf(host, settings))
     return {
@@ -247,11 +252,18 @@ export function behindProxy(location: string | undefined, origin: string): strin
   return isOwn ? `${origin}${named.pathname}${named.search}` : location
 }
 
-function checkStored(answer: Answer, { digest }: Descriptor): void {
-  const stored = answer.header('docker-content-digest')
-  if (stored === undefined || stored === digest || !stored.startsWith(digest.slice(0, 7))) return
+function checkStored(answer: Answer, descriptor: Descriptor): void {
+  const stored = storedInstead(answer, descriptor)
+  if (stored === undefined) return
   throw new IntegrityError(
     'digest_mismatch',
-    `${answer.url.host} stored ${stored.slice(0, 100)} when it was sent ${digest}`,
+    `${answer.url.host} stored ${stored} when it was sent ${descriptor.digest}`,
   )
+}
+
+/** The digest that the registry says it has now, where it is another of the same algorithm. */
+function storedInstead(answer: Answer, { digest }: Descriptor): string | undefined {
+  const stored = answer.header('docker-content-digest')
+  const isOther = stored !== undefined && stored !== digest && stored.startsWith(digest.slice(0, 7))
+  return isOther ? stored.slice(0, 100) : undefined
 }

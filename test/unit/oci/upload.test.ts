@@ -5,6 +5,7 @@ import { FakeClock } from '../../support/clock.ts'
 import { IntegrityError, StorageError } from '../../../src/lib/errors.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { scriptedServer, type Received, type Script } from '../../support/scripted-server.ts'
+import { waitFor } from '../../support/wait.ts'
 import { blobOf, failureOf, piecesOf, testClient } from './setup.ts'
 
 const blob = Buffer.from('0123456789abcdefghij')
@@ -159,7 +160,8 @@ describe('putBlob', () => {
     await using t = await setup({ [start]: at('/up/1'), 'PUT /up/1': { hang: true }, 'DELETE /up/1': { status: 204 } })
     const aborter = new AbortController()
     const work = failureOf(t.repository.putBlob(descriptor, open, aborter.signal))
-    setTimeout(() => aborter.abort(new Error('enough')), 50)
+    await waitFor('the upload to be under way', () => t.server.asked().some((asked) => asked.startsWith('PUT /up/1')))
+    aborter.abort(new Error('enough'))
     expect((await work).message).toBe('enough')
     expect(t.server.asked().at(-1)).toBe('DELETE /up/1')
   })
