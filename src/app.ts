@@ -70,7 +70,9 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
   const metrics = createMetrics(clock)
   const { content, state, registry } = await openStorage(options, lifecycle)
   if (config.file === null) await seedExample(registry, logger)
-  const reconciler = openReconciler({ ...options, metrics, content, state, registry }, lifecycle)
+  let inForce = () => config
+  const opaPath = () => inForce().opa.path
+  const reconciler = openReconciler({ ...options, metrics, content, state, registry, opaPath }, lifecycle)
   const maxMemoryBytes = config.server.limits.bundleMemoryBytes
   const table = createBundleTable({ metrics, maxMemoryBytes })
   const serving = createServing({ table, content, state, logger, maxMemoryBytes })
@@ -86,21 +88,24 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
   const guard = await openGuard({ ...options, metrics }, lifecycle)
   const remote: RegistriesOptions = { clock, random, environment, logger, redactor, metrics, version }
   const setup = await createSetup(config, { reconciler, registry, state, table, serving, guard, logger, remote })
+  inForce = () => setup.config
   lifecycle.defer('registry clients', () => setup.close())
   lifecycle.defer('reconciler', () => reconciler.close())
+  lifecycle.defer('config changes', () => setup.stop())
   const stopWatching = watchSecrets(() => secretsOf(setup.config), clock, logger)
   lifecycle.defer('secrets', stopWatching)
 
-  const reload = async () => {
-    const next = await options.loadConfig()
-    shareSecrets(next, secretsOf(setup.config))
-    await readSecrets(secretsOf(next), redactor)
-    return setup.apply(next)
-  }
+  const reload = () =>
+    setup.apply(async () => {
+      const next = await options.loadConfig()
+      shareSecrets(next, secretsOf(setup.config))
+      await readSecrets(secretsOf(next), redactor)
+      return next
+    })
   const { readyTimeoutMs } = config.server
   const control = createControl({ reconciler, serving, state, clock, reload, readyTimeoutMs })
   await reconciler.start()
-  await setup.apply(config)
+  await setup.apply(() => Promise.resolve(config))
   const url = await openServer({ ...options, metrics, content, state, registry, guard, table, control }, lifecycle)
   return { url, reload }
 }
@@ -121,16 +126,22 @@ async function openStorage({ config, clock, logger }: AppOptions, lifecycle: Lif
 
 type Storage = Awaited<ReturnType<typeof openStorage>>
 
-function openReconciler(parts: AppOptions & Storage & { metrics: Metrics }, lifecycle: Lifecycle) {
+type ReconcilerParts = AppOptions & Storage & { metrics: Metrics; opaPath: () => string | null }
+
+function openReconciler({ opaPath, ...parts }: ReconcilerParts, lifecycle: Lifecycle) {
   const { config, content, registry } = parts
   const assembler = createAssembler()
   lifecycle.defer('builder threads', () => assembler.close())
+  const assemble: typeof assembler.assemble = (manifest, blobs, how) => {
+    // Asked for at each use: a reload may name another program.
+    const path = opaPath()
+    return assembler.assemble(manifest, blobs, path === null ? how : { ...how, opaPath: path })
+  }
   const reconciler = createReconciler({
     ...parts,
-    assembler,
+    assembler: { ...assembler, assemble },
     scratch: content.scratch,
     concurrency: config.reconcile.concurrency,
-    ...(config.opa.path === null ? {} : { opaPath: config.opa.path }),
   })
   lifecycle.defer(
     'registry changes',

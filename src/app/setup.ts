@@ -1,5 +1,7 @@
 import { changedSections, diffBundles } from '../config/changes.ts'
 import type { Config } from '../config/config.ts'
+import type { Clock } from '../lib/clock.ts'
+import { ConfigError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { BundleSpec, Reconciler } from '../reconcile/types.ts'
 import type { Registry } from '../registry/types.ts'
@@ -25,21 +27,30 @@ export interface SetupOptions {
 /** What of the config is in force, and how another one is put in its place without touching what did not change. */
 export interface Setup {
   readonly config: Config
-  /** Throws ConfigError before anything is changed. */
-  apply(config: Config): Promise<{ added: string[]; changed: string[]; removed: string[] }>
+  /**
+   * One after the other, `load` too: of two that come at once, the one that was read last stays. Throws ConfigError, before
+   * anything is changed.
+   */
+  apply(load: () => Promise<Config>): Promise<{ added: string[]; changed: string[]; removed: string[] }>
+  /** Takes up nothing more, and waits for what is being taken up. */
+  stop(): Promise<void>
   close(): Promise<void>
 }
 
 /** What only another start takes up. */
 const fixed = new Set<keyof Config>(['content', 'state', 'log', 'reconcile'])
+/** A download that began before its registry was configured anew may take this long to end. */
+const retireMs = 600_000
 
 /** Nothing is looked at before the first `apply`. */
 export async function createSetup(first: Config, options: SetupOptions): Promise<Setup> {
   const { reconciler, registry, state, table, serving, guard, logger, remote } = options
   let config = first
   let clients: RegistryClients = await createRegistryClients(first, remote)
+  const retirement = createRetirement(remote.clock)
   let specs = new Map<string, BundleSpec>()
   let applying: Promise<unknown> = Promise.resolve()
+  let stopped = false
 
   async function replace(next: Config) {
     const sections = changedSections(config, next)
@@ -47,8 +58,7 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
     const old = clients
     const isSame = !sections.includes('registries') && (await readCertificates(next)) === old.certificates
     const registries = isSame ? old : await createRegistryClients(next, remote)
-    const context = { registries, registry, logger, builderVersion: remote.version }
-    const made = await createSpecs(next, context, (name) =>
+    const made = await createAll(next, registries, (name) =>
       isSame && unchanged.has(name) ? specs.get(name) : undefined,
     )
     const limited = sections.filter(
@@ -57,13 +67,22 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
     if (limited.length > 0) logger.warn({ sections: limited }, `the change of ${limited.join(', ')} needs a restart`)
     config = next
     clients = registries
+    if (!isSame) retirement.add(old)
     specs = new Map(made.map((spec) => [spec.name, spec]))
     guard.setAccess(next.server.access)
     table.configure(next.bundles)
     await serveLastGood()
     const changes = await reconciler.configure(made)
-    if (old !== clients) await old.close()
     return changes
+  }
+
+  async function createAll(next: Config, registries: RegistryClients, keep: (name: string) => BundleSpec | undefined) {
+    try {
+      return await createSpecs(next, { registries, registry, logger, builderVersion: remote.version }, keep)
+    } catch (error) {
+      if (registries !== clients) await registries.close()
+      throw error
+    }
   }
 
   /** What is new here may have been here before. */
@@ -76,17 +95,45 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
     get config() {
       return config
     },
-    apply(next) {
-      const applied = applying.then(() => replace(next))
+    apply(load) {
+      const applied = applying.then(async () => {
+        const next = await load()
+        if (stopped) throw new ConfigError('longshore is stopping and takes up no config', { code: 'stopping' })
+        return replace(next)
+      })
       applying = applied.catch(() => undefined)
       return applied
     },
-    close: () => clients.close(),
+    async stop() {
+      stopped = true
+      await applying
+    },
+    async close() {
+      await Promise.all([clients.close(), retirement.close()])
+    },
   }
 }
 
+/** What is under way goes on: a changed line in the config must not cut off a download. */
+function createRetirement(clock: Clock) {
+  const held = new Map<RegistryClients, () => void>()
+  return {
+    add(old: RegistryClients): void {
+      const cancel = clock.after(retireMs, () => {
+        held.delete(old)
+        void old.close()
+      })
+      held.set(old, cancel)
+    },
+    async close(): Promise<void> {
+      for (const cancel of held.values()) cancel()
+      await Promise.all([...held.keys()].map((old) => old.close()))
+    },
+  }
+}
+
+/** Of the server, only who may do what is taken up at once. */
 function needsRestart({ server: before }: Config, { server: after }: Config): boolean {
-  const bearing = ({ listen, tls, limits, publicUrl }: Config['server']) =>
-    JSON.stringify({ listen, tls, limits, publicUrl })
+  const bearing = ({ access: _access, ...rest }: Config['server']) => JSON.stringify(rest)
   return bearing(before) !== bearing(after)
 }
