@@ -1,3 +1,4 @@
+import { boundByDescriptors } from './app/descriptors.ts'
 import { seedExample } from './app/example.ts'
 import { createControl } from './app/control.ts'
 import type { RegistriesOptions } from './app/registries.ts'
@@ -21,9 +22,10 @@ import { createBundleRoute } from './server/bundles/route.ts'
 import { createBundleTable } from './server/bundles/table.ts'
 import { createGuard } from './server/guard/guard.ts'
 import { ensureAdminToken } from './server/guard/token-file.ts'
-import { createHttpServer } from './server/http.ts'
+import { createHttpServer, type HttpLimits } from './server/http.ts'
 import type { TlsFiles } from './server/tls.ts'
 import type { Control } from './server/types.ts'
+import { createSlots, defaultDownloads } from './server/slots.ts'
 import { createV2Route } from './server/v2/route.ts'
 import { createSqliteState } from './state/sqlite/client.ts'
 
@@ -179,15 +181,17 @@ type ServerParts = AppOptions &
 
 async function openServer(parts: ServerParts, lifecycle: Lifecycle): Promise<string> {
   const { config, registry, state, guard, table, control, clock, logger, metrics, version } = parts
-  const { listen, tls, limits, shutdownTimeoutMs } = config.server
-  const { waitMaxMs: maxWaitMs, maxManifestBytes, maxBlobBytes } = limits
+  const { listen, tls, limits } = config.server
+  const { waitMaxMs: maxWaitMs, maxWaiting: maxWaiters, stallTimeoutMs: stallMs } = limits
+  const { maxManifestBytes, maxBlobBytes, maxDownloads } = limits
+  const downloads = createSlots({ ...defaultDownloads, max: maxDownloads, clock })
   const bundles = createBundleRoute({
-    ...{ table, clock, logger, metrics, limits: { maxWaitMs } },
+    ...{ table, clock, logger, metrics, downloads, limits: { maxWaitMs, maxWaiters, stallMs } },
     findRelease: (bundle, digest) => state.bundles.releaseByDigest(bundle, digest),
     readBlob: (bundle, digest) => registry.repository(`bundles/${bundle}`).readBlob(digest),
   })
   const v2 = createV2Route({
-    ...{ registry, clock, logger, limits: { maxManifestBytes, maxBlobBytes, pageMax } },
+    ...{ registry, clock, logger, downloads, limits: { maxManifestBytes, maxBlobBytes, pageMax } },
     isConfigured: (bundle) => table.get(bundle) !== undefined,
     get challenge() {
       return guard.hasLogins
@@ -197,14 +201,24 @@ async function openServer(parts: ServerParts, lifecycle: Lifecycle): Promise<str
     ...{ listen, guard, clock, logger, metrics },
     routes: { bundles, v2, api: await createApi({ control, metrics, logger, version }) },
     ...(tls === null ? {} : { tls: tlsFiles(tls) }),
-    // What is left of the time is for the rooms behind it.
-    limits: { closeMs: shutdownTimeoutMs * 0.8 },
+    limits: await httpLimits(config.server, logger),
   })
   lifecycle.defer('server', () => server.close())
   return server.url
 }
 
 const pageMax = 1000
+
+async function httpLimits({ limits, shutdownTimeoutMs }: Config['server'], logger: Logger): Promise<HttpLimits> {
+  const { headersTimeoutMs, stallTimeoutMs: stallMs, idleTimeoutMs: keepAliveMs, maxConnectionsPerSource } = limits
+  return {
+    ...{ headersTimeoutMs, stallMs, keepAliveMs, maxConnectionsPerSource },
+    minBytesPerSecond: limits.minRateBytes,
+    maxConnections: await boundByDescriptors(limits.maxConnections, logger),
+    // What is left of the time is for the rooms behind it.
+    closeMs: shutdownTimeoutMs * 0.8,
+  }
+}
 
 function tlsFiles({ cert, key, clientCa }: NonNullable<Config['server']['tls']>): TlsFiles {
   return { cert, key, ...(clientCa === null ? {} : { clientCa }) }

@@ -52,6 +52,21 @@ export interface ServerLimits {
   uploadExpiryMs: number
   /** Uploads open at one time. */
   maxUploads: number
+  /** Answers read from disk at one time. */
+  maxDownloads: number
+  /** Long polls held at one time. */
+  maxWaiting: number
+  maxConnections: number
+  /** From one address. */
+  maxConnectionsPerSource: number
+  /** For a TLS handshake, and for the head of a request. */
+  headersTimeoutMs: number
+  /** Between two requests. */
+  idleTimeoutMs: number
+  /** A request or answer on which nothing moves for so long is cut. */
+  stallTimeoutMs: number
+  /** Nor may less move in a second, on average over that time. */
+  minRateBytes: number
 }
 
 export interface AccessConfig {

@@ -72,7 +72,7 @@ function at(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
-const lingerMs = 1_000
+export const lingerMs = 1_000
 
 /** What is no HTTP that we take, before there is a request. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {

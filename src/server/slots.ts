@@ -16,7 +16,8 @@ export interface SlotsOptions {
   clock: Clock
 }
 
-export const defaultDownloads = { max: 512, waitMs: 30_000 }
+export const downloadWaitMs = 30_000
+export const defaultDownloads = { max: 512, waitMs: downloadWaitMs }
 const share = 0.75
 
 interface Waiting {

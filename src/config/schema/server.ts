@@ -83,6 +83,28 @@ const limitsSchema = z.strictObject({
     .describe('Bundles up to this total are served from memory, others from disk.'),
   upload_expiry: durationSchema.prefault('1h').describe('An upload that nobody touches for this long is dropped.'),
   max_uploads: z.int().min(1).prefault(100).describe('Uploads open at one time.'),
+  max_downloads: z
+    .int()
+    .min(1)
+    .prefault(512)
+    .describe('Answers read from disk at one time; three quarters of them for one address. The others wait.'),
+  max_waiting: z.int().min(1).prefault(15_000).describe('Long polls held at one time. Beyond it 503.'),
+  max_connections: z.int().min(1).prefault(16_000).describe('Connections at one time. Others are closed at once.'),
+  max_connections_per_source: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('Of them, from one address. Absent: three quarters, so that nobody alone can take them all.'),
+  headers_timeout: durationSchema
+    .prefault('15s')
+    .describe('How long a client may take for a TLS handshake, and for the head of a request.'),
+  idle_timeout: durationSchema.prefault('10s').describe('How long a connection stays open between two requests.'),
+  stall_timeout: durationSchema
+    .prefault('2m')
+    .describe('A request or answer on which nothing moves for this long is cut.'),
+  min_rate: sizeSchema
+    .prefault('1KiB')
+    .describe('Nor may less than this move in a second, on average over `stall_timeout`.'),
 })
 
 export const serverSchema = z.strictObject({

@@ -23,7 +23,8 @@ export interface Api {
   close(): Promise<void>
 }
 
-const maxBodyBytes = 1024 * 1024
+/** No route needs more: most take no body at all. */
+export const maxBodyBytes = 64 * 1024
 const maxNameChars = 2048
 
 export async function createApi(options: ApiOptions): Promise<Api> {

@@ -1,4 +1,4 @@
-const maxChars = 1_000
+export const maxPreferChars = 1_000
 
 /**
  * How many seconds the client is ready to wait, from `Prefer`; undefined where it does not ask to wait. OPA writes
@@ -9,7 +9,7 @@ export function readWaitSeconds(header: string | string[] | undefined): number |
   if (header === undefined) return undefined
   const text = typeof header === 'string' ? header : header.join(',')
   // Nobody's wish takes so many words, and reading them takes time that grows with the square of their number.
-  if (text.length > maxChars) return undefined
+  if (text.length > maxPreferChars) return undefined
   // A quoted text may hold anything, `;wait=5` too: unless it is a number alone, it is none of ours.
   const plain = text.replace(/"((?:[^"\\]|\\.)*)"/g, (_, inner: string) => (/^\d+$/.test(inner) ? inner : '_'))
   const match = /(?:^|[,;])\s*wait\s*=\s*(\d{1,9})\s*(?=[,;]|$)/i.exec(plain)

@@ -9,7 +9,7 @@ export interface Slowdown {
   forget(key: string): void
 }
 
-const freeFailures = 3
+export const freeFailures = 3
 const firstDelayMs = 200
 const maxDelayMs = 5_000
 const rememberedMs = 600_000

@@ -6,8 +6,8 @@ import type { Refusal } from './refusal.ts'
 /** What is left of a refused request's body up to this much is read away, so that the connection can go on. */
 const smallRestBytes = 1024 * 1024
 /** A bigger rest ends the connection, but not before the client had a chance to read the answer. */
-const drainBytes = 64 * 1024 * 1024
-const drainMs = 5_000
+export const drainBytes = 64 * 1024 * 1024
+export const drainMs = 5_000
 
 export function sendEmpty(call: Call, status: number, headers: OutgoingHttpHeaders = {}): void {
   const { response } = call.exchange
