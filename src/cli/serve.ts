@@ -32,16 +32,23 @@ async function serve(options: ServeOptions, version: string, context: CommandCon
   const config = await load()
   const logger = openLog(config, context)
   const random = () => Math.random()
-  const app = await startApp({ config, loadConfig: load, environment, version, clock, random, logger, redactor })
-  const stopHangups = context.onHangup(() => void reload(app, logger))
+  let app: App | undefined
+  let hungUp = false
+  // Taken from the first moment to the last: a hangup that nobody takes would end the process.
+  const stopHangups = context.onHangup(() => {
+    if (app === undefined) hungUp = true
+    else if (!signal.aborted) void reload(app, logger)
+  })
   try {
+    app = await startApp({ config, loadConfig: load, environment, version, clock, random, logger, redactor })
     logger.info({ url: app.url, config: config.file, data: config.content.path }, `longshore ${version} at ${app.url}`)
     if (config.file === null) context.output.note(nextSteps(app.url, config.content.path))
+    if (hungUp) void reload(app, logger)
     await aborted(signal)
     logger.info('stopping')
   } finally {
+    await app?.close()
     stopHangups()
-    await app.close()
   }
 }
 

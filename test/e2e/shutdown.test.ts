@@ -13,7 +13,7 @@ import { waitFor } from '../support/wait.ts'
 
 const authz = { store: { type: 'local', repository: 'policies/authz' } }
 /** More than the sockets between two processes hold. */
-const bigBytes = 48 * 1024 ** 2
+const bigBytes = 16 * 1024 ** 2
 
 async function startWithBigBundle(server: Record<string, unknown> = {}): Promise<Longshore> {
   const started = await startLongshore({ config: { server, bundles: { big: { ...authz, kind: 'files' } } } })
@@ -112,6 +112,16 @@ test('an upload that is under way is finished', async () => {
   const again = await startLongshore({ folder: server.folder, port: server.port })
   expect((await again.fetch(`/v2/policies/slow/blobs/${digest}`, { method: 'HEAD' })).status).toBe(200)
   await again.stop()
+})
+
+test('a hangup meanwhile does not end it', async () => {
+  const server = await startWithBigBundle()
+  const response = await ask(server, '/bundles/big')
+  const since = terminate(server)
+  await waitFor('the port to be closed', async () => !(await isAnswering(server.port)))
+  process.kill(server.process.pid, 'SIGHUP')
+  expect(response.headers.etag).toBe(`"${(await readAll(response)).digest}"`)
+  expect((await stopped(server, since)).code).toBe(0)
 })
 
 test('a client that reads no further is cut off when the time is over, and it ends with 0', async () => {
