@@ -30,7 +30,8 @@ export interface Serving {
   settled(bundle: string): Promise<void>
 }
 
-const rememberedReleases = 1000
+/** Of each of what may be thousands of bundles. A client that is asked to roll back had one of the last few. */
+const rememberedReleases = 100
 /** Each holds its bytes twice while it is read and checked. */
 const restoredAtOnce = 4
 
