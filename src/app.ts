@@ -1,22 +1,21 @@
 import { boundByDescriptors } from './app/descriptors.ts'
 import { seedExample } from './app/example.ts'
 import { createControl } from './app/control.ts'
+import { createMaintenance } from './app/maintenance.ts'
 import type { RegistriesOptions } from './app/registries.ts'
 import { readSecrets, secretsOf, shareSecrets, watchSecrets } from './app/secrets.ts'
 import { createServing } from './app/serving.ts'
 import { createSetup } from './app/setup.ts'
+import { openStorage, type Storage } from './app/storage.ts'
 import { createAssembler } from './artifact/assemble.ts'
 import type { Config } from './config/config.ts'
 import type { Environment } from './config/environment.ts'
-import { contentId } from './content/files.ts'
-import { createFolderContent } from './content/folder.ts'
 import type { Clock } from './lib/clock.ts'
 import { Lifecycle } from './lib/lifecycle.ts'
 import type { Logger } from './lib/logger.ts'
 import { createMetrics, type Metrics } from './lib/metrics.ts'
 import type { Redactor } from './lib/redact.ts'
 import { createReconciler } from './reconcile/reconciler.ts'
-import { createRegistry } from './registry/registry.ts'
 import { createApi } from './server/api/api.ts'
 import { createBundleRoute } from './server/bundles/route.ts'
 import { createBundleTable } from './server/bundles/table.ts'
@@ -27,7 +26,6 @@ import type { TlsFiles } from './server/tls.ts'
 import type { Control } from './server/types.ts'
 import { createSlots, defaultDownloads } from './server/slots.ts'
 import { createV2Route } from './server/v2/route.ts'
-import { createSqliteState } from './state/sqlite/client.ts'
 
 export interface AppOptions {
   config: Config
@@ -97,6 +95,12 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
   const stopWatching = watchSecrets(() => secretsOf(setup.config), clock, logger)
   lifecycle.defer('secrets', stopWatching)
 
+  const maintenance = createMaintenance({
+    ...{ content, state, registry, clock, random, logger, metrics },
+    config: () => setup.config,
+  })
+  lifecycle.defer('maintenance', () => maintenance.close())
+
   const reload = () =>
     setup.apply(async () => {
       const next = await options.loadConfig()
@@ -105,28 +109,12 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
       return next
     })
   const { readyTimeoutMs } = config.server
-  const control = createControl({ reconciler, serving, state, clock, reload, readyTimeoutMs })
+  const control = createControl({ reconciler, serving, state, clock, reload, maintenance, readyTimeoutMs })
   await reconciler.start()
   await setup.apply(() => Promise.resolve(config))
   const url = await openServer({ ...options, metrics, content, state, registry, guard, table, control }, lifecycle)
   return { url, reload }
 }
-
-/** The state's lock comes first: nobody else may be at work in the folder. */
-async function openStorage({ config, clock, logger }: AppOptions, lifecycle: Lifecycle) {
-  const { path } = config.content
-  const state = await createSqliteState({ path, contentId: await contentId(path), logger })
-  lifecycle.defer('state', () => state.close())
-  const content = await createFolderContent({ path, logger })
-  lifecycle.defer('content', () => content.close())
-  const { uploadExpiryMs: uploadIdleMs, maxUploads } = config.server.limits
-  const limits = { uploadIdleMs, maxUploads }
-  const registry = createRegistry({ content, catalog: state.catalog, clock, logger, limits, folder: path })
-  lifecycle.defer('built-in registry', () => registry.close())
-  return { content, state, registry }
-}
-
-type Storage = Awaited<ReturnType<typeof openStorage>>
 
 type ReconcilerParts = AppOptions & Storage & { metrics: Metrics; opaPath: () => string | null }
 

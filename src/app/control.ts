@@ -2,6 +2,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Reconciler } from '../reconcile/types.ts'
 import type { Control } from '../server/types.ts'
 import type { State } from '../state/state.ts'
+import type { Maintenance } from './maintenance.ts'
 import type { Serving } from './serving.ts'
 
 export interface ControlOptions {
@@ -10,12 +11,14 @@ export interface ControlOptions {
   state: State
   clock: Clock
   reload: Control['reload']
+  maintenance: Maintenance
   /** After this long a bundle that nobody came to look at no longer keeps us from being ready. */
   readyTimeoutMs: number
 }
 
 /** What the HTTP side may ask, put together from reconciler and state. */
-export function createControl({ reconciler, serving, state, clock, reload, readyTimeoutMs }: ControlOptions): Control {
+export function createControl(options: ControlOptions): Control {
+  const { reconciler, serving, state, clock, reload, maintenance, readyTimeoutMs } = options
   const deadline = clock.monotonic() + readyTimeoutMs
   return {
     status: async () => reconciler.status(),
@@ -26,6 +29,7 @@ export function createControl({ reconciler, serving, state, clock, reload, ready
       return look
     },
     reload,
+    collect: (options) => maintenance.collect(options),
     async unready() {
       if (clock.monotonic() >= deadline) return []
       return reconciler

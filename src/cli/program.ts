@@ -5,6 +5,7 @@ import { addConfig } from './config.ts'
 import { addCopy } from './copy.ts'
 import { addDelete } from './delete.ts'
 import { BadResult, describeError, errorDocument, exitStatus, exitStatusOf } from './exit.ts'
+import { addGc } from './gc.ts'
 import { addInspect } from './inspect.ts'
 import { addLogin } from './login.ts'
 import { addLogout } from './logout.ts'
@@ -35,6 +36,7 @@ const commands: AddCommand[] = [
   addReleases,
   addLook,
   addConfig,
+  addGc,
   addVerifyContent,
 ]
 

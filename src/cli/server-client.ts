@@ -2,6 +2,7 @@ import { Agent, request } from 'undici'
 import { RemoteError, type RemoteCode } from '../lib/errors.ts'
 import type { Look, Release } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
+import type { Collected } from '../registry/collect.ts'
 import { isObject } from '../oci/json.ts'
 import { oneLine } from './format.ts'
 import type { ServerAddress } from './server-address.ts'
@@ -11,6 +12,8 @@ const maxAnswerBytes = 64 * 1024 * 1024
 const connectTimeoutMs = 10_000
 /** A look answers when it is done, and downloads take as long as they take; Ctrl-C ends the wait. */
 const answerTimeoutMs = 15 * 60_000
+/** Work on the whole folder is done in small steps, with pauses. */
+const maintenanceTimeoutMs = 6 * 3_600_000
 
 /** A running longshore, by its /api/v1. Throws RemoteError. */
 export class ServerClient {
@@ -23,7 +26,6 @@ export class ServerClient {
     this.#signal = signal
     this.#agent = new Agent({
       connect: { timeout: connectTimeoutMs, ...address.tls },
-      headersTimeout: answerTimeoutMs,
       bodyTimeout: connectTimeoutMs,
     })
   }
@@ -44,17 +46,35 @@ export class ServerClient {
     return answer as unknown as Look
   }
 
+  /** Answers when it is done. */
+  async collect(dryRun: boolean): Promise<Collected> {
+    const answer = await this.#call('POST', '/api/v1/gc', 'have it collected', { dryRun }, maintenanceTimeoutMs)
+    return answer as unknown as Collected
+  }
+
   close(): Promise<void> {
     return this.#agent.destroy()
   }
 
-  async #call(method: 'GET' | 'POST', path: string, what: string): Promise<Record<string, unknown>> {
+  async #call(
+    method: 'GET' | 'POST',
+    path: string,
+    what: string,
+    sent: object = {},
+    headersTimeout = answerTimeoutMs,
+  ): Promise<Record<string, unknown>> {
     const { url, token } = this.#address
-    const { status, text } = await this.#send(method, path, what, {
-      accept: 'application/json',
-      ...(token !== undefined && { authorization: `Bearer ${token}` }),
-      ...(method === 'POST' && { 'content-type': 'application/json' }),
-    })
+    const { status, text } = await this.#send(
+      method,
+      path,
+      what,
+      { sent, headersTimeout },
+      {
+        accept: 'application/json',
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...(method === 'POST' && { 'content-type': 'application/json' }),
+      },
+    )
     const body = parse(text)
     if (status >= 200 && status < 300 && body !== undefined) return body
     if (status >= 200 && status < 400) {
@@ -67,15 +87,22 @@ export class ServerClient {
     throw this.#refused(status, what, body ?? {}, text)
   }
 
-  async #send(method: 'GET' | 'POST', path: string, what: string, headers: Record<string, string>) {
+  async #send(
+    method: 'GET' | 'POST',
+    path: string,
+    what: string,
+    { sent, headersTimeout }: { sent: object; headersTimeout: number },
+    headers: Record<string, string>,
+  ) {
     const { url } = this.#address
     try {
       const answer = await request(`${url}${path}`, {
         method,
         headers,
+        headersTimeout,
         dispatcher: this.#agent,
         signal: this.#signal,
-        ...(method === 'POST' && { body: '{}' }),
+        ...(method === 'POST' && { body: JSON.stringify(sent) }),
       })
       const chunks: Buffer[] = []
       let size = 0

@@ -1,15 +1,11 @@
-import { stat } from 'node:fs/promises'
 import type { Content } from '../content/content.ts'
-import { contentId } from '../content/files.ts'
-import { createFolderContent } from '../content/folder.ts'
-import { ConfigError, StorageError } from '../lib/errors.ts'
-import { silentLogger } from '../lib/logger.ts'
+import { StorageError } from '../lib/errors.ts'
 import { formatSize } from '../lib/units.ts'
 import { verifyContent, type Finding } from '../registry/verify.ts'
-import { createSqliteState } from '../state/sqlite/client.ts'
 import type { State } from '../state/state.ts'
 import type { AddCommand, CommandContext } from './command.ts'
 import { BadResult, exitStatus } from './exit.ts'
+import { withFolder } from './folder.ts'
 import { counted } from './format.ts'
 import { addConfigOption, addExamples, type ConfigOption } from './options.ts'
 import { readConfig } from './read-config.ts'
@@ -22,8 +18,11 @@ export const addVerifyContent: AddCommand = (program, context) => {
       'Hash every blob of the data folder, and compare it with the catalog. No server may be using the folder.',
     )
     .action(async (options: ConfigOption) => {
-      const { content } = await readConfig(context, options.config)
-      await withFolder(content.path, (state, blobs) => verify(context, content.path, state, blobs))
+      const config = await readConfig(context, options.config)
+      const { path } = config.content
+      await withFolder(context, config, ({ state, content }) => verify(context, path, state, content)).catch(
+        explainLock,
+      )
     })
   addExamples(addConfigOption(command), 'verify-content -c longshore.yaml')
 }
@@ -60,26 +59,6 @@ async function verify(context: CommandContext, path: string, state: State, conte
       exitStatus.content,
       `${counted(findings.length, 'blob')} in ${path} damaged or missing (of ${found})\nWhat follows another registry is fetched again once it is gone; what was pushed here has to be pushed again.`,
     )
-  }
-}
-
-/** State and content of a folder that is there, under its lock. Throws StorageError `locked` when a server has it. */
-async function withFolder<T>(path: string, run: (state: State, content: Content) => Promise<T>): Promise<T> {
-  if ((await stat(path).catch(() => undefined))?.isDirectory() !== true) {
-    throw new ConfigError(`there is no data folder ${path}`, { hint: 'Name the config of the server with -c.' })
-  }
-  const state = await createSqliteState({ path, contentId: await contentId(path), logger: silentLogger }).catch(
-    explainLock,
-  )
-  try {
-    const content = await createFolderContent({ path, logger: silentLogger })
-    try {
-      return await run(state, content)
-    } finally {
-      await content.close()
-    }
-  } finally {
-    await state.close()
   }
 }
 

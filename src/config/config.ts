@@ -11,7 +11,7 @@ export interface Config {
   file: string | null
   server: ServerConfig
   log: LogConfig
-  content: { path: string }
+  content: ContentConfig
   state: { type: 'sqlite' }
   registries: RegistryConfig[]
   /** Shared stores by name; each bundle carries its own resolved `store` too. */
@@ -23,6 +23,12 @@ export interface Config {
   opa: { path: string | null }
   /** `concurrency`: looks under way at one time. */
   reconcile: { concurrency: number }
+}
+
+export interface ContentConfig {
+  path: string
+  /** `graceMs`: what was used this recently is not collected. */
+  gc: { schedule: Schedule; graceMs: number }
 }
 
 export interface ServerConfig {

@@ -1,6 +1,14 @@
 import { resolve } from 'node:path'
 import { storeOf } from './check.ts'
-import type { AccessConfig, BundleConfig, Config, Grant, RegistryConfig, ServerConfig } from './config.ts'
+import type {
+  AccessConfig,
+  BundleConfig,
+  Config,
+  ContentConfig,
+  Grant,
+  RegistryConfig,
+  ServerConfig,
+} from './config.ts'
 import type { CheckedConfig } from './schema.ts'
 
 /** From the file's words to the program's. Everything was checked before. `folder`: what paths are relative to. */
@@ -9,7 +17,7 @@ export function resolveConfig(checked: CheckedConfig, from: { file: string | nul
     file: from.file,
     server: resolveServer(checked.server),
     log: checked.log,
-    content: { path: resolve(from.folder, checked.content.path) },
+    content: resolveContent(checked.content, from.folder),
     state: checked.state,
     registries: Object.entries(checked.registries).map(([match, registry]) => resolveRegistry(match, registry)),
     stores: checked.stores,
@@ -18,6 +26,10 @@ export function resolveConfig(checked: CheckedConfig, from: { file: string | nul
     opa: { path: checked.opa.path ?? null },
     reconcile: checked.reconcile,
   }
+}
+
+function resolveContent({ path, gc }: CheckedConfig['content'], folder: string): ContentConfig {
+  return { path: resolve(folder, path), gc: { schedule: gc.schedule, graceMs: gc.grace } }
 }
 
 function resolveServer(server: CheckedConfig['server']): ServerConfig {

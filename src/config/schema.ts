@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { deployerSchema } from '../deployers/types.ts'
 import { storeSchema } from '../stores/types.ts'
 import { bundleNameSchema, bundleSchema } from './schema/bundles.ts'
+import { contentSchema } from './schema/content.ts'
 import { registriesSchema } from './schema/registries.ts'
 import { serverSchema } from './schema/server.ts'
 
@@ -38,12 +39,7 @@ export const configSchema = z.strictObject({
     .describe('Values of your own, for `${meta.a.b}` anywhere in the file.'),
   server: serverSchema.prefault({}).describe('The HTTP server.'),
   log: logSchema.prefault({}).describe('What is logged, and how.'),
-  content: z
-    .strictObject({
-      path: z.string().min(1).prefault('./data').describe('The folder of everything that is kept.'),
-    })
-    .prefault({})
-    .describe('Blobs and layouts; the embedded state and its lock live there too.'),
+  content: contentSchema.prefault({}).describe('Blobs and layouts; the embedded state and its lock live there too.'),
   state: stateSchema.prefault({}).describe('Where everything but bytes is kept.'),
   registries: registriesSchema
     .prefault({})

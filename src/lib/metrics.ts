@@ -23,11 +23,21 @@ export interface Metrics {
   loginFailed(scheme: string): void
   /** Somebody was turned away at a limit; its name is a key of `server.limits`. */
   limited(limit: string): void
+  /** A collection came to its end; bytes and files that are gone, and those that stay. */
+  collected(outcome: 'done', what: CollectedNumbers): void
+  collected(outcome: 'failed'): void
   setWaiting(clients: number): void
   setBundleMemory(bytes: number): void
   /** Prometheus' text, and its media type. */
   text(): Promise<string>
   readonly contentType: string
+}
+
+export interface CollectedNumbers {
+  files: number
+  bytes: number
+  left: { files: number; bytes: number }
+  seconds: number
 }
 
 const maxHosts = 100
@@ -53,6 +63,7 @@ export function createMetrics(clock: Pick<Clock, 'now'>): Metrics {
   return {
     ...bundles,
     ...http,
+    ...collectionMetrics(register),
     failed: (kind, code) => failures.inc({ kind, code }),
     remoteRequest(host, status) {
       if (hosts.size < maxHosts) hosts.add(host)
@@ -65,6 +76,28 @@ export function createMetrics(clock: Pick<Clock, 'now'>): Metrics {
     setBundleMemory: (bytes) => memory.set(bytes),
     text: () => register.metrics(),
     contentType: register.contentType,
+  }
+}
+
+function collectionMetrics(register: Registry) {
+  const counter = counters(register)
+  const runs = counter('gc_runs_total', 'Collections of what nobody needs', ['outcome'])
+  const files = counter('gc_removed_blobs_total', 'Blobs that collections removed', [])
+  const bytes = counter('gc_freed_bytes_total', 'Bytes that collections freed', [])
+  const gauge = (name: string, help: string) => new Gauge({ name: `longshore_${name}`, help, registers: [register] })
+  const lasted = gauge('gc_last_duration_seconds', 'How long the last collection took')
+  const leftFiles = gauge('content_blobs', 'Blobs on disk, as of the last collection')
+  const leftBytes = gauge('content_bytes', 'Bytes of blobs on disk, as of the last collection')
+  return {
+    collected(outcome: 'done' | 'failed', what?: CollectedNumbers) {
+      runs.inc({ outcome })
+      if (what === undefined) return
+      files.inc(what.files)
+      bytes.inc(what.bytes)
+      lasted.set(what.seconds)
+      leftFiles.set(what.left.files)
+      leftBytes.set(what.left.bytes)
+    },
   }
 }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BundleStatus } from '../model/status.ts'
 import type { Look, Release } from '../model/release.ts'
+import type { Collected } from '../registry/collect.ts'
 
 export type Action = 'read' | 'push' | 'delete' | 'deploy' | 'admin'
 
@@ -35,6 +36,8 @@ export interface Control {
   look(bundle: string, trigger: string, signal?: AbortSignal): Promise<Look | undefined>
   /** Takes up the changed config, or refuses it as a whole with ConfigError. */
   reload(): Promise<{ added: string[]; changed: string[]; removed: string[] }>
+  /** Removes what nobody needs, or says what that is. Waits for its turn; the signal breaks it off. */
+  collect(options: { dryRun: boolean; signal?: AbortSignal }): Promise<Collected>
   /** What stands in the way of being ready; empty when ready. */
   unready(): Promise<string[]>
 }

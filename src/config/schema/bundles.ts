@@ -1,15 +1,12 @@
 import { z } from 'zod'
-import { ConfigError } from '../../lib/errors.ts'
 import { sizeSchema } from '../../lib/schema.ts'
-import { parseSchedule, type Schedule } from '../../lib/schedule.ts'
 import { isDigest } from '../../oci/digest.ts'
 import { isRepositoryName, isTag } from '../../oci/reference.ts'
 import type { Follow } from '../../stores/store.ts'
 import { storeSchema } from '../../stores/types.ts'
+import { scheduleSchema } from './schedule.ts'
 
 const followError = 'expected a tag such as latest, or a digest sha256:…'
-const scheduleError =
-  'expected a duration such as 60s, { min: 60s, max: 120s }, a cron expression such as "*/5 * * * *", or off'
 const aliasError = 'expected a URL path such as /service/v1/authz/bundle.tar.gz'
 
 /** Ends of a bundle's name that would make it another bundle's route. */
@@ -46,27 +43,6 @@ const followSchema = z
   .string({ error: followError })
   .refine((text) => isTag(text) || isDigest(text), { error: followError })
   .transform((text): Follow => (isDigest(text) ? { digest: text } : { tag: text }))
-
-const scheduleSchema = z
-  .union(
-    [
-      z.string(),
-      z.strictObject({
-        min: z.string({ error: 'expected a duration such as 60s' }).describe('The shortest time between two looks.'),
-        max: z.string({ error: 'expected a duration such as 120s' }).describe('The longest time between two looks.'),
-      }),
-    ],
-    { error: scheduleError },
-  )
-  .transform((written, context): Schedule => {
-    try {
-      return parseSchedule(written)
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error
-      context.addIssue({ code: 'custom', message: error.message })
-      return z.NEVER
-    }
-  })
 
 const deploySchema = z.strictObject({
   to: z.string().describe('A key of `deployers`.'),

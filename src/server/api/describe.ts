@@ -28,7 +28,7 @@ export function describeApi(operations: readonly Operation[], version: string): 
 }
 
 function describe(operation: Operation): Record<string, unknown> {
-  const { summary, needs, path, query, answers } = operation
+  const { summary, needs, path, query, body, answers } = operation
   const parameters = [
     ...(path.includes('{name}')
       ? [
@@ -50,6 +50,7 @@ function describe(operation: Operation): Record<string, unknown> {
   return {
     summary,
     ...(parameters.length > 0 && { parameters }),
+    ...(body !== undefined && { requestBody: { content: { 'application/json': { schema: jsonSchema(body) } } } }),
     ...(needs !== 'nothing' && {
       description: `Needs the right \`${needs.action}\`${needs.of === 'bundle' ? ' for `bundles/NAME`' : ''}.`,
     }),

@@ -11,6 +11,8 @@ export interface Operation {
   summary: string
   needs: Need
   query?: z.ZodObject
+  /** Of the JSON body; one that is empty counts as `{}`. */
+  body?: z.ZodObject
   /** Status → what it means, and the shape of its JSON; without a shape it is text. */
   answers: Record<number, { description: string; schema?: keyof typeof named }>
   handle(call: Call): Promise<Answer> | Answer
@@ -23,6 +25,7 @@ export interface Call extends Exchange {
   /** The bundle in the path, where there is one. */
   name: string
   query: unknown
+  body: unknown
 }
 
 export interface Answer {

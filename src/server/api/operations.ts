@@ -19,7 +19,12 @@ const releasesQuery = z.object({ limit: z.coerce.number().int().min(1).max(1000)
 const lookTimeoutMs = 15 * 60_000
 
 export function createOperations(options: OperationOptions): Operation[] {
-  return [...bundleOperations(options), ...serverOperations(options), ...probes(options)]
+  return [
+    ...bundleOperations(options),
+    ...serverOperations(options),
+    ...maintenanceOperations(options),
+    ...probes(options),
+  ]
 }
 
 function bundleOperations({ control }: OperationOptions): Operation[] {
@@ -82,6 +87,33 @@ function bundleOperations({ control }: OperationOptions): Operation[] {
       async handle({ caller }) {
         const bundles = await readable(control, caller)
         return { body: { deployments: bundles.flatMap((bundle) => bundle.deployments) } }
+      },
+    },
+  ]
+}
+
+const collectBody = z.strictObject({
+  dryRun: z.boolean().default(false).describe('Change nothing, say what would go'),
+})
+/** It is done in small steps, with pauses. */
+const maintenanceTimeoutMs = 6 * 3_600_000
+
+function maintenanceOperations({ control, logger }: OperationOptions): Operation[] {
+  return [
+    {
+      method: 'POST',
+      path: '/api/v1/gc',
+      summary: 'Remove what nobody needs; answers when that is done',
+      needs: { action: 'admin', of: 'server' },
+      body: collectBody,
+      answers: { 200: { description: 'What is gone, or would be', schema: 'Collected' } },
+      async handle({ request, caller, requestId, signal, body }) {
+        request.setTimeout(maintenanceTimeoutMs)
+        const { dryRun } = collectBody.parse(body)
+        const collected = await control.collect({ dryRun, signal })
+        const { items: _, ...numbers } = collected
+        logger.info({ audit: true, who: caller.name, action: 'gc', requestId, ...numbers }, 'collected')
+        return { body: collected }
       },
     },
   ]

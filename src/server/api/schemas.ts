@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Deployment } from '../../model/deployment.ts'
 import type { Look, Release } from '../../model/release.ts'
 import type { BundleStatus } from '../../model/status.ts'
+import type { Collected } from '../../registry/collect.ts'
 
 // The shapes of the API: what is checked, what is described at /api/v1/openapi.json. Held equal to the model by `satisfies`.
 
@@ -72,6 +73,26 @@ export const reloaded = z.object({
   changed: z.array(z.string()),
   removed: z.array(z.string()),
 })
+export const collected = z.object({
+  dryRun: z.boolean(),
+  releases: z.int().describe('Releases whose bytes are no longer kept'),
+  manifests: z.int().describe('Manifests under bundles/ that no release needs'),
+  blobs: z.int().describe('Blobs that left a repository, once for each'),
+  files: z.int().describe('Blobs that no repository has any more, and that are gone'),
+  bytes: z.int().describe('What that frees'),
+  left: z.object({ files: z.int(), bytes: z.int() }).describe('What stays on disk'),
+  items: z
+    .array(
+      z.object({
+        what: z.enum(['manifest', 'blob', 'file']),
+        digest,
+        size: z.int(),
+        repository: z.string().nullable().describe('Which one it leaves; null for a file'),
+        reason: z.string(),
+      }),
+    )
+    .describe('In a dry run: what would go and why, the first 10,000'),
+}) satisfies z.ZodType<Collected>
 export const readiness = z.object({ ready: z.boolean(), reasons: z.array(z.string()) })
 
 /** https://www.rfc-editor.org/rfc/rfc9457 */
@@ -103,6 +124,7 @@ export const named = {
   Releases: releases,
   Deployments: deployments,
   Reloaded: reloaded,
+  Collected: collected,
   Readiness: readiness,
   Problem: problem,
 }

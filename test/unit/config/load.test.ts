@@ -62,7 +62,10 @@ describe('finding the file', () => {
         readyTimeoutMs: 60_000,
       },
       log: { level: 'info', format: 'auto' },
-      content: { path: join(cwd, 'data') },
+      content: {
+        path: join(cwd, 'data'),
+        gc: { schedule: { kind: 'interval', minMs: 77_760_000, maxMs: 95_040_000 }, graceMs: 3_600_000 },
+      },
       state: { type: 'sqlite' },
       registries: [],
       stores: {},

@@ -184,6 +184,9 @@ function createControl(parts: Partial<Control> = {}): Control {
     releases: async (bundle) => [releaseOf(bundle, Buffer.from('a'))],
     look: async (bundle) => (['authz', 'team/a'].includes(bundle) ? lookOf(bundle) : undefined),
     reload: async () => ({ added: ['new'], changed: [], removed: [] }),
+    collect: async ({ dryRun }) => ({
+      ...{ dryRun, releases: 0, manifests: 1, blobs: 2, files: 3, bytes: 4, left: { files: 5, bytes: 6 }, items: [] },
+    }),
     unready: async () => [],
     ...parts,
   }

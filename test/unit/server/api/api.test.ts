@@ -325,6 +325,7 @@ describe('the description', () => {
       'get /ping/',
       'post /api/v1/bundles/{name}/look',
       'post /api/v1/config/reload',
+      'post /api/v1/gc',
       'post /v1/bundles/{name}/rebuild',
     ])
     expect(

@@ -1,0 +1,123 @@
+import type { Config } from '../config/config.ts'
+import type { Clock } from '../lib/clock.ts'
+import { LongshoreError } from '../lib/errors.ts'
+import { Limit } from '../lib/limit.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { Metrics } from '../lib/metrics.ts'
+import { nextLookAt } from '../lib/schedule.ts'
+import { collect, defaultCollectLimits, type Collected } from '../registry/collect.ts'
+import type { Storage } from './storage.ts'
+
+export interface MaintenanceOptions extends Storage {
+  /** What is in force. */
+  config: () => Config
+  clock: Clock
+  random: () => number
+  logger: Logger
+  metrics: Pick<Metrics, 'collected'>
+}
+
+/** Work on the folder as a whole: one at a time. */
+export interface Maintenance {
+  collect(options: { dryRun: boolean; signal?: AbortSignal }): Promise<Collected>
+  /** Breaks off what is under way, and waits until it has stopped. */
+  close(): Promise<void>
+}
+
+const lastFact = 'collectedAt'
+/** After a start, and after a failure. */
+const soonMs = { min: 600_000, spread: 3_000_000 }
+/** The clock may be set: how late that is noticed at most. */
+const longestTimerMs = 3_600_000
+
+/** Collects as the config's schedule says, and when it is asked to. */
+export function createMaintenance(options: MaintenanceOptions): Maintenance {
+  const { clock, random, logger, metrics, state } = options
+  const turn = new Limit(1)
+  const stop = new AbortController()
+  let cancelTimer: (() => void) | undefined
+
+  async function run(dryRun: boolean, signal: AbortSignal): Promise<Collected> {
+    const startedAt = clock.monotonic()
+    try {
+      const collected = await collectStorage(options, options.config(), { dryRun, signal })
+      if (!dryRun) {
+        await state.facts.set(lastFact, String(clock.now()))
+        metrics.collected('done', { ...collected, seconds: (clock.monotonic() - startedAt) / 1000 })
+      }
+      return collected
+    } catch (error) {
+      if (!dryRun && !signal.aborted) metrics.collected('failed')
+      throw error
+    }
+  }
+
+  function start(dryRun: boolean, signal?: AbortSignal): Promise<Collected> {
+    const either = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal])
+    return turn.do(() => run(dryRun, either), either)
+  }
+
+  async function arm(): Promise<void> {
+    const at = await nextAt()
+    if (at !== null && !stop.signal.aborted) wait(at)
+  }
+
+  /** `off` means never by itself; what was missed while nobody was here is made up for soon. */
+  async function nextAt(): Promise<number | null> {
+    const { schedule } = options.config().content.gc
+    const last = Number((await state.facts.get(lastFact)) ?? 0)
+    const next = nextLookAt(schedule, last === 0 ? clock.now() : Math.min(last, clock.now()), random)
+    const soon = clock.now() + soonMs.min + Math.round(random() * soonMs.spread)
+    return next === null ? null : last === 0 && schedule.kind === 'interval' ? soon : Math.max(next, soon)
+  }
+
+  function wait(at: number): void {
+    const leftMs = at - clock.now()
+    cancelTimer = clock.after(Math.min(Math.max(0, leftMs), longestTimerMs), () => {
+      if (clock.now() < at) wait(at)
+      else void scheduled()
+    })
+  }
+
+  async function scheduled(): Promise<void> {
+    try {
+      const { files, bytes, releases, manifests, blobs, left } = await start(false)
+      const took = { files, bytes, releases, manifests, blobs, left }
+      logger.info({ audit: true, who: 'schedule', action: 'gc', ...took }, describeCollected(files, bytes))
+    } catch (error) {
+      if (stop.signal.aborted) return
+      const code = error instanceof LongshoreError ? error.code : 'internal'
+      logger.error({ err: error, code }, 'collecting what nobody needs failed; it is tried again')
+    }
+    await arm().catch((error: unknown) => logger.error({ err: error }, 'the next collection could not be scheduled'))
+  }
+
+  void arm().catch((error: unknown) => logger.error({ err: error }, 'the collection could not be scheduled'))
+
+  return {
+    collect: ({ dryRun, signal }) => start(dryRun, signal),
+    async close() {
+      cancelTimer?.()
+      stop.abort(new Error('shutting down'))
+      await turn.do(() => Promise.resolve())
+    },
+  }
+}
+
+/** What the log says; `files` blobs of together `bytes` are gone. */
+function describeCollected(files: number, bytes: number): string {
+  return files === 0 ? 'collected: nothing to remove' : `collected: ${files} blobs removed, ${bytes} bytes freed`
+}
+
+/** One collection of what is open here. `isAlone`: nobody else reads or writes meanwhile. */
+export function collectStorage(
+  { content, state, registry, clock, logger }: Storage & { clock: Clock; logger: Logger },
+  config: Pick<Config, 'bundles' | 'content'>,
+  options: { dryRun: boolean; signal?: AbortSignal; isAlone?: boolean },
+): Promise<Collected> {
+  const { graceMs } = config.content.gc
+  const pauses = options.isAlone === true ? { pauseMs: 0, settleMs: 0 } : defaultCollectLimits
+  const keep = new Map(config.bundles.map((bundle) => [bundle.name, bundle.keep]))
+  const parts = { content, collection: state.collection, registry, clock, logger, limits: { graceMs, ...pauses } }
+  return collect(parts, { ...options, keep })
+}

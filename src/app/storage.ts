@@ -1,0 +1,63 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Config } from '../config/config.ts'
+import type { Content } from '../content/content.ts'
+import { onDisk } from '../content/errors.ts'
+import { contentId } from '../content/files.ts'
+import { createFolderContent } from '../content/folder.ts'
+import type { Clock } from '../lib/clock.ts'
+import { StorageError } from '../lib/errors.ts'
+import type { Lifecycle } from '../lib/lifecycle.ts'
+import type { Logger } from '../lib/logger.ts'
+import { isDigest } from '../oci/digest.ts'
+import { createRegistry } from '../registry/registry.ts'
+import type { Registry } from '../registry/types.ts'
+import { createSqliteState } from '../state/sqlite/client.ts'
+import type { State } from '../state/state.ts'
+
+export interface StorageOptions {
+  config: Pick<Config, 'content' | 'server'>
+  clock: Clock
+  logger: Logger
+}
+
+/** Everything that is kept, in one folder. */
+export interface Storage {
+  content: Content
+  state: State
+  registry: Registry
+}
+
+/**
+ * Opens the config's folder, for this process alone. The state's lock comes first: nobody else may be at work there. Throws
+ * StorageError, `locked` when somebody is.
+ */
+export async function openStorage({ config, clock, logger }: StorageOptions, lifecycle: Lifecycle): Promise<Storage> {
+  const { path, gc } = config.content
+  await refuseLostState(path)
+  const state = await createSqliteState({ path, contentId: await contentId(path), logger })
+  lifecycle.defer('state', () => state.close())
+  const content = await createFolderContent({ path, logger })
+  lifecycle.defer('content', () => content.close())
+  const { uploadExpiryMs: uploadIdleMs, maxUploads } = config.server.limits
+  const limits = { uploadIdleMs, maxUploads, graceMs: gc.graceMs }
+  const registry = createRegistry({ content, catalog: state.catalog, clock, logger, limits, folder: path })
+  lifecycle.defer('built-in registry', () => registry.close())
+  return { content, state, registry }
+}
+
+/** Begun anew, the state would say that nobody needs any of the blobs. */
+async function refuseLostState(path: string): Promise<void> {
+  const isLost = await onDisk({ what: 'looking into the content folder', path }, async () => {
+    if ((await stat(join(path, 'state.db')).catch(() => undefined)) !== undefined) return false
+    for (const algorithm of ['sha256', 'sha512']) {
+      const names = await readdir(join(path, 'blobs', algorithm)).catch((): string[] => [])
+      if (names.some((name) => isDigest(`${algorithm}:${name}`))) return true
+    }
+    return false
+  })
+  if (!isLost) return
+  throw new StorageError('corrupt', `the folder ${path} has blobs, but the state that says whose they are is gone`, {
+    hint: `Put ${join(path, 'state.db')} back, or restore a backup into an empty folder.`,
+  })
+}

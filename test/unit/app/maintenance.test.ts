@@ -1,0 +1,122 @@
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { createMaintenance, type Maintenance } from '../../../src/app/maintenance.ts'
+import type { Config } from '../../../src/config/config.ts'
+import { silentLogger } from '../../../src/lib/logger.ts'
+import { parseSchedule } from '../../../src/lib/schedule.ts'
+import { FakeClock } from '../../support/clock.ts'
+import { waitFor } from '../../support/wait.ts'
+import { from, openRegistry, type Opened } from '../registry/open.ts'
+
+const hour = 3_600_000
+let opened: Opened
+let clock: FakeClock
+let maintenance: Maintenance
+let runs: string[]
+let schedule: string
+
+beforeEach(async () => {
+  clock = new FakeClock(Date.now())
+  opened = await openRegistry(undefined, { clock })
+  // The registry looks once for indexes that are due.
+  await clock.advance(1000)
+  runs = []
+  schedule = '1d'
+  await start()
+})
+
+afterEach(async () => {
+  await maintenance.close()
+  await opened.close()
+})
+
+async function start(): Promise<void> {
+  maintenance = createMaintenance({
+    ...opened,
+    config: () =>
+      ({ bundles: [], content: { gc: { schedule: parseSchedule(schedule), graceMs: hour } } }) as unknown as Config,
+    clock,
+    random: () => 0.5,
+    logger: silentLogger,
+    metrics: { collected: (outcome: string) => void runs.push(outcome) },
+  })
+  await armed()
+}
+
+const armed = () => waitFor('a timer', () => clock.nextInMs() !== undefined)
+
+/** Runs what is due by then, with the pauses that a collection makes. */
+async function go(ms: number, wanted: number): Promise<void> {
+  await clock.advance(ms)
+  await waitFor(`${wanted} collections`, async () => {
+    if (runs.length < wanted) await clock.advance(1)
+    return runs.length >= wanted
+  })
+}
+
+it('collects soon after the first start, and then once a day', async () => {
+  await go(hour, 1)
+  await armed()
+  await clock.advance(20 * hour)
+  expect(runs).toHaveLength(1)
+  await go(7 * hour, 2)
+  expect(runs).toEqual(['done', 'done'])
+})
+
+it('goes on with its rhythm after a restart, and makes up for what was missed', async () => {
+  await go(hour, 1)
+  await maintenance.close()
+  await start()
+  await clock.advance(20 * hour)
+  expect(runs).toHaveLength(1)
+  await maintenance.close()
+  await clock.advance(100 * hour)
+  await start()
+  await clock.advance(hour / 10)
+  expect(runs).toHaveLength(1)
+  await go(hour, 2)
+})
+
+it('tries again after a failure', async () => {
+  const list = opened.content.list.bind(opened.content)
+  opened.content.list = () => {
+    throw new Error('EIO')
+  }
+  await go(hour, 1)
+  await armed()
+  opened.content.list = list
+  await go(2 * hour, 2)
+  expect(runs).toEqual(['failed', 'done'])
+})
+
+it('never collects by itself with off, but when asked', async () => {
+  await maintenance.close()
+  schedule = 'off'
+  maintenance = createMaintenance({
+    ...opened,
+    config: () =>
+      ({ bundles: [], content: { gc: { schedule: parseSchedule('off'), graceMs: hour } } }) as unknown as Config,
+    clock,
+    random: () => 0.5,
+    logger: silentLogger,
+    metrics: { collected: (outcome: string) => void runs.push(outcome) },
+  })
+  await opened.content.ingest(from('x'))
+  await clock.advance(1000 * hour)
+  expect(runs).toEqual([])
+  const collecting = maintenance.collect({ dryRun: true })
+  let isDone = false
+  void collecting.then(() => (isDone = true))
+  await waitFor('the collection', async () => {
+    await clock.advance(5)
+    return isDone
+  })
+  expect(await collecting).toMatchObject({ dryRun: true, files: 1 })
+  expect(runs).toEqual([])
+})
+
+it('runs one at a time, and ends what is under way when it is closed', async () => {
+  const [first, second] = [maintenance.collect({ dryRun: false }), maintenance.collect({ dryRun: false })]
+  const both = Promise.allSettled([first, second])
+  await maintenance.close()
+  for (const { status } of await both) expect(status).toBe('rejected')
+})

@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest'
+import { StorageError } from '../../../../src/lib/errors.ts'
+import { createLogger } from '../../../../src/lib/logger.ts'
+import { Redactor } from '../../../../src/lib/redact.ts'
+import { named } from '../../../../src/server/api/schemas.ts'
+import { PassThrough } from 'node:stream'
+import { adminToken, ask, startServer } from '../support.ts'
+
+const post = (sent?: object) => ({ method: 'POST', body: sent === undefined ? '' : JSON.stringify(sent) })
+const json = { 'Content-Type': 'application/json' }
+
+describe('POST /api/v1/gc', () => {
+  it('collects, or says what would go', async () => {
+    const { url } = await startServer()
+    const answer = await ask(`${url}/api/v1/gc`, json, post())
+    expect(answer.status).toBe(200)
+    expect(named.Collected.parse(JSON.parse(answer.body))).toMatchObject({ dryRun: false, files: 3 })
+    const dry = await ask(`${url}/api/v1/gc`, json, post({ dryRun: true }))
+    expect(JSON.parse(dry.body)).toMatchObject({ dryRun: true })
+  })
+
+  it('takes nothing that it does not know', async () => {
+    const { url } = await startServer()
+    for (const sent of [{ dry: true }, { dryRun: 'yes' }, []]) {
+      expect((await ask(`${url}/api/v1/gc`, json, post(sent))).status).toBe(400)
+    }
+  })
+
+  it('is for admins', async () => {
+    const access = { anonymous: [{ action: 'deploy' as const, pattern: null }], tokens: [], users: [] }
+    const { url } = await startServer({ guard: { access } })
+    expect((await ask(`${url}/api/v1/gc`, json, post())).status).toBe(401)
+    const headers = { ...json, Authorization: `Bearer ${adminToken}` }
+    expect((await ask(`${url}/api/v1/gc`, headers, post())).status).toBe(200)
+  })
+
+  it('says why it failed, and breaks off when nobody waits', async () => {
+    let signal: AbortSignal | undefined
+    const asked = Promise.withResolvers<void>()
+    const { url } = await startServer({
+      control: {
+        collect: async (options) => {
+          if (options.dryRun) throw new StorageError('read_only', 'the folder cannot be written', { hint: 'mount it' })
+          signal = options.signal
+          asked.resolve()
+          return new Promise((_, reject) => signal!.addEventListener('abort', () => reject(new Error('aborted'))))
+        },
+      },
+    })
+    const answer = await ask(`${url}/api/v1/gc`, json, post({ dryRun: true }))
+    expect(answer.status).toBe(500)
+    expect(JSON.parse(answer.body)).toMatchObject({ code: 'read_only', hint: 'mount it' })
+    const gone = new AbortController()
+    const unanswered = ask(`${url}/api/v1/gc`, json, { ...post(), signal: gone.signal })
+    await asked.promise
+    const aborted = new Promise((resolve) => signal!.addEventListener('abort', resolve))
+    gone.abort()
+    await expect(unanswered).rejects.toThrow()
+    await aborted
+  })
+
+  it('leaves an audit line', async () => {
+    const stream = new PassThrough()
+    const logger = createLogger({ level: 'info', pretty: false, redactor: new Redactor(), stream })
+    const { url } = await startServer({ logger })
+    await ask(`${url}/api/v1/gc`, json, post())
+    const lines = String(stream.read()).split('\n')
+    const line = lines.find((text) => text.includes('"action":"gc"'))!
+    expect(JSON.parse(line)).toMatchObject({ audit: true, who: 'loopback', dryRun: false, files: 3, bytes: 4 })
+  })
+})
