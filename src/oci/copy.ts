@@ -10,6 +10,8 @@ import type { Descriptor, RawManifest, Sink, Source } from './target.ts'
 const maxDepth = 10
 /** Signatures come by the dozen, not by the thousand. */
 const maxReferrers = 1000
+/** Ten levels of indexes with thousands of members each would never end. */
+const maxManifests = 10_000
 const defaultConcurrency = 3
 /** Where cosign put signatures before there was a referrers API, and often still does. */
 const cosignSuffixes = ['.sig', '.att', '.sbom']
@@ -19,8 +21,11 @@ export interface CopyOptions {
   tags?: readonly string[]
   /** Signatures and what else refers to a manifest that is copied, recursively. */
   referrers?: boolean
-  /** Without it a copy fails when the referrers cannot be listed or read; with it, it goes on without them and calls this. */
-  onMissedReferrers?: (error: RemoteError) => void
+  /**
+   * Without it a copy fails when the referrers cannot be listed or read, or are not what they should be; with it, it goes on
+   * without them and calls this: whoever may add a bad one must not thereby hold up what it refers to.
+   */
+  onMissedReferrers?: (error: RemoteError | IntegrityError) => void
   /** Of an index only the member for `os/architecture`; it becomes the root. */
   platform?: string
   /** Another repository of the target's registry that may have the blobs, where `from` is none itself. */
@@ -70,7 +75,9 @@ export async function copy(from: Source, reference: string, to: Sink, options: C
   return { mediaType: root.mediaType, digest: root.digest, size: root.bytes.length, ...work.tally }
 }
 
-async function findRoot(from: Source, reference: string, { platform, signal }: CopyOptions): Promise<RawManifest> {
+async function findRoot(from: Source, reference: string, options: CopyOptions, depth = 0): Promise<RawManifest> {
+  const { platform, signal } = options
+  if (depth > maxDepth) throw tooDeep(reference)
   const raw = await from.manifest(reference, signal)
   const manifest = parseManifest(raw)
   if (platform === undefined || manifest.kind === 'image') return raw
@@ -83,7 +90,7 @@ async function findRoot(from: Source, reference: string, { platform, signal }: C
       { hint: 'Name one of those as platform, or push an artifact for this one.' },
     )
   }
-  return findRoot(from, member.digest, { platform, ...(signal && { signal }) })
+  return findRoot(from, member.digest, options, depth + 1)
 }
 
 class Copy {
@@ -125,14 +132,19 @@ class Copy {
       try {
         await this.#referrersOf(digest, signal)
       } catch (error) {
-        if (onMissedReferrers === undefined || !(error instanceof RemoteError)) throw error
+        signal?.throwIfAborted()
+        const isTheirs = error instanceof RemoteError || error instanceof IntegrityError
+        if (onMissedReferrers === undefined || !isTheirs) throw error
         onMissedReferrers(error)
       }
     }
   }
 
   async #manifest(raw: RawManifest, tags: readonly string[], depth: number, signal?: AbortSignal): Promise<void> {
-    if (depth > maxDepth) throw new IntegrityError('bad_manifest', `${raw.digest} is nested more than ${maxDepth} deep`)
+    if (depth > maxDepth) throw tooDeep(raw.digest)
+    if (this.#manifests.size > maxManifests) {
+      throw new IntegrityError('bad_manifest', `${this.#from.name} names more than ${maxManifests} manifests`)
+    }
     const manifest = parseManifest(raw)
     const members = childrenOf(manifest).filter(isManifest)
     await allOrNone(members, (member, stop) => this.#member(member, depth + 1, stop), signal)
@@ -211,6 +223,10 @@ class Copy {
     this.#progress.totalBytes += totalBytes
     this.#options.onProgress?.({ ...this.#progress })
   }
+}
+
+function tooDeep(digest: string): IntegrityError {
+  return new IntegrityError('bad_manifest', `${digest} is nested more than ${maxDepth} deep`)
 }
 
 function once(done: Map<Digest, Promise<void>>, digest: Digest, run: () => Promise<void>): Promise<void> {

@@ -4,6 +4,7 @@ import { IntegrityError } from '../lib/errors.ts'
 import { digestOf, type Digest } from '../oci/digest.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import { emptyJson } from '../oci/media.ts'
+import { formatSize } from '../lib/units.ts'
 import type { Assembled } from '../artifact/types.ts'
 import type { LocalRepository } from '../registry/types.ts'
 import type { ReleaseDraft } from '../state/state.ts'
@@ -31,7 +32,8 @@ export async function prepare(
 ): Promise<Prepared> {
   const { registry, assembler, scratch, opaPath } = context
   const repository = registry.repository(repositoryOf(name))
-  const { manifest: source, bytes } = await store.fetch(candidate, repository, { platform, signal })
+  const into = bounded(repository, limits.maxUnpackedBytes)
+  const { manifest: source, bytes } = await store.fetch(candidate, into, { platform, signal })
   try {
     const raw = await repository.manifest(source.digest, signal)
     const files = { file: (digest: Digest) => repository.blobFile(digest) }
@@ -65,6 +67,31 @@ export async function withdraw(bundle: string, digest: Digest, { state, registry
 
 export function repositoryOf(bundle: string): string {
   return `bundles/${bundle}`
+}
+
+/**
+ * A repository that takes so many bytes and no more: what is larger than it may unpack to would be refused anyway, but only after
+ * it had filled the disk.
+ */
+function bounded(repository: LocalRepository, maxBytes: number): LocalRepository {
+  let left = maxBytes
+  const take = (size: number) => {
+    if (size <= left) return void (left -= size)
+    throw new IntegrityError('bad_archive', `it has more to fetch than ${formatSize(maxBytes)}`, {
+      hint: 'The ceilings are in the config, under `limits`.',
+    })
+  }
+  return {
+    ...repository,
+    async putBlob(descriptor, open, signal) {
+      take(descriptor.size)
+      await repository.putBlob(descriptor, open, signal)
+    },
+    async putManifest(manifest, tags, signal) {
+      take(manifest.bytes.length)
+      await repository.putManifest(manifest, tags, signal)
+    },
+  }
 }
 
 /** Puts what was made here next to what was fetched. */

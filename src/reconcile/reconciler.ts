@@ -21,9 +21,12 @@ export interface ReconcilerOptions extends LookContext {
   concurrency: number
   /** How long one attempt to deploy may take. */
   deployDeadlineMs?: number
+  /** How long one look may take: a registry that is slow enough would hold a place among those that look for ever. */
+  lookDeadlineMs?: number
 }
 
 const defaultDeployDeadlineMs = 900_000
+const defaultLookDeadlineMs = 3_600_000
 
 /** Keeps what is served, and what is at every place, equal to what the stores offer. Does nothing before it is started. */
 export function createReconciler(options: ReconcilerOptions): Reconciler {
@@ -48,6 +51,7 @@ class LevelReconciler implements Reconciler {
     this.#watchContext = {
       ...options,
       limit: new Limit(concurrency),
+      deadlineMs: options.lookDeadlineMs ?? defaultLookDeadlineMs,
       released: (release) => this.#released(release),
       looked: (look, more) => this.#looked(look, more),
     }

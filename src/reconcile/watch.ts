@@ -4,6 +4,7 @@ import type { Limit } from '../lib/limit.ts'
 import type { Logger } from '../lib/logger.ts'
 import { OneMore } from '../lib/one-more.ts'
 import { backoffMs, type Backoff } from '../lib/retry.ts'
+import { formatDuration } from '../lib/units.ts'
 import { firstLookAt, nextLookAt } from '../lib/schedule.ts'
 import type { Look, Release } from '../model/release.ts'
 import type { Candidate } from '../stores/store.ts'
@@ -16,6 +17,8 @@ export interface WatchContext extends LookContext {
   logger: Logger
   /** Looks under way at one time, over all bundles. */
   limit: Limit
+  /** How long one look may take. */
+  deadlineMs: number
   released(release: Release): void
   /** `bytes` were fetched for it; `error` is why it failed, where it did. */
   looked(look: Look, more: { bytes: number; error: unknown }): void
@@ -134,15 +137,29 @@ export class Watch {
       },
     }
     this.#finding = true
+    const deadline = this.#startDeadline()
     try {
-      const finding = await lookAt(this.spec, known, this.#context, signal)
+      const finding = await lookAt(this.spec, known, this.#context, AbortSignal.any([signal, deadline.signal]))
       if (finding.outcome === 'released') this.current = finding.release
       return { finding, outcome: outcomeOf(finding) }
     } catch (error) {
       return { error, outcome: failureOf(error, offered) }
     } finally {
       this.#finding = false
+      deadline.cancel()
     }
+  }
+
+  #startDeadline(): { signal: AbortSignal; cancel: () => void } {
+    const { clock, deadlineMs } = this.#context
+    const { name: host } = this.spec.store
+    const late = new AbortController()
+    const cancel = clock.after(deadlineMs, () =>
+      late.abort(
+        new RemoteError('timeout', `looking at ${host} took longer than ${formatDuration(deadlineMs)}`, { host }),
+      ),
+    )
+    return { signal: late.signal, cancel }
   }
 
   async #conclude({ trigger, startedAt, outcome, finding, error }: Found & Begun): Promise<Look> {

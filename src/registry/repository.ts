@@ -185,9 +185,10 @@ function sinkMethods(name: string, shared: Shared, local: BlobMethods & Manifest
     referrers: (digest: Digest, options: { artifactType?: string } = {}) =>
       local.listReferrers(digest, options.artifactType),
 
-    async hasBlob({ digest }: Descriptor): Promise<boolean> {
+    /** Not under another size: what a descriptor says of it is served to clients. */
+    async hasBlob({ digest, size }: Descriptor): Promise<boolean> {
       const blob = await local.statBlob(digest)
-      return blob !== undefined && isStored(content, { digest, size: blob.size })
+      return blob?.size === size && isStored(content, { digest, size })
     },
 
     async putBlob(descriptor: Descriptor, open: () => AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
@@ -197,7 +198,8 @@ function sinkMethods(name: string, shared: Shared, local: BlobMethods & Manifest
 
     async mountBlob(descriptor: Descriptor, from: Source): Promise<boolean> {
       const neighbour = nameOf(from)
-      return neighbour !== undefined && (await local.mount(descriptor.digest, { from: neighbour }))
+      if (neighbour === undefined || !(await local.mount(descriptor.digest, { from: neighbour }))) return false
+      return (await local.statBlob(descriptor.digest))?.size === descriptor.size
     },
 
     async putManifest(manifest: RawManifest, tags: readonly string[]): Promise<void> {

@@ -109,8 +109,10 @@ describe('as a sink', () => {
     const neighbour = opened.registry.repository('neighbour')
     await neighbour.putBlob(blob, () => from('hello'))
     expect(await repository.mountBlob(blob, { ...neighbour })).toBe(false)
+    expect(await repository.mountBlob({ ...blob, size: blob.size + 1 }, neighbour)).toBe(false)
     expect(await repository.mountBlob(blob, neighbour)).toBe(true)
     expect(await repository.hasBlob(blob)).toBe(true)
+    expect(await repository.hasBlob({ ...blob, size: blob.size - 1 })).toBe(false)
   })
 
   it('lists tags, all of them, in order', async () => {
