@@ -76,20 +76,23 @@ export class BlobFolder {
     await onDisk(attempt, () => this.#steps.syncFolder(this.#folder(algorithmOf(info.digest))))
   }
 
-  /** All of it in memory, verified. */
+  /** All of it in memory, once, and verified. */
   async bytes(digest: Digest, maxBytes: number): Promise<Buffer> {
-    const path = await this.file(digest)
+    const path = this.path(digest)
+    const info = await this.stat(digest)
+    if (info === undefined) throw gone(path)
+    if (info.size > maxBytes) throw tooBig(digest, maxBytes)
+    const bytes = Buffer.allocUnsafeSlow(info.size)
     const hash = createHash(algorithmOf(digest))
-    const chunks: Uint8Array[] = []
     let size = 0
     for await (const chunk of readFileChunks(path)) {
-      size += chunk.byteLength
-      if (size > maxBytes) throw tooBig(digest, maxBytes)
+      if (size + chunk.byteLength > info.size) throw damaged(path)
       hash.update(chunk)
-      chunks.push(chunk)
+      bytes.set(chunk, size)
+      size += chunk.byteLength
     }
     if (finish(hash, algorithmOf(digest)) !== digest) throw damaged(path)
-    return Buffer.concat(chunks)
+    return bytes
   }
 
   async file(digest: Digest): Promise<string> {
