@@ -32,7 +32,7 @@ export interface Serving {
 
 /** Of each of what may be thousands of bundles. A client that is asked to roll back had one of the last few. */
 const rememberedReleases = 100
-/** Each holds its bytes twice while it is read and checked. */
+/** What is more than the ceiling is let go only when it was read. */
 const restoredAtOnce = 4
 
 export function createServing({ table, content, state, logger, maxMemoryBytes }: ServingOptions): Serving {

@@ -86,7 +86,7 @@ describe('serving', () => {
 })
 
 describe('after a restart', () => {
-  it('reads few at a time: each is held twice while it is checked', async () => {
+  it('reads few at a time: what is more than the ceiling is let go only when it was read', async () => {
     const names = Array.from({ length: 20 }, (_, at) => `b${at}`)
     configure(...names)
     const releases = await Promise.all(names.map((name) => release(1, `of ${name}`, name)))
