@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest'
+import { ConfigError } from '../../../src/lib/errors.ts'
+import { Redactor } from '../../../src/lib/redact.ts'
+import type { Answer } from '../../../src/oci/answer.ts'
+import { Authenticator } from '../../../src/oci/auth.ts'
+import type { Credential } from '../../../src/oci/credentials.ts'
+import { defaultLimits, type Limits } from '../../../src/oci/limits.ts'
 import { unionScopes } from '../../../src/oci/scope.ts'
-import { realmOf } from '../../../src/oci/token.ts'
+import { realmOf, type RealmRequest } from '../../../src/oci/token.ts'
+import { FakeClock } from '../../support/clock.ts'
 import { scriptedServer, type Received, type Reply, type ScriptedServer } from '../../support/scripted-server.ts'
 import { waitFor } from '../../support/wait.ts'
 import { failureOf, manifestOf, manifestReply, testClient } from './setup.ts'
@@ -137,6 +144,28 @@ describe('bearer tokens', () => {
     expect(t.redactor.redact('refresh-me')).toBe('***')
   })
 
+  it.each([400, 401, 404, 405, 501])('takes %i for a server that knows no OAuth2', async (status) => {
+    await using server = await registry({ valid: ['t1'] })
+    server.on('POST /token', { status })
+    await using t = testClient({ registries: { [server.host]: { identityToken: 'refresh-me' } } })
+    expect(await t.client.repository(`${server.host}/acme/app`).head('v1')).toMatchObject({ digest: manifest.digest })
+    expect(
+      server
+        .asked()
+        .slice(1, 3)
+        .map((line) => line.split('?')[0]),
+    ).toEqual(['POST /token', 'GET /token'])
+  })
+
+  it('does not take a failure of the server for that', async () => {
+    await using server = await registry({ valid: ['t1'] })
+    server.on('POST /token', { status: 403 })
+    await using t = testClient({ registries: { [server.host]: { identityToken: 'refresh-me' } } })
+    const error = await failureOf(t.client.repository(`${server.host}/acme/app`).head('v1'))
+    expect(error).toMatchObject({ code: 'denied', status: 403 })
+    expect(server.asked().filter((line) => line.startsWith('GET /token'))).toEqual([])
+  })
+
   it('does not take an identity token elsewhere', async () => {
     await using stranger = await scriptedServer()
     await using server = await registry({ valid: ['t1'] })
@@ -240,6 +269,73 @@ describe('bearer tokens', () => {
     await using t = testClient()
     const error = await failureOf(t.client.repository(`${server.host}/acme/app`).head('v1'))
     expect(error).toMatchObject({ code: 'denied', message: expect.stringContaining('DENIED: locked') as string })
+  })
+})
+
+describe('what is remembered', () => {
+  const header = (realm: string, service = 'reg') => [`Bearer realm="https://${realm}/token",service="${service}"`]
+
+  /** An authenticator whose token servers give `HOST:SERVICE:N`. */
+  function rig(lookup: () => Promise<Credential | undefined> = async () => undefined, limits: Partial<Limits> = {}) {
+    const clock = new FakeClock()
+    const redactor = new Redactor()
+    const asked: string[] = []
+    const send: RealmRequest = async ({ url }) => {
+      asked.push(url.host)
+      const token = `${url.host}:${url.searchParams.get('service')}:${asked.length}`
+      const bytes = async () => Buffer.from(JSON.stringify({ token, expires_in: 3600 }))
+      return { status: 200, bytes, discard: async () => undefined } as unknown as Answer
+    }
+    const options = { host: 'reg.test', origin: 'https://reg.test', lookup, send, clock, redactor }
+    const auth = new Authenticator({ ...options, limits: { ...defaultLimits, ...limits } })
+    const scopes = ['repository:a/b:pull']
+    return {
+      auth,
+      clock,
+      redactor,
+      asked,
+      answer: (given: string[]) => auth.answer(given, 'a/b', scopes, undefined),
+      scopes,
+    }
+  }
+
+  it('is a token for each token server and service', async () => {
+    const { answer } = rig()
+    expect(await answer(header('one.test'))).toBe('Bearer one.test:reg:1')
+    expect(await answer(header('two.test'))).toBe('Bearer two.test:reg:2')
+    expect(await answer(header('two.test', 'other'))).toBe('Bearer two.test:other:3')
+    expect(await answer(header('one.test'))).toBe('Bearer one.test:reg:1')
+  })
+
+  it('is who we are, for a minute: a new password gets a new token', async () => {
+    let password = 'hunter22'
+    const { auth, answer, clock, scopes } = rig(async () => ({ username: 'me', password }))
+    await answer(header('one.test'))
+    password = 'hunter23'
+    expect(await auth.current('a/b', scopes)).toBe('Bearer one.test:reg:1')
+    await clock.advance(60_000)
+    expect(await auth.current('a/b', scopes)).toBe('Bearer one.test:reg:2')
+    expect(await auth.current('a/b', scopes)).toBe('Bearer one.test:reg:2')
+  })
+
+  it('is not that somebody could not be asked who we are', async () => {
+    let fails = true
+    const { auth } = rig(async () => {
+      if (fails) throw new ConfigError('the keychain is locked')
+      return { token: 'static-token' }
+    })
+    await expect(auth.current('a/b', [])).rejects.toThrow('locked')
+    fails = false
+    expect(await auth.current('a/b', [])).toBe('Bearer static-token')
+  })
+
+  it('does not grow without end, nor what is hidden because of it', async () => {
+    const { auth, answer, redactor } = rig(undefined, { tokens: 2 })
+    await answer(header('one.test'))
+    for (let at = 0; at < 5; at++) await auth.current('a/b', [`repository:a/${at}:pull`])
+    const shown = [1, 2, 3, 4, 5, 6].map((nth) => redactor.redact(`one.test:reg:${nth}`))
+    expect(shown.filter((text) => text === '***')).toHaveLength(2)
+    expect(shown[5]).toBe('***')
   })
 })
 

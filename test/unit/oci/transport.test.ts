@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { RemoteError } from '../../../src/lib/errors.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { RequestEvent } from '../../../src/oci/exchange.ts'
 import { nextHop } from '../../../src/oci/redirect.ts'
@@ -102,6 +103,68 @@ describe('retries', () => {
     const waiting = repository.head('v1')
     await t.clock.advance(90_000)
     expect(await waiting).toMatchObject({ digest: manifest.digest })
+  })
+
+  it('waits for so long in all, not at each try', async () => {
+    const busy = { status: 503, headers: { 'retry-after': '50' } }
+    await using server = await scriptedServer({ [`HEAD ${path}`]: busy })
+    await using t = testClient()
+    const work = failureOf(t.client.repository(`${server.host}/acme/app`).head('v1'))
+    const started = t.clock.monotonic()
+    while (server.requests.length < 3) await t.clock.advance(1000)
+    expect(await work).toMatchObject({ code: 'unavailable', status: 503 })
+    expect(t.clock.monotonic() - started).toBeLessThan(120_000)
+  })
+
+  it('counts a pause towards what it may wait in all', async () => {
+    const limited = { status: 429, headers: { 'retry-after': '90' } }
+    const busy = { status: 503, headers: { 'retry-after': '50' } }
+    await using server = await scriptedServer({ [`HEAD ${path}`]: [limited, busy] })
+    await using t = testClient({ limits: { tries: 2 } })
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    const first = failureOf(repository.head('v1'))
+    while (server.requests.length < 1) await t.clock.advance(1)
+    const second = failureOf(repository.head('v1'))
+    while (server.requests.length < 3) await t.clock.advance(1000)
+    expect(await second).toMatchObject({ status: 503 })
+    await t.clock.advance(100_000)
+    await first
+    expect(server.requests.length).toBeLessThanOrEqual(4)
+  })
+
+  it('holds back who waits for its turn, when a pause comes meanwhile', async () => {
+    const limited = { status: 429, headers: { 'retry-after': '30' } }
+    await using server = await scriptedServer({ [`HEAD ${path}`]: [limited, ok] })
+    const registries = { [server.host]: { requestsPerSecond: 1 } }
+    await using t = testClient({ registries, limits: { tries: 1 } })
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    const first = failureOf(repository.head('v1'))
+    const second = repository.head('v1')
+    expect(await first).toMatchObject({ code: 'rate_limited' })
+    await t.clock.advance(29_000)
+    expect(server.requests).toHaveLength(1)
+    await t.clock.advance(2_000)
+    expect(await second).toMatchObject({ digest: manifest.digest })
+  })
+
+  it('leaves a registry alone to which there is no connection', async () => {
+    await using server = await scriptedServer({ [`HEAD ${path}`]: { drop: true } })
+    await using t = testClient({ limits: { circuitFailures: 2, tries: 2 } })
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    expect(await failureOf(t.run(repository.head('v1')))).toMatchObject({ code: 'network' })
+    expect(await failureOf(repository.head('v1'))).toMatchObject({ code: 'circuit_open' })
+  })
+
+  it('does not try again for who gave up, whatever the reason', async () => {
+    await using server = await scriptedServer({ [`HEAD ${path}`]: { hang: true } })
+    await using t = testClient()
+    const aborter = new AbortController()
+    const work = failureOf(t.client.repository(`${server.host}/acme/app`).head('v1', aborter.signal))
+    while (server.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+    const reason = new RemoteError('timeout', 'the deployment took too long', { host: 'x', retryable: true })
+    aborter.abort(reason)
+    expect(await work).toBe(reason)
+    expect(server.requests).toHaveLength(1)
   })
 
   it('never leaves a registry alone for longer than six hours, whatever it says', async () => {
