@@ -21,7 +21,7 @@ export function describeStatus(bundles: readonly BundleStatus[], now: number, ou
     const health = bundles[index - 1]?.health
     return health === undefined || health === 'ok' ? line : output.paintResult(health === 'stale' ? '33' : '31', line)
   })
-  return [...painted, ...describeReasons(bundles, columns)]
+  return [...painted, ...describeReasons(bundles, now, columns)]
 }
 
 function rowOf(bundle: BundleStatus, now: number): string[] {
@@ -51,10 +51,17 @@ export function describePlaces(deployments: readonly Deployment[]): string {
   return [`${done} of ${deployments.length}`, ...others.map(({ place, state }) => `${place} ${state}`)].join(', ')
 }
 
-function describeReasons(bundles: readonly BundleStatus[], columns: number): string[] {
+/** When it is tried again comes first: errors are long. */
+function describeFailure(bundle: string, { place, lastError, nextAttemptAt }: Deployment, now: number): string[] {
+  if (lastError === null) return []
+  const next = nextAttemptAt === null ? '' : `, again in ${formatAge(Math.max(0, nextAttemptAt - now))}`
+  return [`${bundle} to ${place}${next}: ${lastError}`]
+}
+
+function describeReasons(bundles: readonly BundleStatus[], now: number, columns: number): string[] {
   const reasons = bundles.flatMap(({ name, health, look, deployments }) => [
     ...(health !== 'ok' && look?.message ? [`${name}: ${look.message}`] : []),
-    ...deployments.flatMap(({ place, lastError }) => (lastError === null ? [] : [`${name} to ${place}: ${lastError}`])),
+    ...deployments.flatMap((deployment) => describeFailure(name, deployment, now)),
   ])
   if (reasons.length === 0) return []
   const shown = reasons.slice(0, shownReasons).map((reason) => oneLine(reason, columns))

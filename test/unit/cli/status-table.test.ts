@@ -95,6 +95,12 @@ describe('describeStatus', () => {
     expect(lines.slice(3)).toEqual(['', 'a: data.json is no JSON', 'b to prod: cannot push'])
   })
 
+  it('says when a place is tried again', () => {
+    const failed = { ...place('prod', 'failed', 'cannot push'), nextAttemptAt: now + 90_000 }
+    const lines = describeStatus([bundle({ deployments: [failed] })], now, output())
+    expect(lines.at(-1)).toBe('authz to prod, again in 1m: cannot push')
+  })
+
   it('has a dash for what is not there yet', () => {
     const lines = describeStatus(
       [bundle({ current: null, look: null, nextLookAt: null, health: 'empty' })],
