@@ -32,8 +32,10 @@ export function createControl(options: ControlOptions): Control {
     collect: (options) => maintenance.collect(options),
     async unready() {
       if (clock.monotonic() >= deadline) return []
-      return reconciler
-        .status()
+      const statuses = reconciler.status()
+      // A release that was just made is on its way to the table.
+      await Promise.all(statuses.map(({ name }) => serving.settled(name)))
+      return statuses
         .filter(({ current, look }) => current === null && look === null)
         .map(({ name }) => `${name} has no release and has not been looked at yet`)
     },
