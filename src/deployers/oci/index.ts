@@ -36,11 +36,20 @@ class OciDeployer implements Deployer {
   async deploy(what: Deploy, signal: AbortSignal): Promise<void> {
     const mountFrom = this.#neighbour(what)
     await copy(what.source, digestToPut(what), this.#target, {
-      tags: this.#tags(what),
+      tags: await this.#wrongTags(what, signal),
       referrers: this.#config.referrers,
       ...(mountFrom && { mountFrom }),
       signal,
     })
+  }
+
+  /** A try before this one may have come half-way: nobody is told again of a tag that is right. */
+  async #wrongTags(what: Deploy, signal: AbortSignal): Promise<string[]> {
+    const wrong: string[] = []
+    for (const tag of this.#tags(what)) {
+      if ((await this.#target.head(tag, signal))?.digest !== digestToPut(what)) wrong.push(tag)
+    }
+    return wrong
   }
 
   /** The release came from another repository of this registry, as it is: then not a byte needs to be sent. */

@@ -50,6 +50,19 @@ describe('deployer oci', () => {
     expect(await deployer.observe(what, signal)).toEqual({ digest: null, settled: false })
   })
 
+  it('puts only the tags that do not stand for the release yet: a crash may have come between two', async () => {
+    const { deployer, place } = open({ tags: ['latest', '{version}', 'prod'] })
+    const what = await deployOf('one')
+    await deployer.deploy(what, signal)
+    place.tagged.delete('prod')
+    place.log.length = 0
+    await deployer.deploy(what, signal)
+    const put = place.log.filter((line) => line.startsWith('putManifest')).join(' ')
+    expect(put).toContain('prod')
+    expect(put).not.toMatch(/latest|v1\.0\.0/)
+    expect(await deployer.observe(what, signal)).toMatchObject({ settled: true })
+  })
+
   it('asks the place with nothing but HEADs', async () => {
     const { deployer, place } = open()
     await deployer.observe(await deployOf('one'), signal)
