@@ -90,7 +90,7 @@ export interface BundleState {
   /** The newest release of each bundle, whether configured or not. */
   current(): Promise<Release[]>
   release(bundle: string, number: number): Promise<Release | undefined>
-  /** By the digest that is served or a manifest's, the newest that has it. */
+  /** By the digest that is served or a manifest's: the newest that has it and is kept, else the newest that had it. */
   releaseByDigest(bundle: string, digest: Digest): Promise<Release | undefined>
   /** Newest first. */
   releases(bundle: string, limit: number): Promise<Release[]>

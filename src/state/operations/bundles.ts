@@ -21,18 +21,22 @@ export const bundleOperations: Operations<BundleState> = {
   release: findRelease,
 
   async releaseByDigest(db, bundle, digest) {
-    const numbers: number[] = []
+    let [newest, kept] = [0, 0]
     for (const column of ['bundleDigest', 'manifestDigest', 'sourceDigest'] as const) {
       // The greatest rather than the first in descending order: for that, SQLite would walk the whole history.
       const row = await db
         .selectFrom('releases')
         .select((eb) => eb.fn.max<number | null>('number').as('newest'))
+        .select((eb) =>
+          eb.fn.max<number | null>(eb.case().when('kept', '=', 1).then(eb.ref('number')).end()).as('kept'),
+        )
         .where('bundle', '=', bundle)
         .where(column, '=', digest)
         .executeTakeFirst()
-      numbers.push(row?.newest ?? 0)
+      newest = Math.max(newest, row?.newest ?? 0)
+      kept = Math.max(kept, row?.kept ?? 0)
     }
-    return findRelease(db, bundle, Math.max(...numbers))
+    return findRelease(db, bundle, kept > 0 ? kept : newest)
   },
 
   async releases(db, bundle, limit) {

@@ -143,6 +143,18 @@ describe('keep', () => {
     expect(await inCatalog('a')).toBe(false)
   })
 
+  it('is found by its digest before a newer release of the same, that nobody keeps', async () => {
+    await append('a', { places: ['prod'], keep: 1 })
+    const [deployment] = await state.deployments.list('authz')
+    await state.deployments.save({ ...deployment!, deployed: 1, state: 'done' })
+    for (const name of ['b', 'a', 'c']) await append(name, { keep: 1 })
+    expect((await state.bundles.releases('authz', 10)).map(({ kept }) => kept)).toEqual([true, false, false, true])
+    for (const name of ['a', 'layer of a']) {
+      expect(await state.bundles.releaseByDigest('authz', digestOf(name))).toMatchObject({ number: 1, kept: true })
+    }
+    expect(await state.bundles.releaseByDigest('authz', digestOf('b'))).toMatchObject({ number: 2, kept: false })
+  })
+
   it('leaves what a place holds or wants, until it does not', async () => {
     await append('a', { places: ['prod'], keep: 1 })
     const [deployment] = await state.deployments.list('authz')
