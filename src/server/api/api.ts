@@ -46,12 +46,14 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   for (const operation of operations) addRoute(app, operation, exchangeOf)
   app.setNotFoundHandler((request, reply) => fail(request, reply, notFound(operations, request)))
   app.setErrorHandler((error, request, reply) => {
+    const { signal, requestId } = exchangeOf(request)
+    if (signal.aborted) {
+      options.logger.debug({ url: request.url, requestId }, 'the client went away')
+      return void reply.hijack()
+    }
     const refusal = refusalFor(error)
     if (refusal.status >= 500 && !(error instanceof Refused)) {
-      options.logger.error(
-        { err: error, url: request.url, requestId: exchangeOf(request).requestId },
-        'a request failed',
-      )
+      options.logger.error({ err: error, url: request.url, requestId }, 'a request failed')
     }
     fail(request, reply, refusal)
   })

@@ -61,15 +61,21 @@ async function sendChunks(
   chunks: AsyncIterable<Uint8Array>,
 ): Promise<void> {
   const iterator = chunks[Symbol.asyncIterator]()
-  const first = await iterator.next()
-  response.writeHead(200, headers as string[])
-  // From here on a failure cuts the connection: the client sees fewer bytes than Content-Length said.
-  await pipeline(async function* () {
-    let sent = 0
-    for (let next = first; next.done !== true; next = await iterator.next()) {
-      sent += next.value.length
-      yield next.value
-    }
-    if (sent !== served.release.size) throw new Error(`${served.digest} has ${sent} bytes, not ${served.release.size}`)
-  }, response)
+  try {
+    const first = await iterator.next()
+    response.writeHead(200, headers as string[])
+    // From here on a failure cuts the connection: the client sees fewer bytes than Content-Length said.
+    await pipeline(async function* () {
+      let sent = 0
+      for (let next = first; next.done !== true; next = await iterator.next()) {
+        sent += next.value.length
+        yield next.value
+      }
+      if (sent !== served.release.size)
+        throw new Error(`${served.digest} has ${sent} bytes, not ${served.release.size}`)
+    }, response)
+  } finally {
+    // A client may go away at any moment: the file is closed all the same.
+    await iterator.return?.()
+  }
 }

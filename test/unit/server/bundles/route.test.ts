@@ -135,6 +135,29 @@ describe('a bundle over HTTP', () => {
     expect(answer.headers.etag).toBeUndefined()
   })
 
+  it('lets go of the file when its client goes away', async () => {
+    let [opened, closed] = [0, 0]
+    const server = await startServer({
+      route: {
+        async *readBlob() {
+          opened++
+          try {
+            for (;;) yield Buffer.alloc(65_536)
+          } finally {
+            closed++
+          }
+        },
+      },
+    })
+    release(server, 'authz', Buffer.alloc(1_000_000_000), 'disk')
+    const leaving = new AbortController()
+    const answer = ask(`${server.url}/bundles/authz`, {}, { signal: leaving.signal })
+    await waitFor('the file to be opened', () => opened === 1)
+    leaving.abort()
+    await expect(answer).rejects.toThrow()
+    await waitFor('it to be closed', () => closed === 1)
+  })
+
   it('cuts the connection rather than end early when fewer bytes come than were said', async () => {
     const server = await startServer()
     const { digest } = release(server, 'authz', Buffer.alloc(200_000), 'disk')
