@@ -12,12 +12,17 @@ const root = join(import.meta.dirname, '..')
 const args = process.argv.slice(2)
 const strict = process.env.CI === 'true'
 
-// In CI the tests that need it fail, which says more than stopping here would.
-for (const { name, why } of await bringComponents(componentNames, console.log)) {
-  console.error(`${name}: cannot be had: ${why}`)
-}
+// In CI the tests that need them fail, which says more than stopping here would.
+const missing = await bringComponents(componentNames, console.log)
 const { passed, failed } = judge(runVitest())
 if (failed > 0 || passed === 0) process.exitCode = 1
+if (missing.length > 0) {
+  const names = missing.map(({ name }) => name)
+  const reasons = [...new Set(missing.map(({ why }) => why))].join('; ')
+  console.error(
+    `left out what needs ${names.join(', ')} (${reasons}): bring with \`node scripts/components.ts ${names.join(' ')}\``,
+  )
+}
 console.log(`${passed} passed, ${failed} failed`)
 
 function runVitest(): { status: number | null; tally?: Tally } {
