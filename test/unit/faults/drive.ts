@@ -30,6 +30,11 @@ export class HastyClock implements Clock {
   #passedMs = 0
   #timers: { at: number; run: () => void }[] = []
 
+  /** Timers that were neither due nor cancelled. */
+  get pending(): number {
+    return this.#timers.length
+  }
+
   now(): number {
     return Date.UTC(2026, 0, 1) + this.#passedMs
   }

@@ -1,0 +1,49 @@
+import { readdirSync } from 'node:fs'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { waitFor } from '../../support/wait.ts'
+
+export const rounds = 100
+/** Generous: what a round leaves behind for good would be seen in a hundred of them. */
+export const mostGrowthBytes = 16 * 1024 ** 2
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
+
+export interface Snapshot {
+  descriptors: number
+  resources: Record<string, number>
+}
+
+export function snapshot(): Snapshot {
+  const counted = Map.groupBy(process.getActiveResourcesInfo(), (type) => type)
+  const resources = Object.fromEntries([...counted].map(([type, all]) => [type, all.length]))
+  return { descriptors: readdirSync('/proc/self/fd').length, resources }
+}
+
+/** What was open before may have been closed since; what was not must not be open now. */
+export async function settled(before: Snapshot): Promise<void> {
+  await waitFor(
+    `no more descriptors and resources than ${JSON.stringify(before)}`,
+    () => {
+      const { descriptors, resources } = snapshot()
+      const more = Object.entries(resources).filter(([type, count]) => count > (before.resources[type] ?? 0))
+      const leaked = more.filter(([type]) => !['Timeout', 'Immediate', 'TTYWrap', 'FSReqPromise'].includes(type))
+      if (leaked.length > 0 || descriptors > before.descriptors)
+        throw new Error(JSON.stringify({ descriptors, leaked }))
+      return true
+    },
+    { timeoutMs: 5_000 },
+  )
+}
+
+/** Begins a measurement; what it returns tells the bytes since. */
+export function heapGrowth(): () => number {
+  const used = () => {
+    collectGarbage()
+    const { heapUsed, arrayBuffers } = process.memoryUsage()
+    return heapUsed + arrayBuffers
+  }
+  const before = used()
+  return () => used() - before
+}
