@@ -59,14 +59,14 @@ export class Repository implements Sink {
   }
 
   async putBlob(descriptor: Descriptor, open: () => AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
-    if (await this.hasBlob(descriptor, signal)) return
+    // Asked to mount it, the registry has just said that it is not there.
+    if (!this.#uploads.isOffered(descriptor) && (await this.hasBlob(descriptor, signal))) return
     await this.#uploads.put(descriptor, open, () => this.hasBlob(descriptor, signal), signal)
   }
 
   async mountBlob(descriptor: Descriptor, from: Source, signal?: AbortSignal): Promise<boolean> {
     if (!(from instanceof Repository) || from.host !== this.host) return false
-    if (await this.hasBlob(descriptor, signal)) return true
-    if (from.repository === this.repository) return false
+    if (from.repository === this.repository) return this.hasBlob(descriptor, signal)
     try {
       return await this.#uploads.mount(descriptor, from.repository, signal)
     } catch (error) {

@@ -95,6 +95,11 @@ export class Uploads {
     return answer.status === 201 && storedInstead(answer, descriptor) === undefined
   }
 
+  /** Whether the registry waits for the bytes of a blob that it could not mount. */
+  isOffered({ digest }: Descriptor): boolean {
+    return this.#offered.has(digest)
+  }
+
   async start(descriptor: Descriptor, signal?: AbortSignal): Promise<Session> {
     const { site, transport } = this.#options
     const answer = await transport.send(site, {

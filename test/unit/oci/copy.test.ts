@@ -100,6 +100,7 @@ describe('copy', () => {
     )
     expect(to.tagged.get(`${image.digest.replace(':', '-')}.sig`)).toBe(cosigned.digest)
     expect(to.log.at(-1)).toBe(`putManifest ${image.digest} latest`)
+    expect(to.log.filter((line) => line.endsWith(' latest'))).toHaveLength(1)
   })
 
   it('takes the subject of what it copies along, where there is one, but not what else refers to that', async () => {

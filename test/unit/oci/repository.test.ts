@@ -67,6 +67,23 @@ describe('head', () => {
     expect(server.asked()).toEqual([`HEAD ${path}`, `GET ${path}`, `HEAD ${path}`])
   })
 
+  it('does not remember all that it ever fetched for that', async () => {
+    const manifests = Array.from({ length: 101 }, (_, at) => manifestOf({ annotations: { at: String(at) } }))
+    await using server = await scriptedServer()
+    for (const [at, raw] of manifests.entries()) {
+      const told = { headers: { 'content-type': ociManifest, 'docker-content-digest': raw.digest } }
+      server.on(`HEAD /v2/acme/app/manifests/v${at}`, told)
+      server.on(`GET /v2/acme/app/manifests/v${at}`, manifestReply(raw))
+    }
+    await using t = testClient()
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    for (const at of manifests.keys()) await repository.head(`v${at}`)
+    await repository.head('v0')
+    expect(server.asked().filter((line) => line === 'GET /v2/acme/app/manifests/v0')).toHaveLength(2)
+    await repository.head('v100')
+    expect(server.asked().filter((line) => line === 'GET /v2/acme/app/manifests/v100')).toHaveLength(1)
+  })
+
   it('fetches when storage refuses a HEAD for a URL signed for GET', async () => {
     await using storage = await scriptedServer({
       'HEAD /signed': { status: 403 },
@@ -289,6 +306,16 @@ describe('referrers', () => {
       const { manifests } = JSON.parse(stored.toString()) as { manifests: unknown[] }
       expect(manifests).toHaveLength(2)
       expect(manifests).toContainEqual(own)
+    })
+
+    it('keeps the tag index where the registry does not look at each that it is sent', async () => {
+      await using t = await setup({
+        'PUT /v2/acme/app/manifests/v1': { status: 201 },
+        'PUT /v2/acme/app/manifests/v2': { status: 201, headers: { 'oci-subject': subject } },
+        [`PUT /v2/acme/app/manifests/${referrersTag(subject)}`]: { status: 201 },
+      })
+      await t.repository.putManifest(signature, ['v1', 'v2'])
+      expect(t.server.asked().at(-1)).toBe(`PUT /v2/acme/app/manifests/${referrersTag(subject)}`)
     })
 
     it('takes it out of the tag index when it is deleted', async () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { digestOf } from '../../../src/oci/digest.ts'
+import type { Limits } from '../../../src/oci/limits.ts'
 import { verified } from '../../../src/oci/stream.ts'
 import { scriptedServer, type Script } from '../../support/scripted-server.ts'
 import { blobOf, bytesOf, failureOf, piecesOf, testClient } from './setup.ts'
@@ -15,9 +16,13 @@ const ranged: Script = ({ headers }) => {
   return { status: 206, body: blob.subarray(from), headers: { 'content-range': `bytes ${from}-19/20` } }
 }
 
-async function fetch(...replies: Script[]) {
+function fetch(...replies: Script[]) {
+  return fetchWithin({}, ...replies)
+}
+
+async function fetchWithin(limits: Partial<Limits>, ...replies: Script[]) {
   const server = await scriptedServer({ [`GET ${path}`]: replies })
-  const t = testClient()
+  const t = testClient({ limits })
   const got = t.run(bytesOf(t.client.repository(`${server.host}/acme/app`).blob(descriptor)))
   return {
     got,
@@ -90,6 +95,30 @@ describe('downloads', () => {
     const wrong = { status: 206, body: blob.subarray(7), headers: { 'content-range': 'bytes 7-19/21' } }
     await using d = await fetch({ body: blob, cutAfter: 7 }, wrong)
     expect(await failureOf(d.got)).toMatchObject({ code: 'protocol' })
+  })
+
+  it('refuse a 206 that ends too early', async () => {
+    const wrong = { status: 206, body: blob.subarray(7, 12), headers: { 'content-range': 'bytes 7-11/20' } }
+    await using d = await fetch({ body: blob, cutAfter: 7 }, wrong)
+    expect(await failureOf(d.got)).toMatchObject({ code: 'protocol' })
+  })
+
+  it('hash over the cut: other bytes after it are not taken, nor asked for again', async () => {
+    const other = { status: 206, body: '789abcdefghiX', headers: { 'content-range': 'bytes 7-19/20' } }
+    await using d = await fetch({ body: blob, cutAfter: 7 }, other)
+    expect(await failureOf(d.got)).toMatchObject({ name: 'IntegrityError', code: 'digest_mismatch' })
+    expect(d.ranges()).toEqual([undefined, 'bytes=7-19'])
+  })
+
+  it('come to an end with a registry that gives a byte at a time', async () => {
+    const drip: Script = ({ headers }) => {
+      const from = Number(/^bytes=(\d+)-19$/.exec(headers.range ?? '')?.[1] ?? 0)
+      const range = { 'content-range': `bytes ${from}-19/20` }
+      return { status: from === 0 ? 200 : 206, body: blob.subarray(from), headers: range, cutAfter: 1 }
+    }
+    await using d = await fetchWithin({ resumes: 5 }, drip)
+    expect(await failureOf(d.got)).toMatchObject({ code: 'network' })
+    expect(d.ranges()).toHaveLength(6)
   })
 
   it('ask the registry again, not the storage that it redirected to', async () => {

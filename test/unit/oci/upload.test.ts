@@ -88,6 +88,13 @@ describe('putBlob', () => {
     expect(t.server.requests.at(-1)!.body).toEqual(blob)
   })
 
+  it('does not wait for an hour', async () => {
+    const busy = { status: 503, headers: { 'retry-after': '3600' } }
+    await using t = await setup({ [start]: at('/up/1'), 'PUT /up/1': busy })
+    expect(await failureOf(t.repository.putBlob(descriptor, open))).toMatchObject({ status: 503 })
+    expect(t.server.asked().filter((line) => line.startsWith('PUT'))).toHaveLength(1)
+  })
+
   it('does not send again what got there though the answer was lost', async () => {
     await using t = await setup({
       [`HEAD /v2/acme/app/blobs/${descriptor.digest}`]: [{ status: 404 }, { headers: { 'content-length': '20' } }],
@@ -228,6 +235,51 @@ describe('chunks', () => {
     expect(t.server.requests.filter(({ method }) => method === 'PATCH').map(({ body }) => body.length)).toEqual([15, 5])
   })
 
+  it('are never bigger than what may be held, whatever the registry wants', async () => {
+    await using t = await setup(
+      {
+        [start]: [at('/up/1'), at('/up/2', { 'oci-chunk-min-length': '999999999999' })],
+        'PUT /up/1': tooBig,
+        'PATCH /up/2': { status: 202 },
+        'PUT /up/2': { status: 201 },
+      },
+      { chunkBytes: 4, chunkMaxBytes: 16 },
+    )
+    await t.repository.putBlob(descriptor, open)
+    expect(t.server.requests.filter(({ method }) => method === 'PATCH').map(({ body }) => body.length)).toEqual([16, 4])
+  })
+
+  it('are not completed when the source is not what it should be', async () => {
+    await using t = await setup(
+      {
+        [start]: [at('/up/1'), at('/up/2')],
+        'PUT /up/1': tooBig,
+        'PATCH /up/2': { status: 202 },
+        'PUT /up/2': { status: 201 },
+      },
+      { chunkBytes: 8 },
+    )
+    let opened = 0
+    const changing = () => piecesOf(opened++ === 0 ? blob : Buffer.from('0123456789abcdefghiX'))
+    expect(await failureOf(t.repository.putBlob(descriptor, changing))).toMatchObject({ code: 'digest_mismatch' })
+    expect(t.server.asked().filter((line) => line.startsWith('PUT /up/2'))).toEqual([])
+    expect(t.server.asked().at(-1)).toBe('DELETE /up/2')
+  })
+
+  it('end when the registry and we never agree', async () => {
+    await using t = await setup(
+      {
+        [start]: [at('/up/1'), at('/up/2')],
+        'PUT /up/1': tooBig,
+        'PATCH /up/2': { status: 416 },
+        'GET /up/2': { status: 204, headers: { range: '0-3', location: '/up/2' } },
+      },
+      { chunkBytes: 8, tries: 3 },
+    )
+    expect(await failureOf(t.run(t.repository.putBlob(descriptor, open)))).toMatchObject({ code: 'protocol' })
+    expect(t.server.asked().filter((line) => line.startsWith('PATCH'))).toHaveLength(3)
+  })
+
   it('go on from where the upload stands after a 416', async () => {
     await using t = await setup(
       {
@@ -253,7 +305,7 @@ describe('mountBlob', () => {
     await using t = await setup({ [mount]: { status: 201 } })
     const from = t.client.repository(`${t.server.host}/acme/base`)
     expect(await t.repository.mountBlob(descriptor, from)).toBe(true)
-    expect(t.server.asked().at(-1)).toBe(`${mount}?mount=${descriptor.digest}&from=acme%2Fbase`)
+    expect(t.server.asked()).toEqual([`${mount}?mount=${descriptor.digest}&from=acme%2Fbase`])
   })
 
   it('asks for the right to pull from the other one', async () => {
@@ -277,7 +329,26 @@ describe('mountBlob', () => {
     const from = t.client.repository(`${t.server.host}/acme/base`)
     expect(await t.repository.mountBlob(descriptor, from)).toBe(false)
     await t.repository.putBlob(descriptor, open)
-    expect(t.server.asked().filter((line) => line.startsWith('POST'))).toHaveLength(1)
+    expect(t.server.asked()).toEqual([
+      `${mount}?mount=${descriptor.digest}&from=acme%2Fbase`,
+      `PUT /up/offered?digest=${descriptor.digest}`,
+    ])
+  })
+
+  it('says that it was limited rather than sending what could be had', async () => {
+    await using t = await setup({ [mount]: { status: 429 } }, { tries: 1 })
+    const from = t.client.repository(`${t.server.host}/acme/base`)
+    expect(await failureOf(t.repository.mountBlob(descriptor, from))).toMatchObject({ code: 'rate_limited' })
+  })
+
+  it('takes nothing from itself', async () => {
+    await using t = await setup({
+      [`HEAD /v2/acme/app/blobs/${descriptor.digest}`]: [{ status: 404 }, { status: 200 }],
+    })
+    const self = t.client.repository(t.repository.name)
+    expect(await t.repository.mountBlob(descriptor, self)).toBe(false)
+    expect(await t.repository.mountBlob(descriptor, self)).toBe(true)
+    expect(t.server.asked().filter((line) => line.startsWith('POST'))).toEqual([])
   })
 
   it('opens another session when the one that it got has ended', async () => {
