@@ -1,4 +1,5 @@
 import type { Content } from '../../../src/content/content.ts'
+import { fileSteps, type FileSteps } from '../../../src/content/files.ts'
 import { createFolderContent } from '../../../src/content/folder.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { digestOf, type Algorithm } from '../../../src/oci/digest.ts'
@@ -21,12 +22,26 @@ export interface Opened {
   close(): Promise<void>
 }
 
-export async function openRegistry(
-  folder = tempDir('registry'),
-  options: { limits?: Partial<RegistryLimits>; content?: (real: Content) => Content; clock?: FakeClock } = {},
-): Promise<Opened> {
+interface OpenOptions {
+  limits?: Partial<RegistryLimits>
+  content?: (real: Content) => Content
+  clock?: FakeClock
+  /** False: a loss of power may lose things, a test that does very much gains time. */
+  durable?: boolean
+}
+
+const withoutSync: FileSteps = {
+  ...fileSteps,
+  create: async (path) => ({ ...(await fileSteps.create(path)), sync: () => Promise.resolve() }),
+  syncFolder: () => Promise.resolve(),
+}
+
+export async function openRegistry(folder = tempDir('registry'), options: OpenOptions = {}): Promise<Opened> {
   const state = await openInProcess(folder)
-  const real = await createFolderContent({ path: folder, logger: silentLogger })
+  const isDurable = options.durable ?? true
+  if (!isDurable) state.store.raw.exec('pragma synchronous = off')
+  const steps = isDurable ? fileSteps : withoutSync
+  const real = await createFolderContent({ path: folder, logger: silentLogger, steps })
   const content = options.content?.(real) ?? real
   const { clock = new FakeClock() } = options
   const { catalog } = state
