@@ -69,7 +69,7 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
   await readSecrets(secretsOf(config), redactor)
   const metrics = createMetrics(clock)
   const { content, state, registry } = await openStorage(options, lifecycle)
-  if (config.file === null) await seedExample(registry, logger)
+  if (config.file === null) await seedExample(registry, state.facts, logger)
   let inForce = () => config
   const opaPath = () => inForce().opa.path
   const reconciler = openReconciler({ ...options, metrics, content, state, registry, opaPath }, lifecycle)
