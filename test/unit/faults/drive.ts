@@ -144,6 +144,8 @@ export interface Row {
   requests: Partial<Record<Phase, number>>
   /** Milliseconds waited between tries. */
   waits?: number[]
+  /** How long it may take in all; what two tries of a minute take, unless said. */
+  withinMs?: number
   /** What goes wrong … */
   fails?: Failure
   /** … or what comes of it all the same; unsaid: what an honest registry would give. */
@@ -178,6 +180,7 @@ export async function run(row: Row): Promise<void> {
     else checkError(outcome, row.fails, registry)
     expect(registry.counts()).toEqual(row.requests)
     if (row.waits !== undefined) expect(clock.waits).toEqual(row.waits)
+    expect(clock.monotonic()).toBeLessThanOrEqual(row.withinMs ?? 130_000)
     row.also?.(registry)
   } finally {
     await client.close()

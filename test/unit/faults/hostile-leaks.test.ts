@@ -97,6 +97,12 @@ const answers: Class[] = [
     faults: { referrers: (r) => ({ ...r, body: Buffer.from('{') }) },
   },
   { name: 'token: refused', does: resolve, auth: 'bearer', faults: { token: status(403) } },
+  {
+    name: 'token: refused, after a long answer that nobody read',
+    does: layer,
+    auth: 'bearer',
+    faults: { token: status(403), layer: (r) => ({ ...r, body: Buffer.alloc(300_000, ' ') }) },
+  },
   { name: 'token: endless', does: resolve, auth: 'bearer', faults: { token: endless } },
   {
     name: 'token: in vain',
@@ -143,9 +149,9 @@ const slow: Class[] = [
 ]
 
 describe('a hostile registry leaves nothing behind', () => {
-  it.each([...wire, ...answers, ...slow])(
-    '$name',
-    async ({ does, faults, auth, limits, atOnce }) => {
+  it.each([...wire, ...answers, ...slow].map((one) => [one.name, one] as const))(
+    '%s',
+    async (_name, { does, faults, auth, limits, atOnce }) => {
       const before = snapshot()
       const clock = new HastyClock()
       const pass = (ms: number) => clock.pass(ms)
@@ -167,6 +173,8 @@ describe('a hostile registry leaves nothing behind', () => {
       else for (let at = 0; at < rounds; at++) await round()
       expect(growth()).toBeLessThan(mostGrowthBytes)
       expect(clock.pending, 'timers of the client').toBe(0)
+      // Connections are used again, or closed.
+      await waitFor('unused connections to be closed', () => registry.openSockets() <= (atOnce ? rounds : 6))
       // Every slot was given back: a registry that is well again is asked at once.
       registry.heal()
       await clock.pass(60_000)

@@ -295,9 +295,9 @@ const artifacts: LookRow[] = [
 ]
 
 describe('a hostile registry, behind a bundle that is served', () => {
-  it.each([...transfers, ...artifacts])(
-    '$name',
-    async (row) => {
+  it.each([...transfers, ...artifacts].map((row) => [row.name, row] as const))(
+    '%s',
+    async (_name, row) => {
       await using rig = await openLookRig(assembler, row.limits)
       await rig.look()
       await expectServed(rig, rig.good)

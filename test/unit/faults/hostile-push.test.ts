@@ -152,6 +152,7 @@ const finishes: Row[] = [
     faults: { finish: nobodyHome },
     limits: { tries: 1 },
     requests: one,
+    withinMs: 301_000,
     fails: remote('timeout', undefined, 'after the last byte'),
   },
   {
@@ -245,7 +246,7 @@ const chunks: Row[] = [
   },
   ...(
     [
-      ['a petabyte', '1000000000000000', 1],
+      ['a petabyte', '1000000000000000', 2],
       ['more digits than a number has', '9'.repeat(400), 3],
       ['negative', '-1', 3],
       ['nonsense', 'much', 3],
@@ -255,7 +256,7 @@ const chunks: Row[] = [
     name: `chunks: OCI-Chunk-Min-Length is ${name}`,
     does: push,
     faults: { finish: inChunks, start: headers({ 'oci-chunk-min-length': value }) },
-    limits: { ...small, chunkMaxBytes: 30_000 },
+    limits: { ...small, chunkMaxBytes: 15_000 },
     requests: { has: 1, start: 2, finish: 2, patch: patches, cancel: 1 },
   })),
   {
@@ -283,13 +284,13 @@ const mounts: Row[] = [
     does: mount,
     faults: { has: status(404), mount: headers({ 'docker-content-digest': other }) },
     gives: false,
-    requests: { has: 1, mount: 1 },
+    requests: { mount: 1 },
   },
   {
     name: 'mount: 202 without a Location',
     does: mount,
     faults: { has: status(404), mount: status(202) },
-    requests: { has: 1, mount: 1 },
+    requests: { mount: 1 },
     fails: remote('protocol', 202, 'Location'),
   },
   ...[400, 403, 404, 405].map((code): Row => ({
@@ -297,13 +298,13 @@ const mounts: Row[] = [
     does: mount,
     faults: { has: status(404), mount: status(code) },
     gives: false,
-    requests: { has: 1, mount: 1 },
+    requests: { mount: 1 },
   })),
   {
     name: 'mount: 500, always',
     does: mount,
     faults: { has: status(404), mount: status(500) },
-    requests: { has: 1, mount: 5 },
+    requests: { mount: 5 },
     fails: remote('unavailable', 500),
   },
 ]
@@ -340,9 +341,9 @@ const manifests: Row[] = [
 ]
 
 describe.concurrent('a hostile registry, to whom it is pushed', () => {
-  it.each([...sessions, ...finishes])('$name', run)
-  it.each(chunks)('$name', run)
-  it.each([...mounts, ...manifests])('$name', run)
+  for (const row of [...sessions, ...finishes]) it(row.name, () => run(row))
+  for (const row of chunks) it(row.name, () => run(row))
+  for (const row of [...mounts, ...manifests]) it(row.name, () => run(row))
 })
 
 /** Takes all that is sent, and says nothing for as long as there is somebody. */
