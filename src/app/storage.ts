@@ -33,17 +33,32 @@ export interface Storage {
  * StorageError, `locked` when somebody is.
  */
 export async function openStorage({ config, clock, logger }: StorageOptions, lifecycle: Lifecycle): Promise<Storage> {
-  const { path, gc } = config.content
+  const { path, gc, quotaBytes, repositoryQuotas } = config.content
   await refuseLostState(path)
   const state = await createSqliteState({ path, contentId: await contentId(path), logger })
   lifecycle.defer('state', () => state.close())
-  const content = await createFolderContent({ path, logger })
+  const content = await createFolderContent({ path, logger, ...(quotaBytes !== null && { quotaBytes }) })
   lifecycle.defer('content', () => content.close())
   const { uploadExpiryMs: uploadIdleMs, maxUploads } = config.server.limits
   const limits = { uploadIdleMs, maxUploads, graceMs: gc.graceMs }
-  const registry = createRegistry({ content, catalog: state.catalog, clock, logger, limits, folder: path })
+  const quotaOf = createQuotas(repositoryQuotas)
+  const registry = createRegistry({ content, catalog: state.catalog, clock, logger, limits, quotaOf, folder: path })
   lifecycle.defer('built-in registry', () => registry.close())
   return { content, state, registry }
+}
+
+/** The longest pattern that matches a repository says what it may hold. */
+export function createQuotas(
+  quotas: Config['content']['repositoryQuotas'],
+): (repository: string) => number | undefined {
+  const matchers = quotas
+    .toSorted((a, b) => b.pattern.length - a.pattern.length)
+    .map(({ pattern, maxBytes }) => ({ expression: expressionOf(pattern), maxBytes }))
+  return (repository) => matchers.find(({ expression }) => expression.test(repository))?.maxBytes
+}
+
+function expressionOf(pattern: string): RegExp {
+  return new RegExp(`^${pattern.split('*').map(RegExp.escape).join('.*')}$`)
 }
 
 /** Begun anew, the state would say that nobody needs any of the blobs. */

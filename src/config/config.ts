@@ -27,6 +27,10 @@ export interface Config {
 
 export interface ContentConfig {
   path: string
+  /** Null: no limit. */
+  quotaBytes: number | null
+  /** The longest that matches counts. In a pattern `*` stands for any characters, `/` too. */
+  repositoryQuotas: { pattern: string; maxBytes: number }[]
   /** `graceMs`: what was used this recently is not collected. */
   gc: { schedule: Schedule; graceMs: number }
 }

@@ -28,8 +28,14 @@ export function resolveConfig(checked: CheckedConfig, from: { file: string | nul
   }
 }
 
-function resolveContent({ path, gc }: CheckedConfig['content'], folder: string): ContentConfig {
-  return { path: resolve(folder, path), gc: { schedule: gc.schedule, graceMs: gc.grace } }
+function resolveContent(content: CheckedConfig['content'], folder: string): ContentConfig {
+  const { path, quota, repository_quotas: quotas, gc } = content
+  return {
+    path: resolve(folder, path),
+    quotaBytes: quota ?? null,
+    repositoryQuotas: Object.entries(quotas).map(([pattern, maxBytes]) => ({ pattern, maxBytes })),
+    gc: { schedule: gc.schedule, graceMs: gc.grace },
+  }
 }
 
 function resolveServer(server: CheckedConfig['server']): ServerConfig {

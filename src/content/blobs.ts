@@ -3,6 +3,7 @@ import { opendir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { IntegrityError, StorageError } from '../lib/errors.ts'
 import { algorithmOf, finish, isDigest, type Algorithm, type Digest } from '../oci/digest.ts'
+import type { Budget } from './budget.ts'
 import { Claims } from './claims.ts'
 import type { BlobInfo, RecordBlob, StoredBlob } from './content.ts'
 import { isMissing, onDisk } from './errors.ts'
@@ -17,6 +18,8 @@ export class BlobFolder {
   readonly #root: string
   readonly #steps: FileSteps
   readonly #claims = new Claims()
+  /** Whose files these are, where there is a quota. */
+  budget: Budget | undefined
 
   constructor(root: string, steps: FileSteps) {
     this.#root = root
@@ -68,9 +71,11 @@ export class BlobFolder {
     if ((await this.stat(info.digest))?.size === info.size) {
       await file.close()
       await onDisk(attempt, () => this.#steps.remove(file.path))
+      file.goes()
     } else {
       await file.seal()
       await onDisk(attempt, () => this.#steps.rename(file.path, path))
+      file.stays()
     }
     // In both cases: the one that was there may have been renamed by another ingest that has not come here yet.
     await onDisk(attempt, () => this.#steps.syncFolder(this.#folder(algorithmOf(info.digest))))
@@ -104,7 +109,9 @@ export class BlobFolder {
     const path = this.path(digest)
     return this.#claims.remove(digest, async () => {
       if (confirm !== undefined && !(await confirm())) return false
+      const stored = await this.stat(digest)
       await onDisk({ what: `removing blob ${digest}`, path }, () => this.#steps.remove(path))
+      if (stored !== undefined) this.budget?.giveBack(stored.size)
       return true
     })
   }

@@ -38,7 +38,7 @@ export interface ByteRange {
 
 /**
  * Every blob, once, by digest. Knows nothing of repositories: the catalog says who may see what.
- * Throws StorageError (`disk_full`, `read_only`, `io`, `corrupt`) and IntegrityError.
+ * Throws StorageError (`disk_full`, `quota_exceeded`, `read_only`, `io`, `corrupt`) and IntegrityError.
  */
 export interface Content {
   /** Writes aside while hashing, fsyncs, renames: the blob is visible in full or not at all. A blob that is there already is verified and dropped. */

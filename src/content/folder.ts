@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { IntegrityError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import { algorithmOf, type Algorithm, type Digest } from '../oci/digest.ts'
+import { Budget } from './budget.ts'
 import { BlobFolder } from './blobs.ts'
 import type { BlobInfo, Content, IngestOptions, Partial } from './content.ts'
 import { onDisk } from './errors.ts'
@@ -14,6 +15,8 @@ export interface FolderOptions {
   /** Made when it is not there. */
   path: string
   logger: Logger
+  /** What blobs and uploads may take together; no limit unless said. */
+  quotaBytes?: number
   /** How files are written; a test may put its own. */
   steps?: FileSteps
 }
@@ -23,7 +26,8 @@ export interface FolderOptions {
  * process before us left in the last two is removed, so call it only once the state's lock is held; `contentId` gives the
  * id that the state wants. Throws StorageError.
  */
-export async function createFolderContent({ path, logger, steps = fileSteps }: FolderOptions): Promise<Content> {
+export async function createFolderContent(options: FolderOptions): Promise<Content> {
+  const { path, logger, steps = fileSteps, quotaBytes } = options
   const blobs = new BlobFolder(path, steps)
   const scratch = join(path, 'scratch')
   const ingestFolder = join(path, 'ingest')
@@ -34,6 +38,7 @@ export async function createFolderContent({ path, logger, steps = fileSteps }: F
       await emptyFolder(folder)
     }
   })
+  if (quotaBytes !== undefined) blobs.budget = new Budget(quotaBytes, await sizeOf(blobs))
   const ingesting = createIngest(blobs, ingestFolder, steps, logger)
   return {
     ...ingesting,
@@ -49,6 +54,12 @@ export async function createFolderContent({ path, logger, steps = fileSteps }: F
   }
 }
 
+async function sizeOf(blobs: BlobFolder): Promise<number> {
+  let bytes = 0
+  for await (const { size } of blobs.list()) bytes += size
+  return bytes
+}
+
 function createIngest(
   blobs: BlobFolder,
   folder: string,
@@ -56,9 +67,10 @@ function createIngest(
   logger: Logger,
 ): Pick<Content, 'ingest' | 'startPartial'> {
   const begin = (algorithm: Algorithm, what: string) =>
-    HashingFile.create(steps, join(folder, randomUUID()), algorithm, what)
+    HashingFile.create(join(folder, randomUUID()), { steps, algorithm, what, budget: blobs.budget })
 
   async function discard(file: HashingFile): Promise<void> {
+    file.goes()
     await file.close().catch(() => undefined)
     await steps.remove(file.path).catch((error: unknown) => {
       logger.warn({ err: error, path: file.path }, 'removing an unfinished blob failed; the next start does it')

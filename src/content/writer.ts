@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { IntegrityError } from '../lib/errors.ts'
 import { finish, type Algorithm, type Digest } from '../oci/digest.ts'
 import { abortable } from './abortable.ts'
+import type { Budget } from './budget.ts'
 import { onDisk } from './errors.ts'
 import type { FileSteps, NewFile } from './files.ts'
 import { readFileChunks } from './reader.ts'
@@ -10,6 +11,14 @@ import { readFileChunks } from './reader.ts'
 const gatherBytes = 512 * 1024
 /** Hashing this much takes 4 ms on a slow processor: the loop is free in between. */
 const sliceBytes = 1024 * 1024
+
+export interface HashingOptions {
+  steps: FileSteps
+  algorithm: Algorithm
+  /** For messages. */
+  what: string
+  budget: Budget | undefined
+}
 
 export interface WriteOptions {
   /** IntegrityError `size_mismatch` beyond this. */
@@ -23,19 +32,24 @@ export class HashingFile {
   readonly #file: NewFile
   readonly #algorithm: Algorithm
   readonly #what: string
+  readonly #budget: Budget | undefined
   #hash: Hash
   #size = 0
+  /** What of the budget is given back when the file goes. */
+  #taken = 0
 
-  static async create(steps: FileSteps, path: string, algorithm: Algorithm, what: string): Promise<HashingFile> {
+  static async create(path: string, options: HashingOptions): Promise<HashingFile> {
+    const { steps, what } = options
     const file = await onDisk({ what: `creating a file for ${what}`, path }, () => steps.create(path))
-    return new HashingFile(file, path, algorithm, what)
+    return new HashingFile(file, path, options)
   }
 
-  private constructor(file: NewFile, path: string, algorithm: Algorithm, what: string) {
+  private constructor(file: NewFile, path: string, { algorithm, what, budget }: HashingOptions) {
     this.#file = file
     this.path = path
     this.#algorithm = algorithm
     this.#what = what
+    this.#budget = budget
     this.#hash = createHash(algorithm)
   }
 
@@ -60,6 +74,7 @@ export class HashingFile {
     try {
       await this.#write(source, options)
     } catch (error) {
+      this.#giveBack(this.#size - before.size)
       this.#hash = before.hash
       this.#size = before.size
       // Frees the space at once. Whether it works does not matter to what follows: writes are by position, and `seal` truncates again.
@@ -88,6 +103,8 @@ export class HashingFile {
         for (let at = 0; at < chunk.byteLength; at += sliceBytes) {
           const slice = chunk.subarray(at, at + sliceBytes)
           if (this.#size + slice.byteLength - start > maxBytes) throw this.#tooBig(maxBytes)
+          this.#budget?.take(slice.byteLength)
+          this.#taken += slice.byteLength
           this.#hash.update(slice)
           this.#size += slice.byteLength
           gathered.push(slice)
@@ -113,6 +130,21 @@ export class HashingFile {
       await this.#file.sync()
     })
     await this.close()
+  }
+
+  /** The file stays for good: what it has of the budget is the blob's now. */
+  stays(): void {
+    this.#taken = 0
+  }
+
+  /** The file is gone, or about to go. */
+  goes(): void {
+    this.#giveBack(this.#taken)
+  }
+
+  #giveBack(bytes: number): void {
+    this.#budget?.giveBack(bytes)
+    this.#taken -= bytes
   }
 
   async close(): Promise<void> {

@@ -98,7 +98,7 @@ export class IntegrityError extends LongshoreError {
   }
 }
 
-export type StorageCode = 'disk_full' | 'read_only' | 'io' | 'locked' | 'corrupt' | 'foreign'
+export type StorageCode = 'disk_full' | 'quota_exceeded' | 'read_only' | 'io' | 'locked' | 'corrupt' | 'foreign'
 
 /** Our own folder or database cannot do it. Exit status 1. */
 export class StorageError extends LongshoreError {

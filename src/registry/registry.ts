@@ -8,6 +8,7 @@ import { Activity } from './activity.ts'
 import { BytesCache } from './cache.ts'
 import { createIndexes } from './indexes.ts'
 import { defaultRegistryLimits } from './limits.ts'
+import type { QuotaOf } from './quota.ts'
 import { createRepository, type Shared } from './repository.ts'
 import type { LocalRepository, Registry, RegistryLimits, RepositoryChange } from './types.ts'
 import { UploadSessions } from './uploads.ts'
@@ -18,6 +19,8 @@ export interface RegistryOptions {
   clock: Clock
   logger: Logger
   limits?: Partial<RegistryLimits>
+  /** No limits unless said. */
+  quotaOf?: QuotaOf
   /** The content folder, in which each repository is an OCI image layout for other tools; without it none is written. */
   folder?: string
 }
@@ -31,7 +34,8 @@ export function createRegistry({ content, catalog, clock, logger, folder, ...opt
   const listeners = new Set<(change: RepositoryChange) => void>()
   const names = new WeakMap<Source, string>()
   const activity = new Activity(clock, limits.graceMs)
-  const uploads = new UploadSessions({ content, catalog, clock, logger, limits, activity })
+  const quotaOf = options.quotaOf ?? (() => undefined)
+  const uploads = new UploadSessions({ content, catalog, clock, logger, limits, activity, quotaOf })
   const indexes =
     folder === undefined
       ? undefined
@@ -43,6 +47,7 @@ export function createRegistry({ content, catalog, clock, logger, folder, ...opt
     clock,
     logger,
     activity,
+    quotaOf,
     usedWithinMs: Math.min(usedWithinMs, limits.graceMs / 4),
     manifests: new BytesCache<Digest>(limits.manifestCacheBytes),
     nameOf: (source) => names.get(source),

@@ -11,6 +11,7 @@ import type { CatalogState } from '../state/state.ts'
 import type { Activity } from './activity.ts'
 import type { BytesCache } from './cache.ts'
 import { checkManifest, descriptorOf } from './manifests.ts'
+import { leftOf, withinQuota, type QuotaOf } from './quota.ts'
 import type { LocalRepository, RepositoryChange } from './types.ts'
 
 /** What the repositories of one registry share. */
@@ -20,6 +21,7 @@ export interface Shared {
   clock: Clock
   logger: Logger
   activity: Activity
+  quotaOf: QuotaOf
   /** A blob's use is noted no finer than this. */
   usedWithinMs: number
   manifests: BytesCache<Digest>
@@ -39,7 +41,7 @@ export function createRepository(name: string, shared: Shared): LocalRepository 
 type BlobMethods = Pick<LocalRepository, 'statBlob' | 'readBlob' | 'blobFile' | 'ingestBlob' | 'mount' | 'removeBlob'>
 
 function blobMethods(name: string, shared: Shared): BlobMethods {
-  const { content, catalog, clock } = shared
+  const { content, catalog, clock, quotaOf } = shared
 
   async function statBlob(digest: Digest): Promise<{ size: number } | undefined> {
     const blob = await catalog.blob(name, digest)
@@ -57,7 +59,8 @@ function blobMethods(name: string, shared: Shared): BlobMethods {
     ingestBlob: (source, options) => ingest(name, shared, source, options),
     async mount(digest, options) {
       if ((await content.stat(digest)) === undefined) return false
-      return (await catalog.mountBlob({ digest, to: name, ...options }, clock.now())) !== undefined
+      const mount = { digest, to: name, ...options }
+      return (await catalog.mountBlob(mount, clock.now(), quotaOf(name))) !== undefined
     },
     removeBlob: (digest) => catalog.removeBlob(name, digest),
   }
@@ -83,16 +86,32 @@ async function noteUse(
 /** Stored, and in this repository, before a collection can come in between. */
 async function ingest(
   name: string,
-  { content, catalog, clock, activity }: Shared,
+  shared: Shared,
   source: AsyncIterable<Uint8Array>,
   options: IngestOptions,
 ): Promise<BlobInfo> {
+  const { content, catalog, clock, activity, quotaOf } = shared
   const end = activity.begin(name)
   try {
-    return await content.ingest(source, { ...options, record: (blob) => catalog.addBlob(name, blob, clock.now()) })
+    const allowed = await withinQuotaOf(name, shared, source, options.digest)
+    const record = (blob: BlobInfo) => catalog.addBlob(name, blob, clock.now(), quotaOf(name))
+    return await content.ingest(allowed, { ...options, record })
   } finally {
     end()
   }
+}
+
+/** One that is there already may come again. */
+async function withinQuotaOf(
+  name: string,
+  { catalog, quotaOf }: Shared,
+  source: AsyncIterable<Uint8Array>,
+  digest: Digest | undefined,
+): Promise<AsyncIterable<Uint8Array>> {
+  const maxBytes = quotaOf(name)
+  if (maxBytes === undefined) return source
+  if (digest !== undefined && (await catalog.blob(name, digest)) !== undefined) return source
+  return withinQuota(source, await leftOf(catalog, name, maxBytes), { repository: name, maxBytes })
 }
 
 type ManifestMethods = Pick<
@@ -100,7 +119,9 @@ type ManifestMethods = Pick<
   'head' | 'manifest' | 'put' | 'removeManifest' | 'removeTag' | 'tagPage' | 'listReferrers'
 >
 
-function manifestMethods(name: string, { content, catalog, clock, manifests, changed }: Shared): ManifestMethods {
+function manifestMethods(name: string, shared: Shared): ManifestMethods {
+  const { content, catalog, clock, manifests, quotaOf, changed } = shared
+
   /** One that goes while it is read is not there. */
   async function manifestBytes(digest: Digest, reference: string): Promise<Buffer> {
     try {
@@ -131,7 +152,7 @@ function manifestMethods(name: string, { content, catalog, clock, manifests, cha
       const { row, references } = checkManifest(manifest)
       let missing: Digest[] = []
       const record = async () => {
-        missing = (await catalog.putManifest(name, row, references, tags, clock.now())).missing
+        missing = (await catalog.putManifest(name, row, references, tags, clock.now(), quotaOf(name))).missing
       }
       await content.ingest(once(manifest.bytes), { digest: row.digest, record })
       if (missing.length > 0) return { missing }

@@ -6,6 +6,7 @@ import type { Logger } from '../lib/logger.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { CatalogState } from '../state/state.ts'
 import type { Activity } from './activity.ts'
+import { leftOf, withinQuota, type QuotaOf } from './quota.ts'
 import type { RegistryLimits, Uploads } from './types.ts'
 
 interface Session {
@@ -27,6 +28,7 @@ interface Parts {
   logger: Logger
   limits: Pick<RegistryLimits, 'maxUploads' | 'uploadIdleMs'>
   activity: Activity
+  quotaOf: QuotaOf
 }
 
 type Chunk = Parameters<Uploads['append']>[3]
@@ -57,6 +59,7 @@ export class UploadSessions implements Uploads {
     await this.#dropExpired()
     const started = this.enter()
     try {
+      await this.#left(repository)
       const id = randomUUID()
       const partial = await content.startPartial()
       const cancelled = new AbortController()
@@ -84,7 +87,10 @@ export class UploadSessions implements Uploads {
     session.busy = true
     try {
       const signal = AbortSignal.any([cancelled.signal, ...(chunk.signal === undefined ? [] : [chunk.signal])])
-      await partial.append(source, { maxBytes: chunk.maxBytes, signal })
+      const quota = await this.#left(repository)
+      const allowed =
+        quota === undefined ? source : withinQuota(source, quota.left - partial.size, { repository, ...quota })
+      await partial.append(allowed, { maxBytes: chunk.maxBytes, signal })
     } finally {
       session.busy = false
       session.touchedAt = this.#parts.clock.monotonic()
@@ -97,9 +103,11 @@ export class UploadSessions implements Uploads {
     if (session === undefined) return undefined
     if (session.busy) throw stillReceiving(id)
     this.#sessions.delete(id)
-    const { catalog, clock } = this.#parts
+    const { catalog, clock, quotaOf } = this.#parts
     try {
-      return await session.partial.finish(digest, (blob) => catalog.addBlob(repository, blob, clock.now()))
+      return await session.partial.finish(digest, (blob) =>
+        catalog.addBlob(repository, blob, clock.now(), quotaOf(repository)),
+      )
     } finally {
       session.end()
     }
@@ -115,6 +123,13 @@ export class UploadSessions implements Uploads {
   async close(): Promise<void> {
     this.#stopTimer?.()
     for (const [id, session] of this.#sessions) await this.#drop(id, session)
+  }
+
+  /** Throws StorageError `quota_exceeded` when nothing is left; undefined where there is no limit. */
+  async #left(repository: string): Promise<{ maxBytes: number; left: number } | undefined> {
+    const { catalog, quotaOf } = this.#parts
+    const maxBytes = quotaOf(repository)
+    return maxBytes === undefined ? undefined : { maxBytes, left: await leftOf(catalog, repository, maxBytes) }
   }
 
   #find(repository: string, id: string): Session | undefined {

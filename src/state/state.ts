@@ -44,13 +44,17 @@ export interface CatalogState {
   blob(repository: string, digest: Digest): Promise<{ size: number; usedAt: number } | undefined>
   /** Notes a later use. False when the blob is gone. */
   useBlob(repository: string, digest: Digest, usedAt: number): Promise<boolean>
-  addBlob(repository: string, blob: { digest: Digest; size: number }, usedAt: number): Promise<void>
+  /** StorageError `quota_exceeded`, and nothing was written, when the repository would have more than `maxBytes`. */
+  addBlob(repository: string, blob: { digest: Digest; size: number }, usedAt: number, maxBytes?: number): Promise<void>
   /** From `from` if it has it; with `from` undefined from any repository of `readable`. Undefined when none has it. */
   mountBlob(
     mount: { digest: Digest; from?: string; readable?: string[] | 'all'; to: string },
     usedAt: number,
+    maxBytes?: number,
   ): Promise<{ size: number } | undefined>
   removeBlob(repository: string, digest: Digest): Promise<boolean>
+  /** Bytes of everything that is in the repository, whether or not others have it too. */
+  usage(repository: string): Promise<number>
   /** By tag or digest. */
   manifest(repository: string, reference: string): Promise<ManifestRow | undefined>
   /** Adds the manifest (bytes are in content already), its references, its tags; `missing` lists required ones that are not there, and then nothing was written. */
@@ -60,6 +64,7 @@ export interface CatalogState {
     references: Reference[],
     tags: readonly string[],
     at: number,
+    maxBytes?: number,
   ): Promise<{ missing: Digest[]; moved: { tag: string; from: Digest | null }[] }>
   /** With every tag that pointed at it; undefined when there is no such manifest. */
   removeManifest(repository: string, digest: Digest): Promise<{ tags: string[] } | undefined>

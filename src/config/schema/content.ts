@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { durationSchema } from '../../lib/schema.ts'
+import { durationSchema, sizeSchema } from '../../lib/schema.ts'
 import { scheduleSchema } from './schedule.ts'
 
 const gcSchema = z.strictObject({
@@ -9,7 +9,16 @@ const gcSchema = z.strictObject({
   grace: durationSchema.prefault('1h').describe('What was pushed, fetched or asked for this recently stays.'),
 })
 
+const patternSchema = z.string().regex(/^[a-z0-9*][a-z0-9._/*-]*$/, {
+  error: 'expected the name of a repository, or a pattern such as policies/*',
+})
+
 export const contentSchema = z.strictObject({
   path: z.string().min(1).prefault('./data').describe('The folder of everything that is kept.'),
+  quota: sizeSchema.optional().describe('What all blobs and uploads may take together. Absent: whatever the disk has.'),
+  repository_quotas: z
+    .record(patternSchema, sizeSchema)
+    .prefault({})
+    .describe('What each repository may hold, by its name or a pattern; the longest pattern that matches counts.'),
   gc: gcSchema.prefault({}).describe('Collection: what nobody needs is removed.'),
 })

@@ -213,6 +213,7 @@ const statuses: Record<string, number> = {
   circuit_open: 503,
   rate_limited: 503,
   disk_full: 507,
+  quota_exceeded: 507,
   read_only: 500,
   io: 500,
   locked: 500,

@@ -52,6 +52,8 @@ export function refusalFor(error: unknown): Refusal | undefined {
     const seconds = Math.max(1, Math.ceil((error.retryAfterMs ?? 1000) / 1000))
     return new Refusal(429, [{ code: 'TOOMANYREQUESTS', message: error.message }], { 'Retry-After': String(seconds) })
   }
+  // 4xx: the same push would fail again, and clients try again after 5xx.
+  if (error instanceof StorageError && error.code === 'quota_exceeded') return refusal(403, 'DENIED', error.message)
   // Another request has a hand in the same upload.
   if (error instanceof RemoteError && error.code === 'conflict')
     return refusal(409, 'BLOB_UPLOAD_INVALID', error.message)

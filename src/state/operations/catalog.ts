@@ -4,6 +4,7 @@ import type { Db } from '../schema.ts'
 import type { CatalogState, Reference } from '../state.ts'
 import type { Operations } from './operation.ts'
 import { listOperations, manifestColumns, rowOf } from './lists.ts'
+import { quotaExceeded } from '../quota.ts'
 import { noteChange, pieces, pointTag } from './repository.ts'
 
 export const catalogOperations: Operations<CatalogState> = {
@@ -30,10 +31,10 @@ export const catalogOperations: Operations<CatalogState> = {
 
   addBlob,
 
-  async mountBlob(db, { digest, from, readable, to }, usedAt) {
+  async mountBlob(db, { digest, from, readable, to }, usedAt, maxBytes) {
     const size = from === undefined ? await findBlob(db, digest, readable) : await findBlob(db, digest, [from])
     if (size === undefined) return undefined
-    await addBlob(db, to, { digest, size }, usedAt)
+    await addBlob(db, to, { digest, size }, usedAt, maxBytes)
     return { size }
   },
 
@@ -60,9 +61,12 @@ export const catalogOperations: Operations<CatalogState> = {
     return row && rowOf(row)
   },
 
-  async putManifest(db, repository, manifest, references, tags, at) {
+  usage,
+
+  async putManifest(db, repository, manifest, references, tags, at, maxBytes) {
     const missing = await findMissing(db, repository, references)
     if (missing.length > 0) return { missing, moved: [] }
+    const check = await quotaCheck(db, repository, maxBytes)
     const { annotations, ...columns } = manifest
     const values = { ...columns, annotations: annotations && JSON.stringify(annotations) }
     const { digest: _, ...changeable } = { ...values, putAt: at }
@@ -79,6 +83,7 @@ export const catalogOperations: Operations<CatalogState> = {
       if (from !== manifest.digest) moved.push({ tag, from })
     }
     await noteChange(db, repository)
+    await check()
     return { missing: [], moved }
   },
 
@@ -150,13 +155,40 @@ async function addBlob(
   repository: string,
   { digest, size }: { digest: Digest; size: number },
   usedAt: number,
+  maxBytes?: number,
 ): Promise<void> {
+  const check = await quotaCheck(db, repository, maxBytes)
   await unbury(db, digest)
   await db
     .insertInto('blobs')
     .values({ repository, digest, size, usedAt })
     .onConflict((conflict) => conflict.columns(['repository', 'digest']).doUpdateSet({ size, usedAt }))
     .execute()
+  await check()
+}
+
+async function usage(db: Db, repository: string): Promise<number> {
+  let bytes = 0
+  for (const table of ['blobs', 'manifests'] as const) {
+    const row = await db
+      .selectFrom(table)
+      .select((eb) => eb.fn.sum<number | null>('size').as('bytes'))
+      .where('repository', '=', repository)
+      .executeTakeFirst()
+    bytes += row?.bytes ?? 0
+  }
+  return bytes
+}
+
+/** Asked before something is added, to be called afterwards: it throws, which takes back the whole operation. */
+async function quotaCheck(db: Db, repository: string, maxBytes: number | undefined): Promise<() => Promise<void>> {
+  if (maxBytes === undefined) return () => Promise.resolve()
+  const before = await usage(db, repository)
+  return async () => {
+    const after = await usage(db, repository)
+    // What is there already may come again, also where the quota was lowered.
+    if (after > maxBytes && after > before) throw quotaExceeded(repository, maxBytes, after)
+  }
 }
 
 /** Somebody has it again: it is not to be removed. */

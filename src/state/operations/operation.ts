@@ -29,6 +29,7 @@ export const access: { [Group in keyof Groups]: Access<Groups[Group]> } = {
     addBlob: 'write',
     mountBlob: 'write',
     removeBlob: 'write',
+    usage: 'read',
     manifest: 'read',
     putManifest: 'write',
     removeManifest: 'write',

@@ -64,6 +64,8 @@ describe('finding the file', () => {
       log: { level: 'info', format: 'auto' },
       content: {
         path: join(cwd, 'data'),
+        quotaBytes: null,
+        repositoryQuotas: [],
         gc: { schedule: { kind: 'interval', minMs: 77_760_000, maxMs: 95_040_000 }, graceMs: 3_600_000 },
       },
       state: { type: 'sqlite' },

@@ -5,6 +5,7 @@ import { silentLogger } from '../../../src/lib/logger.ts'
 import { digestOf, type Algorithm } from '../../../src/oci/digest.ts'
 import { ociConfig, ociIndex, ociLayerTarGzip, ociManifest } from '../../../src/oci/media.ts'
 import type { Descriptor, RawManifest } from '../../../src/oci/target.ts'
+import type { QuotaOf } from '../../../src/registry/quota.ts'
 import { createRegistry } from '../../../src/registry/registry.ts'
 import type { LocalRepository, Registry, RegistryLimits, RepositoryChange } from '../../../src/registry/types.ts'
 import type { State } from '../../../src/state/state.ts'
@@ -26,6 +27,7 @@ interface OpenOptions {
   limits?: Partial<RegistryLimits>
   content?: (real: Content) => Content
   clock?: FakeClock
+  quotaOf?: QuotaOf
   /** False: a loss of power may lose things, a test that does very much gains time. */
   durable?: boolean
 }
@@ -46,7 +48,8 @@ export async function openRegistry(folder = tempDir('registry'), options: OpenOp
   const { clock = new FakeClock() } = options
   const { catalog } = state
   const limits = options.limits ?? {}
-  const registry = createRegistry({ content, catalog, clock, logger: silentLogger, folder, limits })
+  const quotas = options.quotaOf === undefined ? {} : { quotaOf: options.quotaOf }
+  const registry = createRegistry({ content, catalog, clock, logger: silentLogger, folder, limits, ...quotas })
   const changes: RepositoryChange[] = []
   registry.onChange((change) => changes.push(change))
   const close = async () => {

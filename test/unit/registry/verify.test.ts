@@ -48,6 +48,16 @@ describe('verifying', () => {
     )
   })
 
+  it('goes on where a blob is collected meanwhile', async () => {
+    await opened.content.ingest(from('x'))
+    const verify = opened.content.verify.bind(opened.content)
+    opened.content.verify = async (digest) => {
+      await opened.content.remove(digest)
+      return verify(digest)
+    }
+    expect(await findings()).toEqual([])
+  })
+
   it('stops at the signal', async () => {
     await push(opened.registry.repository('a'), 'x')
     const signal = AbortSignal.abort(new Error('enough'))

@@ -24,6 +24,7 @@ const operations: [string, () => Promise<unknown>][] = [
   ['addBlob', () => state.catalog.addBlob('r', { digest, size: 1 }, 1)],
   ['mountBlob', () => state.catalog.mountBlob({ digest, from: 'r', to: 's' }, 1)],
   ['mountBlob from anywhere', () => state.catalog.mountBlob({ digest, readable: 'all', to: 's' }, 1)],
+  ['usage', () => state.catalog.usage('r')],
   ['removeBlob', () => state.catalog.removeBlob('none', digest)],
   ['manifest by tag', () => state.catalog.manifest('r', 'latest')],
   ['manifest by digest', () => state.catalog.manifest('r', digest)],

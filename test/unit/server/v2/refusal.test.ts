@@ -17,6 +17,11 @@ describe('an error from below', () => {
     expect(refusalFor(error)).toMatchObject({ status, entries: [{ code, message: 'x' }] })
   })
 
+  it('a quota that is used up is denied, since trying again does not help', () => {
+    const refused = refusalFor(new StorageError('quota_exceeded', 'x'))
+    expect(refused).toMatchObject({ status: 403, entries: [{ code: 'DENIED', message: 'x' }] })
+  })
+
   it('too many requests say when to come again', () => {
     const headersOf = (retryAfterMs?: number) =>
       refusalFor(new RemoteError('busy', 'x', { host, ...(retryAfterMs !== undefined && { retryAfterMs }) }))?.headers
