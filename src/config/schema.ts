@@ -54,7 +54,9 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('The OPA program.'),
   reconcile: z
-    .strictObject({ concurrency: z.int().min(1).max(64).prefault(4).describe('Looks under way at one time at each registry.') })
+    .strictObject({
+      concurrency: z.int().min(1).max(64).prefault(4).describe('Looks under way at one time at each registry.'),
+    })
     .prefault({})
     .describe('How bundles are kept up to date.'),
 })

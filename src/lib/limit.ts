@@ -46,6 +46,28 @@ export class Limit {
   }
 }
 
+/** At most so many at once for each key: what hangs under one does not hold up the others. */
+export class LimitByKey {
+  readonly #max: number
+  readonly #limits = new Map<string, { limit: Limit; users: number }>()
+
+  constructor(max: number) {
+    this.#max = max
+  }
+
+  async do<T>(key: string, run: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const one = this.#limits.get(key) ?? { limit: new Limit(this.#max), users: 0 }
+    this.#limits.set(key, one)
+    one.users += 1
+    try {
+      return await one.limit.do(run, signal)
+    } finally {
+      one.users -= 1
+      if (one.users === 0) this.#limits.delete(key)
+    }
+  }
+}
+
 /**
  * Like `Promise.all`, but when one fails it waits for the others to end before it rejects: nothing goes on behind the caller's back.
  * `run` gets a signal that is aborted then.

@@ -1,11 +1,12 @@
-import { Limit } from '../lib/limit.ts'
+import { LimitByKey } from '../lib/limit.ts'
 import type { Deployment } from '../model/deployment.ts'
 import type { Release } from '../model/release.ts'
+import { hostOf } from './host.ts'
 import { Place, type DeployContext } from './place.ts'
 import type { PlaceSpec } from './types.ts'
 
 export interface DeploymentsContext extends DeployContext {
-  /** Attempts under way at one time, over all places; at one place there is never more than one. */
+  /** Attempts under way at one time at each registry; at one place there is never more than one. */
   concurrency: number
 }
 
@@ -22,14 +23,14 @@ export interface BundlePlaces {
 /** All bundles at all places. Level-triggered: what is to be done follows from what is persisted and what the places say. */
 export class Deployments {
   readonly #context: DeploymentsContext
-  readonly #limit: Limit
+  readonly #limit: LimitByKey
   /** By bundle, then by place. */
   #bundles = new Map<string, Map<string, Place>>()
-  readonly #queues = new Map<string, Limit>()
+  readonly #queues = new LimitByKey(1)
 
   constructor(context: DeploymentsContext) {
     this.#context = context
-    this.#limit = new Limit(context.concurrency)
+    this.#limit = new LimitByKey(context.concurrency)
   }
 
   /** These and no others; places that stay as they are are not disturbed. What was deployed to those that are gone stays there. */
@@ -87,9 +88,7 @@ export class Deployments {
 
   #place(row: Deployment, spec: PlaceSpec, origin: string): Place {
     return new Place(row, { spec, origin }, this.#context, (run) => {
-      const queue = this.#queues.get(spec.name) ?? new Limit(1)
-      this.#queues.set(spec.name, queue)
-      return queue.do(() => this.#limit.do(run))
+      return this.#queues.do(spec.name, () => this.#limit.do(hostOf(spec.deployer.address), run))
     })
   }
 }

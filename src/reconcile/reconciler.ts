@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { isDeepStrictEqual } from 'node:util'
 import { LongshoreError } from '../lib/errors.ts'
-import { Limit } from '../lib/limit.ts'
+import { LimitByKey } from '../lib/limit.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import type { Look, Release } from '../model/release.ts'
@@ -17,7 +17,7 @@ export interface ReconcilerOptions extends LookContext {
   random: () => number
   logger: Logger
   metrics?: Pick<Metrics, 'looked' | 'fetched' | 'failed' | 'released' | 'forget' | 'deployed'>
-  /** Looks under way at one time, and as many deployments besides. */
+  /** Looks under way at one time at each registry, and as many deployments besides. */
   concurrency: number
   /** How long one attempt to deploy may take. */
   deployDeadlineMs?: number
@@ -50,7 +50,7 @@ class LevelReconciler implements Reconciler {
     const { metrics, concurrency, deployDeadlineMs: deadlineMs = defaultDeployDeadlineMs } = options
     this.#watchContext = {
       ...options,
-      limit: new Limit(concurrency),
+      limit: new LimitByKey(concurrency),
       deadlineMs: options.lookDeadlineMs ?? defaultLookDeadlineMs,
       released: (release) => this.#released(release),
       looked: (look, more) => this.#looked(look, more),

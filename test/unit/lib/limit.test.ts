@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { allOrNone, Limit } from '../../../src/lib/limit.ts'
+import { allOrNone, Limit, LimitByKey } from '../../../src/lib/limit.ts'
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
@@ -71,5 +71,21 @@ describe('allOrNone', () => {
       stop.signal,
     )
     await expect(all).rejects.toThrow('enough')
+  })
+})
+
+describe('LimitByKey', () => {
+  it('runs so many at once under each key', async () => {
+    const limit = new LimitByKey(1)
+    const gate = Promise.withResolvers<string>()
+    const [held, behind, other] = [
+      limit.do('a', () => gate.promise),
+      limit.do('a', () => Promise.resolve('second')),
+      limit.do('b', () => Promise.resolve('other')),
+    ]
+    expect(await Promise.race([behind, other])).toBe('other')
+    gate.resolve('first')
+    expect(await Promise.all([held, behind])).toEqual(['first', 'second'])
+    expect(await limit.do('a', () => Promise.resolve('again'))).toBe('again')
   })
 })

@@ -190,6 +190,17 @@ describe('deploying', () => {
     expect([prod.most, test.most]).toEqual([1, 1])
   })
 
+  it('puts releases to one registry while others hang', async () => {
+    const dead = Array.from({ length: 8 }, (_, at) => new ScriptedPlace(`dead/p${at}`))
+    const live = new ScriptedPlace('live/policies')
+    for (const place of dead) place.gate = new Promise(() => undefined)
+    await store.push('one')
+    await rig.reconciler.configure([specOf(store, { schedule, places: [...dead, live].map((place) => place.spec()) })])
+    await rig.clock.advance(0)
+    await until(() => rig.deployed.length === 1)
+    expect(live.holds).not.toBeNull()
+  })
+
   it('puts a release once where the place cannot be asked', async () => {
     prod.readable = false
     await rig.reconciler.configure([spec()])

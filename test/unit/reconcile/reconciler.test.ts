@@ -94,6 +94,17 @@ describe('asking for looks', () => {
     expect(rig.released).toHaveLength(20)
   })
 
+  it('looks at one registry while another hangs', async () => {
+    const [dead, live] = [new ScriptedStore('dead/policies'), new ScriptedStore('live/policies')]
+    dead.gate = new Promise(() => undefined)
+    await live.push('one')
+    const names = Array.from({ length: 20 }, (_, at) => `dead${at}`)
+    await rig.reconciler.configure([...names.map((name) => specOf(dead, { name })), specOf(live, { name: 'live' })])
+    await rig.clock.advance(0)
+    await until(() => rig.released.length === 1)
+    expect(dead.now).toBe(4)
+  })
+
   it('does not know names that are not configured', async () => {
     await rig.reconciler.configure([specOf(store)])
     expect(await rig.reconciler.look('other', 'request')).toBeUndefined()

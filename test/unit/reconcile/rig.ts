@@ -135,15 +135,10 @@ export async function until(isSo: () => boolean): Promise<void> {
 
 /** A repository behind a store whose every call can be counted, held and made to fail. */
 export class ScriptedStore implements Store {
-  readonly name = 'test/policies'
-  readonly address = 'test/policies'
-  readonly repository = new MemoryRepository('test/policies')
-  readonly #inner = storeFrom({
-    name: this.name,
-    address: this.address,
-    open: () => Promise.resolve(this.repository),
-    logger: silentLogger,
-  })
+  readonly name: string
+  readonly address: string
+  readonly repository: MemoryRepository
+  readonly #inner: Store
   resolves = 0
   fetches = 0
   now = 0
@@ -154,6 +149,13 @@ export class ScriptedStore implements Store {
   /** While set, a call of `resolve` waits for it. */
   gate: Promise<void> | undefined
   fetchGate: Promise<void> | undefined
+
+  constructor(address = 'test/policies') {
+    this.name = this.address = address
+    this.repository = new MemoryRepository(address)
+    const open = () => Promise.resolve(this.repository)
+    this.#inner = storeFrom({ name: address, address, open, logger: silentLogger })
+  }
 
   push(text: string, tag = 'latest'): Promise<RawManifest> {
     return imageOf(this.repository, [text], { tags: [tag] })
