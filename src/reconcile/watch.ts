@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { LongshoreError, RemoteError } from '../lib/errors.ts'
-import type { Limit } from '../lib/limit.ts'
+import type { LimitByKey } from '../lib/limit.ts'
 import type { Logger } from '../lib/logger.ts'
 import { OneMore } from '../lib/one-more.ts'
 import { backoffMs, type Backoff } from '../lib/retry.ts'
@@ -8,6 +8,7 @@ import { formatDuration } from '../lib/units.ts'
 import { firstLookAt, nextLookAt } from '../lib/schedule.ts'
 import type { Look, Release } from '../model/release.ts'
 import type { Candidate } from '../stores/store.ts'
+import { hostOf } from './host.ts'
 import { lookAt, type Finding, type LookContext } from './look.ts'
 import type { BundleSpec } from './types.ts'
 
@@ -15,8 +16,8 @@ import type { BundleSpec } from './types.ts'
 export interface WatchContext extends LookContext {
   random: () => number
   logger: Logger
-  /** Looks under way at one time, over all bundles. */
-  limit: Limit
+  /** Looks under way at one time, at each host: one that hangs holds up no look elsewhere. */
+  limit: LimitByKey
   /** How long one look may take. */
   deadlineMs: number
   released(release: Release): void
@@ -96,7 +97,7 @@ export class Watch {
   }
 
   async #wait(begin: () => void): Promise<Look | undefined> {
-    return this.#context.limit.do(async () => {
+    return this.#context.limit.do(hostOf(this.spec.store.address), async () => {
       begin()
       return this.#looked()
     })
