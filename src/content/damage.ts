@@ -8,13 +8,12 @@ import type { BlobInfo, Content } from './content.ts'
  */
 export async function removeIfDamaged(content: Pick<Content, 'verify' | 'remove'>, digest: Digest): Promise<boolean> {
   try {
-    if (await content.verify(digest)) return false
+    // Who stores the same now waits for the answer: a good one that comes meanwhile is not taken for this one.
+    return await content.remove(digest, async () => !(await content.verify(digest)))
   } catch (error) {
     if (isCorrupt(error)) return true
     throw error
   }
-  await content.remove(digest)
-  return true
 }
 
 export function isCorrupt(error: unknown): error is StorageError {

@@ -1,6 +1,7 @@
-import { utimesSync } from 'node:fs'
+import { utimesSync, writeFileSync } from 'node:fs'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Content } from '../../../src/content/content.ts'
+import { removeIfDamaged } from '../../../src/content/damage.ts'
 import { fileSteps, type FileSteps } from '../../../src/content/files.ts'
 import { createFolderContent } from '../../../src/content/folder.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
@@ -103,6 +104,30 @@ describe('removing', () => {
     await expect(content.remove(digest)).rejects.toMatchObject({ code: 'io' })
     expect(await content.remove(digest)).toBe(true)
   })
+})
+
+it('takes a damaged blob away, but never the good one that comes meanwhile', async () => {
+  await content.ingest(from('x'))
+  writeFileSync(await content.file(digest), 'y')
+  const verify = content.verify.bind(content)
+  let coming: Promise<unknown> | undefined
+  const noticed = removeIfDamaged(
+    {
+      async remove(which, confirm) {
+        await coming
+        return content.remove(which, confirm)
+      },
+      verify: async (which) => {
+        const isRight = await verify(which)
+        coming = content.ingest(from('x'))
+        return isRight
+      },
+    },
+    digest,
+  )
+  expect(await noticed).toBe(true)
+  await coming
+  expect(await content.verify(digest)).toBe(true)
 })
 
 it('lists when a file came here, even where it is older than that', async () => {
