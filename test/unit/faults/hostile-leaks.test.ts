@@ -15,7 +15,15 @@ import {
   stall,
   status,
 } from '../../support/faults.ts'
-import { hostileRegistry, json, putArtifact, reply, type Fault, type Phase } from '../../support/hostile-registry.ts'
+import {
+  hostileRegistry,
+  json,
+  putArtifact,
+  reply,
+  type Fault,
+  type HostileReply,
+  type Phase,
+} from '../../support/hostile-registry.ts'
 import { waitFor } from '../../support/wait.ts'
 import {
   config,
@@ -69,6 +77,11 @@ const answers: Class[] = [
     },
   },
   {
+    name: 'layer: a redirect with a long body',
+    does: layer,
+    faults: { layer: (_r, { elsewhere }) => long(reply(307, { location: elsewhere })) },
+  },
+  {
     name: 'layer: 416 after it was cut',
     does: layer,
     faults: { layer: (r, w) => (w.nth % 2 === 0 ? cut('in body')(r, w) : { ...r, status: 416 }) },
@@ -98,10 +111,10 @@ const answers: Class[] = [
   },
   { name: 'token: refused', does: resolve, auth: 'bearer', faults: { token: status(403) } },
   {
-    name: 'token: refused, after a long answer that nobody read',
+    name: 'token: refused each second time, after a long answer that nobody read',
     does: layer,
     auth: 'bearer',
-    faults: { token: status(403), layer: (r) => ({ ...r, body: Buffer.alloc(300_000, ' ') }) },
+    faults: { token: alternately(json({ token: 'stale' }), reply(403)), layer: (r) => long(r) },
   },
   { name: 'token: endless', does: resolve, auth: 'bearer', faults: { token: endless } },
   {
@@ -204,3 +217,13 @@ describe('a hostile registry leaves nothing behind', () => {
     await client.close()
   })
 })
+
+/** Longer than what a client reads without being asked to. */
+function long(answer: HostileReply): HostileReply {
+  return { ...answer, body: Buffer.alloc(300_000, ' ') }
+}
+
+function alternately(one: HostileReply, other: HostileReply): Fault {
+  let count = 0
+  return () => (count++ % 2 === 0 ? one : other)
+}
