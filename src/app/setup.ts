@@ -71,8 +71,9 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
     specs = new Map(made.map((spec) => [spec.name, spec]))
     guard.setAccess(next.server.access)
     table.configure(next.bundles)
-    await serveLastGood()
+    const lost = await serveLastGood()
     const changes = await reconciler.configure(made)
+    for (const name of lost) void reconciler.look(name, 'start').catch(() => undefined)
     return changes
   }
 
@@ -86,9 +87,9 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
   }
 
   /** What is new here may have been here before. */
-  async function serveLastGood(): Promise<void> {
+  async function serveLastGood(): Promise<string[]> {
     const current = await state.bundles.current()
-    await serving.restore(current.filter(({ bundle }) => table.get(bundle)?.release === undefined))
+    return serving.restore(current.filter(({ bundle }) => table.get(bundle)?.release === undefined))
   }
 
   return {
