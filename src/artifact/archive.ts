@@ -4,7 +4,7 @@ import { pipeline, type Duplex, type Readable } from 'node:stream'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { IntegrityError, LongshoreError } from '../lib/errors.ts'
 import { formatSize } from '../lib/units.ts'
-import { parentsOf, safePath } from './names.ts'
+import { safePath } from './names.ts'
 import { readTar, type TarEntry } from './tar-read.ts'
 import type { ArchiveLimits } from './types.ts'
 
@@ -60,6 +60,7 @@ export async function* readArchive(path: string, options: ArchiveOptions): Async
     }
     if (inside !== '') {
       known.add(inside, entry.type)
+      if (known.size > limits.maxEntries) throw beyond(`has more than ${limits.maxEntries} files and folders`)
       yield { ...entry, path: inside }
     } else if (entry.type === 'file') {
       throw new IntegrityError('bad_archive', 'the archive has a file without a name')
@@ -111,20 +112,29 @@ function describe(error: unknown, compression: Compression, signal: AbortSignal 
   return new IntegrityError('bad_archive', `the archive is damaged ${compression}: ${why}`, { cause: error })
 }
 
+/** A folder's files, as undefined, and folders by name. */
+type Folder = Map<string, Folder | undefined>
+
 /** One name means one thing: no second file under it, and no file where there are files below. */
 class KnownPaths {
-  readonly #files = new Set<string>()
-  readonly #folders = new Set<string>()
+  readonly #top: Folder = new Map()
+  /** Files, and folders, whether or not they have entries of their own. */
+  size = 0
 
   add(path: string, type: 'file' | 'directory'): void {
-    const parents = parentsOf(path)
-    const blocked = parents.find((parent) => this.#files.has(parent))
-    if (blocked !== undefined) throw twice(blocked, 'is a file and a folder')
-    if (this.#files.has(path)) throw twice(path, type === 'file' ? 'is there twice' : 'is a file and a folder')
-    for (const parent of parents) this.#folders.add(parent)
-    if (type === 'directory') this.#folders.add(path)
-    else if (this.#folders.has(path)) throw twice(path, 'is a file and a folder')
-    else this.#files.add(path)
+    const parts = path.split('/')
+    let folder = this.#top
+    for (const [at, part] of parts.entries()) {
+      const isFile = type === 'file' && at === parts.length - 1
+      if (!folder.has(part)) {
+        folder.set(part, isFile ? undefined : new Map())
+        this.size += 1
+      } else if (isFile || folder.get(part) === undefined) {
+        const isTwice = isFile && folder.get(part) === undefined
+        throw twice(parts.slice(0, at + 1).join('/'), isTwice ? 'is there twice' : 'is a file and a folder')
+      }
+      folder = folder.get(part) ?? folder
+    }
   }
 }
 

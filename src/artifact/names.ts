@@ -2,6 +2,8 @@ import { IntegrityError } from '../lib/errors.ts'
 
 /** As long as a path may be on Linux. */
 const maxPathBytes = 4096
+/** Folders within each other: what costs something for each of them must not add up, entry by entry. */
+const maxDepth = 255
 
 /**
  * A name from an archive or an annotation as a relative path without `.` and empty parts; `''` is the folder itself.
@@ -16,6 +18,7 @@ export function safePath(name: string, what: string, options: { leadingSlash: 'a
   if (name.startsWith('/') && options.leadingSlash === 'refuse') throw refuse('has an absolute name')
   const parts = name.split('/').filter((part) => part !== '' && part !== '.')
   if (parts.includes('..')) throw refuse('has a name that leaves the folder')
+  if (parts.length > maxDepth + 1) throw refuse(`has a name that nests deeper than ${maxDepth} folders`)
   return parts.join('/')
 }
 

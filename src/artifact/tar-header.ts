@@ -69,7 +69,8 @@ export function parsePax(data: Buffer): Map<string, string> {
     const length = /^[1-9]\d{0,9}$/.test(digits) ? Number(digits) : 0
     const record = data.subarray(space + 1, at + length)
     const equals = record.indexOf(0x3d)
-    if (at + length > data.length || record.at(-1) !== 0x0a || equals < 1) throw bad('has a damaged extended header')
+    if (length === 0 || at + length > data.length || record.at(-1) !== 0x0a || equals < 1)
+      throw bad('has a damaged extended header')
     records.set(text(record.subarray(0, equals)), text(record.subarray(equals + 1, -1)))
     at += length
   }

@@ -58,7 +58,7 @@ export function parseServer(text: string): string {
       hint: 'Put a token into LONGSHORE_TOKEN instead.',
     })
   }
-  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`
+  return `${url.origin}${url.pathname.replace(/(?<!\/)\/+$/, '')}`
 }
 
 /** A server that listens on every address is reached on this machine's own. */

@@ -40,7 +40,7 @@ function utf8(bytes: Uint8Array): string | undefined {
 export function parseConfigDocument(text: string): ConfigDocument {
   const lines = new LineCounter()
   try {
-    const strict = { version: '1.2', uniqueKeys: true, merge: true } as const
+    const strict = { version: '1.2', uniqueKeys: true, merge: true, resolveKnownTags: false } as const
     const options = { ...strict, lineCounter: lines, prettyErrors: false, logLevel: 'error' } as const
     const document = parseDocument(hideReferences(text), options)
     const faults = [...document.errors, ...document.warnings]

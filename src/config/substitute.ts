@@ -12,6 +12,7 @@ type PlacedProblem = Omit<Problem, 'file' | 'line' | 'key'> & { path: Path }
 
 /** `meta` values that name others could otherwise grow without bound. */
 const maxReferences = 10_000
+const maxChain = 100
 const maxLength = 64 * 1024
 
 const reference = /\$\$\{|\$\{([^}]*)\}?/g
@@ -78,6 +79,8 @@ function variableValue(inner: string, work: Work): string {
 
 function metaValue(name: string, work: Work, within: readonly string[]): string {
   if (within.includes(name)) return refuse(work, `meta.${name} refers to itself`)
+  if (within.length >= maxChain)
+    return refuse(work, `more than ${maxChain} values of meta refer to each other in a row`)
   const value = name.split('.').reduce<unknown>(property, work.lookups.meta)
   if (typeof value === 'string') return replaceIn(value, work, [...within, name])
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)

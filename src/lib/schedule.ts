@@ -7,6 +7,8 @@ export type Schedule =
   { kind: 'interval'; minMs: number; maxMs: number } | { kind: 'cron'; expression: string } | { kind: 'off' }
 
 const jitter = 0.1
+/** Characters; one that names each of sixty minutes is shorter. */
+const longestExpression = 400
 /** 29 February may be eight years away. */
 const farthestDays = 366 * 9
 
@@ -73,9 +75,17 @@ function positive(ms: number): number {
 }
 
 function parseCron(expression: string): Schedule {
+  // Its parser writes every range out before it looks how far it goes.
+  if (expression.length > longestExpression || /\d{3}/.test(expression)) {
+    const shown = expression.slice(0, longestExpression)
+    throw bad(`"${shown}" is no cron expression: it is too long, or has a number of three digits`)
+  }
   const { valid, errors } = validateDetailed(expression)
   if (valid) return { kind: 'cron', expression }
-  const details = errors.map(({ message }) => message).join('; ')
+  const details = errors
+    .map(({ message }) => message)
+    .join('; ')
+    .slice(0, longestExpression)
   throw bad(`"${expression}" is no cron expression: ${details}`)
 }
 

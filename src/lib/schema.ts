@@ -12,6 +12,7 @@ export const secretError = 'expected text or { file: path }'
 export const durationSchema = z
   .string({ error: durationError })
   .regex(/^\d+(?:\.\d+)?(?:ms|s|m|h|d)$/, { error: durationError, abort: true })
+  .refine((text) => parseDuration(text) !== undefined, { error: `${durationError}, at most 36500d`, abort: true })
   .refine((text) => parseDuration(text)! > 0, { error: `${durationError}, more than 0` })
   .transform((text) => parseDuration(text)!)
 
@@ -19,6 +20,7 @@ export const durationSchema = z
 export const sizeSchema = z
   .string({ error: sizeError })
   .regex(/^\d+(?:\.\d+)?(?:B|KiB|MiB|GiB|TiB)$/, { error: sizeError, abort: true })
+  .refine((text) => parseSize(text) !== undefined, { error: `${sizeError}, less than 8192TiB`, abort: true })
   .refine((text) => parseSize(text)! > 0, { error: `${sizeError}, more than 0` })
   .transform((text) => parseSize(text)!)
 

@@ -1,20 +1,24 @@
 const durations: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const sizes: Record<string, number> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 }
 
-/** `500ms`, `30s`, `5m`, `1h`, `1d` in milliseconds; undefined when it is none. */
+/** A hundred years: whatever is added to a date stays one. */
+const longestMs = 36_500 * 86_400_000
+
+/** `500ms`, `30s`, `5m`, `1h`, `1d` in milliseconds; undefined when it is none, or longer than 36500d. */
 export function parseDuration(text: string): number | undefined {
-  return parse(text, /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/, durations)
+  return parse(text, /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/, durations, longestMs)
 }
 
-/** `64KiB`, `10MiB`, `1GiB`, `512B` in bytes; undefined when it is none. */
+/** `64KiB`, `10MiB`, `1GiB`, `512B` in bytes; undefined when it is none, or more than a number can hold. */
 export function parseSize(text: string): number | undefined {
-  return parse(text, /^(\d+(?:\.\d+)?)(B|KiB|MiB|GiB|TiB)$/, sizes)
+  return parse(text, /^(\d+(?:\.\d+)?)(B|KiB|MiB|GiB|TiB)$/, sizes, Number.MAX_SAFE_INTEGER)
 }
 
-function parse(text: string, grammar: RegExp, units: Record<string, number>): number | undefined {
+function parse(text: string, grammar: RegExp, units: Record<string, number>, most: number): number | undefined {
   const match = grammar.exec(text)
   if (match === null) return undefined
-  return Math.round(Number(match[1]) * units[match[2]!]!)
+  const value = Math.round(Number(match[1]) * units[match[2]!]!)
+  return value <= most ? value : undefined
 }
 
 /** `1.5 MiB`, `312 B`: for people. */

@@ -156,7 +156,7 @@ function pick(table: unknown, candidates: readonly string[]): { candidate: strin
 /** `https://index.docker.io/v1/` → `docker.io`, `http://localhost:5000` → `localhost:5000`, `quay.io/acme` stays. */
 export function candidateOf(key: string): string {
   const bare = key.replace(/^https?:\/\//, '')
-  const [host, ...path] = bare.replace(/\/+$/, '').split('/')
+  const [host, ...path] = bare.replace(/(?<!\/)\/+$/, '').split('/')
   const isUrl = bare !== key || /^v[12]$/.test(path[0] ?? '')
   return [canonicalHost(host!), ...(isUrl ? [] : path)].join('/')
 }

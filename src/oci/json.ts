@@ -24,8 +24,8 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Counts brackets outside of strings, on the bytes: nothing is parsed before this has passed. */
-function depthOf(bytes: Uint8Array): number {
+/** How deep JSON nests. Counts brackets outside of strings, on the bytes: nothing is parsed before this has passed. */
+export function depthOf(bytes: Uint8Array): number {
   const [quote, backslash, openBracket, closeBracket, openBrace, closeBrace] = [0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d]
   let depth = 0
   let deepest = 0

@@ -5,17 +5,23 @@ import type { Limits } from './limits.ts'
 
 /**
  * The target of `rel=next`, as it was written. https://www.rfc-editor.org/rfc/rfc8288#section-3; some registries send it
- * without angle brackets or quotes.
+ * without quotes.
  */
 export function nextLink(headers: readonly string[]): string | undefined {
   for (const header of headers) {
     for (const match of header.matchAll(/<([^<>]*)>((?:[^",<]|"[^"]*")*)/g)) {
-      const relation = /;\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,]+))/i.exec(match[2]!)
-      const relations = (relation?.[1] ?? relation?.[2] ?? '').toLowerCase().split(/\s+/)
-      if (relations.includes('next')) return match[1]
+      if (relationsOf(match[2]!).includes('next')) return match[1]
     }
   }
   return undefined
+}
+
+/** Those of the first `rel`; one that stands in quotes, in a title, is none. */
+function relationsOf(parameters: string): string[] {
+  for (const match of parameters.matchAll(/;\s*([\w*-]+)\s*=\s*(?:"([^"]*)"|([^\s;,"]*))/g)) {
+    if (match[1]!.toLowerCase() === 'rel') return (match[2] ?? match[3] ?? '').toLowerCase().split(/\s+/)
+  }
+  return []
 }
 
 export interface PageOptions<T> {

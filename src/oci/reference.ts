@@ -83,7 +83,12 @@ export function isRepositoryName(text: string): boolean {
 export function isHost(text: string): boolean {
   const { hostname, port } = splitPort(text.toLowerCase())
   if (port !== undefined && !(/^[0-9]{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535)) return false
-  return ipv6.test(hostname) || hostname.split('.').every((label) => hostLabel.test(label))
+  if (ipv6.test(hostname)) return URL.canParse(`http://${hostname}`)
+  // `0x7f.1` is 127.0.0.1 to a URL, and 1.2.3.400 nothing: what is asked must be what stands there.
+  return (
+    hostname.split('.').every((label) => hostLabel.test(label)) &&
+    URL.parse(`http://${hostname}`)?.hostname === hostname
+  )
 }
 
 /** Whether `host`, with or without a port, is this machine: plain HTTP is fine there, and nobody from outside may send us there. */

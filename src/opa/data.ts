@@ -1,4 +1,4 @@
-import { parseDocument } from 'yaml'
+import { parseDocument, type ScalarTag } from 'yaml'
 import { IntegrityError } from '../lib/errors.ts'
 import { isObject, parseExactJson, parseJson, type JsonObject } from './json.ts'
 import { showDataPath } from './rego.ts'
@@ -20,6 +20,12 @@ export function parseData(bytes: Uint8Array, file: string, { exact = false } = {
   return exact ? parseExactJson(bytes, file) : parseJson(bytes, file)
 }
 
+/** Base64 of text, to OPA: its data has no bytes. */
+const binary: ScalarTag = {
+  tag: 'tag:yaml.org,2002:binary',
+  resolve: (text) => Buffer.from(text, 'base64').toString('utf8'),
+}
+
 /** The first document; of equal keys the last, as in OPA. Integers are bigint. Throws IntegrityError `bad_bundle`. */
 export function parseYaml(bytes: Uint8Array, file: string): unknown {
   try {
@@ -28,6 +34,9 @@ export function parseYaml(bytes: Uint8Array, file: string): unknown {
       merge: true,
       uniqueKeys: false,
       stringKeys: true,
+      // With them, a set, an ordered map or a date would come as no plain data; OPA takes each for what it is made of.
+      resolveKnownTags: false,
+      customTags: [binary],
       intAsBigInt: true,
       logLevel: 'silent',
     })
@@ -50,14 +59,14 @@ export function mergeDocuments(documents: readonly DataDocument[]): JsonObject {
     if (path.length === 0 && !isObject(value)) {
       throw new IntegrityError('bad_bundle', `${file} must hold an object: it is the top of the tree`, { file })
     }
-    mergeInto(tree, wrap(path, value) as JsonObject, [], file)
+    mergeInto(tree, wrap(path, value) as JsonObject, file)
   }
   return tree
 }
 
 /** Throws IntegrityError `bad_bundle` for the first place in the tree that no root covers. */
 export function checkDataRoots(tree: JsonObject, roots: readonly string[], documents: readonly DataDocument[]): void {
-  const outside = findOutside(tree, roots, [])
+  const outside = findOutside(tree, roots)
   if (outside === undefined) return
   const file = documents.find(({ path }) =>
     path.every((part, at) => outside[at] === part || at >= outside.length),
@@ -72,27 +81,35 @@ export function checkDataRoots(tree: JsonObject, roots: readonly string[], docum
   )
 }
 
-function findOutside(node: unknown, roots: readonly string[], path: string[]): string[] | undefined {
-  if (isUnderRoots(roots, path)) return undefined
-  if (!isObject(node) || !hasRootBelow(roots, path)) return path
-  for (const key of Object.keys(node)) {
-    const outside = findOutside(node[key], roots, [...path, key])
-    if (outside !== undefined) return outside
+/** The first place in the order of the documents. */
+function findOutside(tree: JsonObject, roots: readonly string[]): string[] | undefined {
+  const left: { node: unknown; path: string[] }[] = [{ node: tree, path: [] }]
+  for (let place = left.pop(); place !== undefined; place = left.pop()) {
+    const { node, path } = place
+    if (isUnderRoots(roots, path)) continue
+    if (!isObject(node) || !hasRootBelow(roots, path)) return path
+    for (const key of Object.keys(node).reverse()) left.push({ node: node[key], path: [...path, key] })
   }
   return undefined
 }
 
-function mergeInto(target: JsonObject, source: JsonObject, path: string[], file: string): void {
-  for (const key of Object.keys(source)) {
-    const [here, there] = [Object.hasOwn(target, key) ? target[key] : undefined, source[key]]
-    if (here === undefined) define(target, key, there)
-    else if (isObject(here) && isObject(there)) mergeInto(here, there, [...path, key], file)
-    else {
-      throw new IntegrityError(
-        'bad_bundle',
-        `${file} sets ${showDataPath([...path, key])}, which another data file has set already`,
-        { file },
-      )
+/** With a list of what is left, as data may nest deeper than functions can call each other. */
+function mergeInto(tree: JsonObject, document: JsonObject, file: string): void {
+  const left: { target: JsonObject; source: JsonObject; path: string[] }[] = []
+  left.push({ target: tree, source: document, path: [] })
+  for (let pair = left.pop(); pair !== undefined; pair = left.pop()) {
+    const { target, source, path } = pair
+    for (const key of Object.keys(source)) {
+      const [here, there] = [Object.hasOwn(target, key) ? target[key] : undefined, source[key]]
+      if (here === undefined) define(target, key, there)
+      else if (isObject(here) && isObject(there)) left.push({ target: here, source: there, path: [...path, key] })
+      else {
+        throw new IntegrityError(
+          'bad_bundle',
+          `${file} sets ${showDataPath([...path, key])}, which another data file has set already`,
+          { file },
+        )
+      }
     }
   }
 }

@@ -1,6 +1,10 @@
 import { IntegrityError } from '../lib/errors.ts'
+import { depthOf } from '../oci/json.ts'
 
 export type JsonObject = Record<string, unknown>
+
+/** Go's decoder, and so OPA, refuses more. */
+const maxDepth = 10_000
 
 /** Not in TypeScript's library yet. https://github.com/tc39/proposal-json-parse-with-source */
 interface ExactJson {
@@ -11,13 +15,13 @@ interface ExactJson {
 
 /** JSON as OPA reads it: UTF-8 without a byte order mark, one value. Throws IntegrityError `bad_bundle` naming the file. */
 export function parseJson(bytes: Uint8Array, file: string): unknown {
-  return attempt(file, () => JSON.parse(textOf(bytes)) as unknown)
+  return attempt(bytes, file, () => JSON.parse(textOf(bytes)) as unknown)
 }
 
 /** For what is written again: numbers that JavaScript cannot hold keep their text, and JSON.stringify puts it back. */
 export function parseExactJson(bytes: Uint8Array, file: string): unknown {
   const exact = JSON as unknown as ExactJson
-  return attempt(file, () =>
+  return attempt(bytes, file, () =>
     exact.parse(textOf(bytes), (_key, value, { source }) =>
       typeof value === 'number' && source !== undefined && String(value) !== source ? exact.rawJSON(source) : value,
     ),
@@ -37,7 +41,10 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !exact.isRawJSON(value)
 }
 
-function attempt(file: string, parse: () => unknown): unknown {
+function attempt(bytes: Uint8Array, file: string, parse: () => unknown): unknown {
+  if (depthOf(bytes) > maxDepth) {
+    throw new IntegrityError('bad_bundle', `${file} nests deeper than ${maxDepth} levels`, { file })
+  }
   try {
     return parse()
   } catch (error) {

@@ -11,7 +11,10 @@ export function readWaitSeconds(header: string | string[] | undefined): number |
   // Nobody's wish takes so many words, and reading them takes time that grows with the square of their number.
   if (text.length > maxPreferChars) return undefined
   // A quoted text may hold anything, `;wait=5` too: unless it is a number alone, it is none of ours.
-  const plain = text.replace(/"((?:[^"\\]|\\.)*)"/g, (_, inner: string) => (/^\d+$/.test(inner) ? inner : '_'))
+  // One that does not end goes to the end of the text: so no character is looked at twice.
+  const plain = text.replace(/"((?:[^"\\]|\\[^]?)*)("?)/g, (_, inner: string, end: string) =>
+    end !== '' && /^\d+$/.test(inner) ? inner : '_',
+  )
   const match = /(?:^|[,;])\s*wait\s*=\s*(\d{1,9})\s*(?=[,;]|$)/i.exec(plain)
   return match === null ? undefined : Number(match[1])
 }
