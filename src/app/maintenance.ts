@@ -71,10 +71,11 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
     return next === null ? null : last === 0 && schedule.kind === 'interval' ? soon : Math.max(next, soon)
   }
 
-  function wait(at: number): void {
-    const leftMs = at - clock.now()
-    cancelTimer = clock.after(Math.min(Math.max(0, leftMs), longestTimerMs), () => {
-      if (clock.now() < at) wait(at)
+  /** Until then by the clock; set back, it does not take longer for that. */
+  function wait(at: number, due = clock.monotonic() + at - clock.now()): void {
+    const leftMs = () => Math.min(at - clock.now(), due - clock.monotonic())
+    cancelTimer = clock.after(Math.min(Math.max(0, leftMs()), longestTimerMs), () => {
+      if (leftMs() > 0) wait(at, due)
       else void scheduled()
     })
   }

@@ -179,7 +179,7 @@ export class Transport {
   }
 
   async #refusal(site: Site, call: Call, answer: Answer): Promise<RemoteError> {
-    const retryAfterMs = retryAfterOf(answer.header('retry-after'), this.#options.clock.now())
+    const retryAfterMs = retryAfterOf(answer.header('retry-after'), dateOf(answer) ?? this.#options.clock.now())
     const body = await answer.beginning(maxErrorBytes)
     const { host } = site
     return refused({
@@ -238,6 +238,12 @@ function countFailure(state: HostState, error: unknown): void {
 
 /** Docker Hub counts in windows of this length. Who asks for more does not mean it, or means harm. */
 const longestRetryAfterMs = 6 * 3_600_000
+
+/** By the clock of who sent it: ours may be wrong. https://www.rfc-editor.org/rfc/rfc9110#section-6.6.1 */
+function dateOf(answer: Answer): number | undefined {
+  const date = Date.parse(answer.header('date') ?? '')
+  return Number.isNaN(date) ? undefined : date
+}
 
 /** Seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3. Milliseconds from `now`, at most six hours. */
 export function retryAfterOf(text: string | undefined, now: number): number | undefined {

@@ -183,7 +183,10 @@ export class Place {
   #wakeAt(at: number): void {
     this.#cancelTimer?.()
     if (this.#stop.signal.aborted || this.row.state !== 'failed') return
-    this.#cancelTimer = this.#context.clock.after(Math.max(0, at - this.#context.clock.now()), () => this.wake())
+    const { clock } = this.#context
+    // Never longer than any wait is: somebody may have set the clock since that time was written down.
+    const waitMs = Math.min(Math.max(0, at - clock.now()), backoff.capMs)
+    this.#cancelTimer = clock.after(waitMs, () => this.wake())
   }
 }
 

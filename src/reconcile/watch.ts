@@ -9,6 +9,7 @@ import { firstLookAt, nextLookAt } from '../lib/schedule.ts'
 import type { Look, Release } from '../model/release.ts'
 import type { Candidate } from '../stores/store.ts'
 import { hostOf } from './host.ts'
+import { Alarm, type Due } from './alarm.ts'
 import { lookAt, type Finding, type LookContext } from './look.ts'
 import type { BundleSpec } from './types.ts'
 
@@ -27,7 +28,6 @@ export interface WatchContext extends LookContext {
 
 /** After failed looks; the bundle's own interval is the longest wait. */
 const backoff: Backoff = { firstMs: 2000, factor: 2, capMs: 600_000 }
-const longestTimerMs = 86_400_000
 const removed = new Error('the bundle left the config')
 
 /** Looks after one bundle: when to look, what came of it, one look at a time. */
@@ -35,15 +35,14 @@ export class Watch {
   spec: BundleSpec
   current: Release | null
   look: Look | null
-  nextAt: number | null = null
   readonly #context: WatchContext
   readonly #logger: Logger
   readonly #flight: OneMore<Look | undefined>
+  readonly #alarm: Alarm
   #settled: Look | null
   #trigger = 'schedule'
   #stop = new AbortController()
   #finding = false
-  #cancelTimer: (() => void) | undefined
   #closed = false
 
   constructor(spec: BundleSpec, past: { current: Release | null; look: Look | null }, context: WatchContext) {
@@ -53,7 +52,12 @@ export class Watch {
     this.#settled = isSettled(past.look) ? past.look : null
     this.#context = context
     this.#logger = context.logger.child({ bundle: spec.name })
+    this.#alarm = new Alarm(context)
     this.#flight = new OneMore((begin) => this.#wait(begin))
+  }
+
+  get nextAt(): number | null {
+    return this.#alarm.at
   }
 
   get looking(): boolean {
@@ -63,12 +67,18 @@ export class Watch {
   /** At once for what has no release yet, else spread. */
   begin(trigger: string): void {
     const { clock, random } = this.#context
-    this.#arm(firstLookAt(this.spec.schedule, clock.now(), random, this.current !== null), trigger)
+    const { schedule } = this.spec
+    const at = firstLookAt(schedule, clock.now(), random, this.current !== null)
+    this.#ringAt({ at, isTimeOfDay: schedule.kind === 'cron' && this.current !== null }, trigger)
+  }
+
+  #ringAt(due: Due, trigger: string): void {
+    this.#alarm.set(due, this.spec.schedule, () => void this.ask(trigger).catch(() => undefined))
   }
 
   ask(trigger: string): Promise<Look | undefined> {
     if (trigger !== 'schedule') this.#trigger = trigger
-    this.#disarm()
+    this.#alarm.cancel()
     return this.#flight.ask()
   }
 
@@ -91,7 +101,7 @@ export class Watch {
 
   async close(): Promise<void> {
     this.#closed = true
-    this.#disarm()
+    this.#alarm.cancel()
     this.#stop.abort(removed)
     await this.#flight.idle()
   }
@@ -106,7 +116,7 @@ export class Watch {
   /** One look; begun anew, as the same look, when the recipe changes under it. */
   async #looked(): Promise<Look | undefined> {
     const { clock } = this.#context
-    this.#disarm()
+    this.#alarm.cancel()
     const trigger = this.#trigger
     this.#trigger = 'schedule'
     const startedAt = clock.now()
@@ -167,14 +177,15 @@ export class Watch {
     const { clock, state } = this.#context
     const endedAt = clock.now()
     const failures = outcome.outcome === 'failed' ? (this.look?.failures ?? 0) + 1 : 0
-    const nextAt = this.#closed ? null : this.#next(endedAt, failures, error)
+    const next = this.#closed ? null : this.#next(endedAt, failures, error)
+    const nextAt = next?.at ?? null
     const look: Look = { bundle: this.spec.name, startedAt, endedAt, trigger, failures, nextAt, ...outcome }
     // Served first, and only then written down how it came about.
     if (finding?.outcome === 'released') this.#context.released(finding.release)
     const isNews = !sameOutcome(this.look, look)
     this.look = look
     if (isSettled(look)) this.#settled = look
-    if (nextAt !== null) this.#arm(nextAt, 'schedule')
+    if (next !== null) this.#ringAt(next, 'schedule')
     if (isNews) {
       await state.bundles.saveLook(look).catch((failed: unknown) => {
         this.#logger.error({ err: failed }, 'the outcome of a look could not be saved')
@@ -186,13 +197,14 @@ export class Watch {
   }
 
   /** By the schedule; sooner after a failure, but never before the other side wants to be asked again. */
-  #next(now: number, failures: number, error: unknown): number | null {
+  #next(now: number, failures: number, error: unknown): Due | null {
     const { random } = this.#context
-    const due = nextLookAt(this.spec.schedule, now, random)
-    if (failures === 0) return due
+    const { schedule } = this.spec
+    const due = nextLookAt(schedule, now, random)
+    if (failures === 0) return due === null ? null : { at: due, isTimeOfDay: schedule.kind === 'cron' }
     const retryAt = now + Math.round(backoffMs(failures, backoff, random))
     const notBefore = now + (error instanceof RemoteError ? (error.retryAfterMs ?? 0) : 0)
-    return Math.max(Math.min(due ?? Infinity, retryAt), notBefore)
+    return { at: Math.max(Math.min(due ?? Infinity, retryAt), notBefore), isTimeOfDay: false }
   }
 
   #say(look: Look, isNews: boolean, error: unknown): void {
@@ -208,26 +220,6 @@ export class Watch {
       if (isNews) this.#logger.warn(fields, line)
       else this.#logger.debug(fields, line)
     }
-  }
-
-  #arm(at: number, trigger: string): void {
-    this.#disarm()
-    this.nextAt = at
-    const { clock } = this.#context
-    const due = clock.monotonic() + Math.max(0, at - clock.now())
-    const wait = () => {
-      const left = due - clock.monotonic()
-      // Timers have a longest time.
-      if (left > 0) this.#cancelTimer = clock.after(Math.min(left, longestTimerMs), wait)
-      else void this.ask(trigger).catch(() => undefined)
-    }
-    this.#cancelTimer = clock.after(Math.min(due - clock.monotonic(), longestTimerMs), wait)
-  }
-
-  #disarm(): void {
-    this.#cancelTimer?.()
-    this.#cancelTimer = undefined
-    this.nextAt = null
   }
 }
 

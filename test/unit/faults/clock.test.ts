@@ -39,10 +39,11 @@ describe.each([
     })
     afterEach(() => rig.close())
 
-    const configure = (written: string, place?: ScriptedPlace) =>
-      rig.reconciler.configure([
-        specOf(store, { schedule: parseSchedule(written), places: place === undefined ? [] : [place.spec()] }),
-      ])
+    const configure = async (written: string, place?: ScriptedPlace) => {
+      const places = place === undefined ? [] : [place.spec()]
+      await rig.reconciler.configure([specOf(store, { schedule: parseSchedule(written), places })])
+      await rig.clock.advance(0)
+    }
     const looked = (count: number) => until(() => rig.looked.length === count)
 
     it('an interval is as long as before', async () => {
@@ -94,7 +95,7 @@ describe.each([
       [`HEAD ${path}`]: (request) =>
         request.headers.authorization === 'Bearer t'
           ? manifestReply(manifest)
-          : { status: 401, headers: { 'www-authenticate': `Bearer realm="http://${request.headers.host}/token"` } },
+          : { status: 401, headers: { 'www-authenticate': 'Bearer realm="/token"' } },
     })
     await using t = testClient()
     const repository = t.client.repository(`${server.host}/acme/app`)
@@ -141,7 +142,8 @@ describe.each([
   })
 
   it('an upload expires as late as before', async () => {
-    const { registry, clock, close } = await openRegistry(undefined, { limits: { uploadIdleMs: hour } })
+    const opened = await openRegistry(undefined, { limits: { uploadIdleMs: hour } })
+    const { registry, clock } = opened
     const id = await registry.uploads.start('a')
     clock.jump(ms)
     await clock.advance(hour - 1)
@@ -152,7 +154,7 @@ describe.each([
     expect(await registry.uploads.append('a', id, from('y'), { maxBytes: 10 })).toEqual({ size: 2, outOfOrder: false })
     await clock.advance(hour)
     expect(await registry.uploads.status('a', id)).toBeUndefined()
-    await close()
+    await opened.close()
   })
 
   it('who guesses is slowed down and forgiven as before', () => {
@@ -253,6 +255,7 @@ describe('a time of day', () => {
     store = new ScriptedStore()
     await store.push('one')
     await rig.reconciler.configure([specOf(store, { schedule: parseSchedule('0 15 * * *') })])
+    await rig.clock.advance(0)
     await until(() => rig.looked.length === 1)
     expect(rig.reconciler.status()[0]!.nextLookAt).toBe(today(15))
   })
@@ -308,6 +311,7 @@ describe('a start with a clock that was put back since', () => {
     place.failures = [down()]
     await store.push('one')
     await rig.reconciler.configure([spec()])
+    await rig.clock.advance(0)
     await until(() => rig.deployed.length === 1)
     await rig.close()
     const again = await openRig({ folder: rig.folder, clock: new FakeClock(rig.clock.now() - day) })
@@ -324,6 +328,7 @@ describe('the process stands still for a day', () => {
     const store = new ScriptedStore()
     await store.push('one')
     await rig.reconciler.configure([specOf(store, { schedule: parseSchedule('90s') })])
+    await rig.clock.advance(0)
     await until(() => rig.looked.length === 1)
     rig.clock.stall(day)
     await rig.clock.advance(0)
