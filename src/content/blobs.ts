@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto'
 import { opendir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { IntegrityError, StorageError } from '../lib/errors.ts'
+import type { Clock } from '../lib/clock.ts'
+import { IntegrityError } from '../lib/errors.ts'
 import { algorithmOf, finish, isDigest, type Algorithm, type Digest } from '../oci/digest.ts'
 import type { Budget } from './budget.ts'
+import { CheckedReads } from './checked.ts'
 import { Claims } from './claims.ts'
 import type { BlobInfo, RecordBlob, StoredBlob } from './content.ts'
 import { isMissing, onDisk } from './errors.ts'
 import { makeFolder, type FileSteps } from './files.ts'
-import { gone, readFileChunks } from './reader.ts'
+import { damaged, gone, readFileChunks } from './reader.ts'
 import type { HashingFile } from './writer.ts'
 
 const algorithms: Algorithm[] = ['sha256', 'sha512']
@@ -18,12 +20,14 @@ export class BlobFolder {
   readonly #root: string
   readonly #steps: FileSteps
   readonly #claims = new Claims()
+  readonly checked: CheckedReads
   /** Whose files these are, where there is a quota. */
   budget: Budget | undefined
 
-  constructor(root: string, steps: FileSteps) {
+  constructor(root: string, steps: FileSteps, clock: Clock) {
     this.#root = root
     this.#steps = steps
+    this.checked = new CheckedReads((digest) => this.path(digest), clock)
   }
 
   async prepare(): Promise<void> {
@@ -68,14 +72,18 @@ export class BlobFolder {
   async #store(file: HashingFile, info: BlobInfo): Promise<void> {
     const path = this.path(info.digest)
     const attempt = { what: `storing blob ${info.digest}`, path }
-    if ((await this.stat(info.digest))?.size === info.size) {
+    const before = await this.stat(info.digest)
+    // What has other bytes than its name says is replaced.
+    if (before?.size === info.size && (await this.checked.isRight(info.digest))) {
       await file.close()
       await onDisk(attempt, () => this.#steps.remove(file.path))
       file.goes()
     } else {
       await file.seal()
       await onDisk(attempt, () => this.#steps.rename(file.path, path))
+      await this.checked.stored(info.digest)
       file.stays()
+      if (before !== undefined) this.budget?.giveBack(before.size)
     }
     // In both cases: the one that was there may have been renamed by another ingest that has not come here yet.
     await onDisk(attempt, () => this.#steps.syncFolder(this.#folder(algorithmOf(info.digest))))
@@ -98,11 +106,6 @@ export class BlobFolder {
     }
     if (finish(hash, algorithmOf(digest)) !== digest) throw damaged(path)
     return bytes
-  }
-
-  async file(digest: Digest): Promise<string> {
-    if ((await this.stat(digest)) === undefined) throw gone(this.path(digest))
-    return this.path(digest)
   }
 
   remove(digest: Digest, confirm?: () => Promise<boolean>): Promise<boolean> {
@@ -130,10 +133,4 @@ export class BlobFolder {
 
 function tooBig(digest: Digest, maxBytes: number): IntegrityError {
   return new IntegrityError('size_mismatch', `blob ${digest} has more than the ${maxBytes} bytes that are allowed`)
-}
-
-function damaged(path: string): StorageError {
-  return new StorageError('corrupt', `the blob at ${path} does not hash to its name`, {
-    hint: 'The disk or a program changed it. Restore it from a backup, or remove it and push or fetch its artifact again.',
-  })
 }

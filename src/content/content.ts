@@ -46,11 +46,14 @@ export interface Content {
   /** A file that grows in pieces (an upload over several requests) and becomes a blob at the end. */
   startPartial(): Promise<Partial>
   stat(digest: Digest): Promise<BlobInfo | undefined>
-  /** Throws StorageError `corrupt` when the blob is gone. Not verified: see `verify`. */
+  /**
+   * Throws StorageError `corrupt` when the blob is gone, and before its last piece when its bytes hash to something else. A range
+   * comes only once the whole was read; what was hashed within the last minute and not written to since is not hashed again.
+   */
   read(digest: Digest, range?: ByteRange): AsyncIterable<Uint8Array>
   /** The whole blob in memory, verified. Throws IntegrityError `size_mismatch` beyond `maxBytes`. */
   bytes(digest: Digest, maxBytes: number): Promise<Buffer>
-  /** A local file with exactly this blob's bytes, for code in other threads; read only. */
+  /** A local file with exactly this blob's bytes, found right, for code in other threads; read only. Throws as `read` does. */
   file(digest: Digest): Promise<string>
   /** A folder of the same file system for work in progress, emptied at start. */
   readonly scratch: string

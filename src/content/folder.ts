@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
+import { systemClock, type Clock } from '../lib/clock.ts'
 import { IntegrityError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import { algorithmOf, type Algorithm, type Digest } from '../oci/digest.ts'
@@ -8,7 +9,7 @@ import { BlobFolder } from './blobs.ts'
 import type { BlobInfo, Content, IngestOptions, Partial } from './content.ts'
 import { onDisk } from './errors.ts'
 import { emptyFolder, fileSteps, makeFolder, type FileSteps } from './files.ts'
-import { hashFile, readFileChunks } from './reader.ts'
+import { hashFile } from './reader.ts'
 import { HashingFile } from './writer.ts'
 
 export interface FolderOptions {
@@ -17,6 +18,7 @@ export interface FolderOptions {
   logger: Logger
   /** What blobs and uploads may take together; no limit unless said. */
   quotaBytes?: number
+  clock?: Clock
   /** How files are written; a test may put its own. */
   steps?: FileSteps
 }
@@ -27,8 +29,8 @@ export interface FolderOptions {
  * id that the state wants. Throws StorageError.
  */
 export async function createFolderContent(options: FolderOptions): Promise<Content> {
-  const { path, logger, steps = fileSteps, quotaBytes } = options
-  const blobs = new BlobFolder(path, steps)
+  const { path, logger, clock = systemClock, steps = fileSteps, quotaBytes } = options
+  const blobs = new BlobFolder(path, steps, clock)
   const scratch = join(path, 'scratch')
   const ingestFolder = join(path, 'ingest')
   await onDisk({ what: 'preparing the content folder', path }, async () => {
@@ -44,9 +46,9 @@ export async function createFolderContent(options: FolderOptions): Promise<Conte
     ...ingesting,
     scratch,
     stat: (digest) => blobs.stat(digest),
-    read: (digest, range) => readFileChunks(blobs.path(digest), range),
+    read: (digest, range) => blobs.checked.read(digest, range),
     bytes: (digest, maxBytes) => blobs.bytes(digest, maxBytes),
-    file: (digest) => blobs.file(digest),
+    file: (digest) => blobs.checked.file(digest),
     verify: async (digest, signal) => (await hashFile(blobs.path(digest), algorithmOf(digest), signal)) === digest,
     remove: (digest, confirm) => blobs.remove(digest, confirm),
     list: () => blobs.list(),

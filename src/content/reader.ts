@@ -2,37 +2,55 @@ import { createHash } from 'node:crypto'
 import { open, type FileHandle } from 'node:fs/promises'
 import { StorageError } from '../lib/errors.ts'
 import { finish, type Algorithm, type Digest } from '../oci/digest.ts'
+import type { FileState } from './checks.ts'
 import type { ByteRange } from './content.ts'
 import { isMissing, onDisk, storageError } from './errors.ts'
 
 const chunkBytes = 256 * 1024
 
-/** A stored file's bytes. Throws StorageError `corrupt` when it is gone. */
-export async function* readFileChunks(path: string, range?: ByteRange): AsyncIterable<Uint8Array> {
-  const attempt = { what: 'reading a blob', path }
-  const { handle, size } = await openBlob(path)
+/** A stored file, open for reading; whoever opened it closes it. */
+export interface OpenFile {
+  path: string
+  handle: FileHandle
+  state: FileState
+}
+
+/** Throws StorageError `corrupt` when it is gone. */
+export async function openFile(path: string): Promise<OpenFile> {
   try {
-    const end = Math.min(size, range === undefined ? Infinity : range.last + 1)
-    let at = range?.first ?? 0
-    while (at < end) {
-      // A new buffer each time: the reader may keep it.
-      const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, end - at))
-      const { bytesRead } = await onDisk(attempt, () => handle.read(buffer, 0, buffer.byteLength, at))
-      if (bytesRead === 0) return
-      at += bytesRead
-      yield buffer.subarray(0, bytesRead)
+    const handle = await open(path, 'r')
+    try {
+      return { path, handle, state: await handle.stat() }
+    } catch (error) {
+      await handle.close()
+      throw error
     }
-  } finally {
-    await handle.close()
+  } catch (error) {
+    throw isMissing(error) ? gone(path, error) : storageError(error, { what: 'opening a blob', path })
   }
 }
 
-async function openBlob(path: string): Promise<{ handle: FileHandle; size: number }> {
+/** A stored file's bytes. Throws StorageError `corrupt` when it is gone. */
+export async function* readFileChunks(path: string, range?: ByteRange): AsyncIterable<Uint8Array> {
+  const file = await openFile(path)
   try {
-    const handle = await open(path, 'r')
-    return { handle, size: (await handle.stat()).size }
-  } catch (error) {
-    throw isMissing(error) ? gone(path, error) : storageError(error, { what: 'opening a blob', path })
+    yield* chunksOf(file, range)
+  } finally {
+    await file.handle.close()
+  }
+}
+
+export async function* chunksOf({ path, handle, state }: OpenFile, range?: ByteRange): AsyncIterable<Uint8Array> {
+  const attempt = { what: 'reading a blob', path }
+  const end = Math.min(state.size, range === undefined ? Infinity : range.last + 1)
+  let at = range?.first ?? 0
+  while (at < end) {
+    // A new buffer each time: the reader may keep it.
+    const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, end - at))
+    const { bytesRead } = await onDisk(attempt, () => handle.read(buffer, 0, buffer.byteLength, at))
+    if (bytesRead === 0) return
+    at += bytesRead
+    yield buffer.subarray(0, bytesRead)
   }
 }
 
@@ -43,9 +61,23 @@ export function gone(path: string, cause?: unknown): StorageError {
   })
 }
 
+export function damaged(path: string): StorageError {
+  return new StorageError('corrupt', `the blob at ${path} does not hash to its name`, {
+    hint: 'The disk or a program changed it. Restore it from a backup, or remove it and push or fetch its artifact again.',
+  })
+}
+
 export async function hashFile(path: string, algorithm: Algorithm, signal?: AbortSignal): Promise<Digest> {
+  return hashChunks(readFileChunks(path), algorithm, signal)
+}
+
+export async function hashChunks(
+  chunks: AsyncIterable<Uint8Array>,
+  algorithm: Algorithm,
+  signal?: AbortSignal,
+): Promise<Digest> {
   const hash = createHash(algorithm)
-  for await (const chunk of readFileChunks(path)) {
+  for await (const chunk of chunks) {
     signal?.throwIfAborted()
     hash.update(chunk)
   }

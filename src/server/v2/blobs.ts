@@ -61,6 +61,7 @@ async function withSlot(call: Call, run: () => Promise<void>): Promise<void> {
   }
 }
 
+/** The first piece is read before anything is said: what is found wrong by then is answered with an error. */
 async function sendContent(
   call: Call,
   digest: Digest,
@@ -68,8 +69,22 @@ async function sendContent(
   writeHead: () => void,
 ): Promise<void> {
   const { response, signal } = call.exchange
-  writeHead()
-  await pipeline(repositoryOf(call).readBlob(digest, range), response, { signal })
+  const chunks = repositoryOf(call).readBlob(digest, range)[Symbol.asyncIterator]()
+  try {
+    const first = await chunks.next()
+    writeHead()
+    // From here on a failure cuts the connection: the client sees fewer bytes than Content-Length said.
+    await pipeline(
+      async function* () {
+        for (let next = first; next.done !== true; next = await chunks.next()) yield next.value
+      },
+      response,
+      { signal },
+    )
+  } finally {
+    // A client may go away at any moment: the file is closed all the same.
+    await chunks.return?.()
+  }
 }
 
 /** DELETE `/v2/<name>/blobs/<digest>`: from this repository alone. */
