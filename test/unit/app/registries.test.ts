@@ -1,5 +1,8 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { createRegistryClients } from '../../../src/app/registries.ts'
+import type { Config } from '../../../src/config/config.ts'
 import { readEnvironment } from '../../../src/config/environment.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createMetrics } from '../../../src/lib/metrics.ts'
@@ -7,11 +10,12 @@ import { Redactor } from '../../../src/lib/redact.ts'
 import { Secret } from '../../../src/lib/secret.ts'
 import { FakeClock } from '../../support/clock.ts'
 import { scriptedServer } from '../../support/scripted-server.ts'
+import { tempDir } from '../../support/temp.ts'
 import { load } from '../config/load-text.ts'
 
-async function clients(text = '{}') {
+async function clients(given: string | Config = '{}') {
   const clock = new FakeClock()
-  const made = await createRegistryClients(await load(text), {
+  const made = await createRegistryClients(typeof given === 'string' ? await load(given) : given, {
     ...{ clock, random: () => 1, environment: readEnvironment({}), logger: silentLogger, version: '1' },
     redactor: new Redactor(),
     metrics: createMetrics(clock),
@@ -50,7 +54,32 @@ describe('the clients of registries', () => {
     await registries.close()
   })
 
-  it('log in with what a store carries, before what the registries say, and with its secret as it is now', async () => {
+  it('log in with secrets as they are now', async () => {
+    await using server = await scriptedServer({
+      'GET /v2/a/b/manifests/v': { status: 401, headers: { 'www-authenticate': 'Basic' } },
+    })
+    const file = join(tempDir('secret'), 'password')
+    const secret = new Secret({ file })
+    const used = async (repository: { manifest(reference: string): Promise<unknown> }) => {
+      await expect(repository.manifest('v')).rejects.toThrow('401')
+      return Buffer.from(server.requests.at(-1)!.headers.authorization!.slice(6), 'base64').toString()
+    }
+    writeFileSync(file, 'hunter22')
+    await secret.read()
+    const text = `registries:\n  "${server.host}": { username: all, password: { file: ${file} } }\n`
+    const config = await load(text)
+    const registries = await clients(config)
+    const [shared, own] = [{}, { username: 'me', password: secret }].map((who) =>
+      registries.repository(`${server.host}/a/b`, who),
+    )
+    expect([await used(shared!), await used(own!)]).toEqual(['all:hunter22', 'me:hunter22'])
+    writeFileSync(file, 'and-now-another')
+    await Promise.all([secret.read(), config.registries[0]!.password!.read()])
+    expect([await used(shared!), await used(own!)]).toEqual(['all:and-now-another', 'me:and-now-another'])
+    await registries.close()
+  })
+
+  it('log in with what a store carries, before what the registries say', async () => {
     const challenge = { status: 401, headers: { 'www-authenticate': 'Basic' } }
     await using server = await scriptedServer({ 'GET /v2/a/b/manifests/v': challenge })
     const text = `registries:\n  "${server.host}": { username: all, password: other-one }\n`

@@ -464,6 +464,21 @@ const single: [name: string, text: string, problem: object][] = [
     { line: 2, key: 'bundles.__proto__', message: 'unknown key `__proto__`' },
   ],
   [
+    'a hash that takes seconds for each guess',
+    `server: { access: { users: { me: { password_hash: "$2y$15$${'a'.repeat(53)}", allow: [read] } } } }\n`,
+    {
+      line: 1,
+      key: 'server.access.users.me.password_hash',
+      message: 'expected a bcrypt hash of cost 4 to 14',
+      hint: 'htpasswd -nB me writes one behind the colon.',
+    },
+  ],
+  [
+    'a value that meta makes too long',
+    `meta:\n  x: ${'y'.repeat(40_000)}\ncontent:\n  path: \${meta.x}\${meta.x}\n`,
+    { line: 4, key: 'content.path', message: 'longer than 64 KiB' },
+  ],
+  [
     'a number among tags',
     'deployers:\n  p: { type: oci, repository: ghcr.io/a/b, tags: [1.10] }\n',
     { line: 2, key: 'deployers.p.tags.0', message: 'expected text, got `1.10`', hint: 'Quote it: "1.10"' },
@@ -654,6 +669,13 @@ describe('secrets never show', () => {
     const found = await problems(text, { env: { SECRET: 'hunter2-hunter2' } })
     expect(found).toHaveLength(1)
     expect(JSON.stringify(found)).not.toContain('hunter2')
+  })
+
+  it('a variable that a hint shows in lower case', async () => {
+    const text = 'stores:\n  s: { type: oci, repository: "ghcr.io/${SECRET}" }\n'
+    const found = await problems(text, { env: { SECRET: 'HUNTER2-HUNTER2' } })
+    expect(found).toHaveLength(1)
+    expect(JSON.stringify(found)).not.toMatch(/hunter2/i)
   })
 
   it.each([

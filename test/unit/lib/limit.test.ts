@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { allOrNone, Limit, LimitByKey } from '../../../src/lib/limit.ts'
 
@@ -45,6 +46,13 @@ describe('Limit', () => {
     expect(ran).toBe(false)
     await expect(limit.do(() => Promise.resolve(), stop.signal)).rejects.toThrow('enough')
   })
+})
+
+it('leaves no listener behind on a signal that lives long', async () => {
+  const { signal } = new AbortController()
+  const limit = new Limit(2)
+  await Promise.all(Array.from({ length: 100 }, () => limit.do(() => Promise.resolve(), signal)))
+  expect(getEventListeners(signal, 'abort')).toEqual([])
 })
 
 describe('allOrNone', () => {
