@@ -20,8 +20,16 @@ export interface ControlOptions {
 export function createControl(options: ControlOptions): Control {
   const { reconciler, serving, state, clock, reload, maintenance, readyTimeoutMs } = options
   const deadline = clock.monotonic() + readyTimeoutMs
+
+  /** A release that was just made is on its way to the table: what is told as current can be fetched. */
+  async function status() {
+    const statuses = reconciler.status()
+    await Promise.all(statuses.map(({ name }) => serving.settled(name)))
+    return statuses
+  }
+
   return {
-    status: async () => reconciler.status(),
+    status,
     releases: (bundle, limit) => state.bundles.releases(bundle, limit),
     async look(bundle, trigger, signal) {
       const look = await reconciler.look(bundle, trigger, signal)
@@ -32,10 +40,7 @@ export function createControl(options: ControlOptions): Control {
     collect: (options) => maintenance.collect(options),
     async unready() {
       if (clock.monotonic() >= deadline) return []
-      const statuses = reconciler.status()
-      // A release that was just made is on its way to the table.
-      await Promise.all(statuses.map(({ name }) => serving.settled(name)))
-      return statuses
+      return (await status())
         .filter(({ current, look }) => current === null && look === null)
         .map(({ name }) => `${name} has no release and has not been looked at yet`)
     },

@@ -206,16 +206,16 @@ for (const [name, { start, keepsReferrers, deletesTags, hasPages, tagsOfNothing 
 
     test(`lists referrers ${keepsReferrers ? 'as it knows them' : 'from the tag that we keep'}`, async () => {
       const subject = await imageOf(repository, ['layer'], { tags: ['v1'] })
-      const [first, second] = await Promise.all(
-        ['one', 'two'].map(async (text) => indexOf(repository, [await imageOf(repository, [text])], { subject })),
-      )
-      expect(digests(await repository.referrers(subject.digest))).toEqual(digests([first!, second!]))
+      // One after the other: olareg itself loses one of two that come at once.
+      const first = await indexOf(repository, [await imageOf(repository, ['one'])], { subject })
+      const second = await indexOf(repository, [await imageOf(repository, ['two'])], { subject })
+      expect(digests(await repository.referrers(subject.digest))).toEqual(digests([first, second]))
       expect((await repository.head(referrersTag(subject.digest))) === undefined).toBe(keepsReferrers)
-      expect(await repository.referrers(first!.digest)).toEqual([])
+      expect(await repository.referrers(first.digest)).toEqual([])
       expect(await repository.referrers(subject.digest, { artifactType: 'application/none' })).toEqual([])
 
-      await repository.deleteManifest(first!.digest)
-      expect(digests(await repository.referrers(subject.digest))).toEqual([second!.digest])
+      await repository.deleteManifest(first.digest)
+      expect(digests(await repository.referrers(subject.digest))).toEqual([second.digest])
     })
 
     test('deletes what it was told to, and says so where a registry cannot', async () => {

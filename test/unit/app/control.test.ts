@@ -27,12 +27,12 @@ describe('being ready', () => {
     expect(await asked.unready()).toEqual([])
   })
 
-  it('is told only once what was released is served', async () => {
+  it.each(['status', 'unready'] as const)('%s is told only once what was released is served', async (what) => {
     const { promise, resolve } = Promise.withResolvers<void>()
     let told = false
-    const asking = control([], { settled: promise }).unready()
+    const asking = control([], { settled: promise })[what]()
     const released = control([{ name: 'authz', current: {} as never, look: null }], { settled: promise })
-    const waiting = released.unready().then(() => (told = true))
+    const waiting = released[what]().then(() => (told = true))
     await asking
     expect(told).toBe(false)
     resolve()
