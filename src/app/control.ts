@@ -38,6 +38,7 @@ export function createControl(options: ControlOptions): Control {
     },
     reload,
     collect: (options) => maintenance.collect(options),
+    backUp: (options) => maintenance.backUp(options),
     async unready() {
       if (clock.monotonic() >= deadline) return []
       return (await status())

@@ -5,6 +5,7 @@ import { Limit } from '../lib/limit.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import { nextLookAt } from '../lib/schedule.ts'
+import { backUp, type BackedUp } from '../registry/backup.ts'
 import { collect, defaultCollectLimits, type Collected } from '../registry/collect.ts'
 import type { Storage } from './storage.ts'
 
@@ -20,6 +21,8 @@ export interface MaintenanceOptions extends Storage {
 /** Work on the folder as a whole: one at a time. */
 export interface Maintenance {
   collect(options: { dryRun: boolean; signal?: AbortSignal }): Promise<Collected>
+  /** State and blobs together, into a new folder of this machine. */
+  backUp(options: { to: string; signal?: AbortSignal }): Promise<BackedUp>
   /** Breaks off what is under way, and waits until it has stopped. */
   close(): Promise<void>
 }
@@ -52,9 +55,9 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
     }
   }
 
-  function start(dryRun: boolean, signal?: AbortSignal): Promise<Collected> {
+  function inTurn<T>(work: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const either = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal])
-    return turn.do(() => run(dryRun, either), either)
+    return turn.do(() => work(either), either)
   }
 
   async function arm(): Promise<void> {
@@ -82,7 +85,7 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
 
   async function scheduled(): Promise<void> {
     try {
-      const { files, bytes, releases, manifests, blobs, left } = await start(false)
+      const { files, bytes, releases, manifests, blobs, left } = await inTurn((signal) => run(false, signal))
       const took = { files, bytes, releases, manifests, blobs, left }
       logger.info({ audit: true, who: 'schedule', action: 'gc', ...took }, describeCollected(files, bytes))
     } catch (error) {
@@ -96,7 +99,8 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
   void arm().catch((error: unknown) => logger.error({ err: error }, 'the collection could not be scheduled'))
 
   return {
-    collect: ({ dryRun, signal }) => start(dryRun, signal),
+    collect: ({ dryRun, signal }) => inTurn((either) => run(dryRun, either), signal),
+    backUp: ({ to, signal }) => inTurn((either) => backUpStorage(options, options.config(), to, either), signal),
     async close() {
       cancelTimer?.()
       stop.abort(new Error('shutting down'))
@@ -108,6 +112,16 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
 /** What the log says; `files` blobs of together `bytes` are gone. */
 function describeCollected(files: number, bytes: number): string {
   return files === 0 ? 'collected: nothing to remove' : `collected: ${files} blobs removed, ${bytes} bytes freed`
+}
+
+/** No collection may run meanwhile. */
+export function backUpStorage(
+  { content, state, clock }: Storage & { clock: Clock },
+  config: Pick<Config, 'content'>,
+  to: string,
+  signal?: AbortSignal,
+): Promise<BackedUp> {
+  return backUp({ folder: config.content.path, content, state, clock }, to, signal)
 }
 
 /** One collection of what is open here. `isAlone`: nobody else reads or writes meanwhile. */

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import type { AddCommand, CommandContext } from './command.ts'
+import { addBackup } from './backup.ts'
 import { addBuild } from './build.ts'
 import { addConfig } from './config.ts'
 import { addCopy } from './copy.ts'
@@ -13,6 +14,7 @@ import { addLook } from './look.ts'
 import { addPull } from './pull.ts'
 import { addPush } from './push.ts'
 import { addReleases } from './releases.ts'
+import { addRestore } from './restore.ts'
 import { addServe } from './serve.ts'
 import { addStatus } from './status.ts'
 import { addTags } from './tags.ts'
@@ -37,6 +39,8 @@ const commands: AddCommand[] = [
   addLook,
   addConfig,
   addGc,
+  addBackup,
+  addRestore,
   addVerifyContent,
 ]
 

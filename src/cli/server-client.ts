@@ -2,6 +2,7 @@ import { Agent, request } from 'undici'
 import { RemoteError, type RemoteCode } from '../lib/errors.ts'
 import type { Look, Release } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
+import type { BackedUp } from '../registry/backup.ts'
 import type { Collected } from '../registry/collect.ts'
 import { isObject } from '../oci/json.ts'
 import { oneLine } from './format.ts'
@@ -50,6 +51,12 @@ export class ServerClient {
   async collect(dryRun: boolean): Promise<Collected> {
     const answer = await this.#call('POST', '/api/v1/gc', 'have it collected', { dryRun }, maintenanceTimeoutMs)
     return answer as unknown as Collected
+  }
+
+  /** Into a folder of the server's machine; answers when it is done. */
+  async backUp(to: string): Promise<BackedUp> {
+    const answer = await this.#call('POST', '/api/v1/backup', 'have it backed up', { to }, maintenanceTimeoutMs)
+    return answer as unknown as BackedUp
   }
 
   close(): Promise<void> {

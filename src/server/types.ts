@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BundleStatus } from '../model/status.ts'
 import type { Look, Release } from '../model/release.ts'
+import type { BackedUp } from '../registry/backup.ts'
 import type { Collected } from '../registry/collect.ts'
 
 export type Action = 'read' | 'push' | 'delete' | 'deploy' | 'admin'
@@ -38,6 +39,8 @@ export interface Control {
   reload(): Promise<{ added: string[]; changed: string[]; removed: string[] }>
   /** Removes what nobody needs, or says what that is. Waits for its turn; the signal breaks it off. */
   collect(options: { dryRun: boolean; signal?: AbortSignal }): Promise<Collected>
+  /** Copies everything that is kept into a new folder of the server's machine. Throws ConfigError for one that cannot be meant. */
+  backUp(options: { to: string; signal?: AbortSignal }): Promise<BackedUp>
   /** What stands in the way of being ready; empty when ready. */
   unready(): Promise<string[]>
 }

@@ -13,7 +13,17 @@ export interface State {
   readonly collection: CollectionState
   /** Small facts about this folder, such as its id. */
   readonly facts: { get(key: string): Promise<string | undefined>; set(key: string, value: string): Promise<void> }
+  /**
+   * A copy of everything as it is now, in a new file, made beside what goes on. Throws StorageError `disk_full`, `read_only`, `io`.
+   */
+  snapshot(file: string): Promise<Snapshot>
   close(): Promise<void>
+}
+
+/** A copy of the state, for reading. */
+export interface Snapshot {
+  digests: CatalogState['digests']
+  close(): void
 }
 
 export interface ManifestRow {

@@ -183,8 +183,12 @@ class Run {
       const newest = releases.at(-1)?.number ?? 0
       for (const { number, digest } of releases) {
         if (number <= newest - keep && number !== this.#model.deployed.get(bundle)) continue
-        add(await repository.manifest(digest))
-        for (const referrer of await repository.listReferrers(digest)) add(await repository.manifest(referrer.digest))
+        // Signatures may be signed too.
+        const wanted = [digest]
+        for (const one of wanted) {
+          add(await repository.manifest(one))
+          wanted.push(...(await repository.listReferrers(one)).map((referrer) => referrer.digest))
+        }
       }
     }
     return needed

@@ -95,6 +95,9 @@ function bundleOperations({ control }: OperationOptions): Operation[] {
 const collectBody = z.strictObject({
   dryRun: z.boolean().default(false).describe('Change nothing, say what would go'),
 })
+const backupBody = z.strictObject({
+  to: z.string().min(1).describe("A new or empty folder on the server's machine, as an absolute path"),
+})
 /** It is done in small steps, with pauses. */
 const maintenanceTimeoutMs = 6 * 3_600_000
 
@@ -114,6 +117,23 @@ function maintenanceOperations({ control, logger }: OperationOptions): Operation
         const { items: _, ...numbers } = collected
         logger.info({ audit: true, who: caller.name, action: 'gc', requestId, ...numbers }, 'collected')
         return { body: collected }
+      },
+    },
+    {
+      method: 'POST',
+      path: '/api/v1/backup',
+      summary: "Copy state and blobs into a folder of the server's machine; answers when that is done",
+      needs: { action: 'admin', of: 'server' },
+      body: backupBody,
+      answers: { 200: { description: 'What was copied', schema: 'BackedUp' } },
+      async handle({ request, caller, requestId, signal, body }) {
+        request.setTimeout(maintenanceTimeoutMs)
+        const { to } = backupBody.parse(body)
+        const backedUp = await control.backUp({ to, signal })
+        const { blobs, bytes, missing } = backedUp
+        const what = { to, blobs, bytes, missing: missing.length }
+        logger.info({ audit: true, who: caller.name, action: 'backup', requestId, ...what }, `backed up to ${to}`)
+        return { body: backedUp }
       },
     },
   ]

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Deployment } from '../../model/deployment.ts'
 import type { Look, Release } from '../../model/release.ts'
 import type { BundleStatus } from '../../model/status.ts'
+import type { BackedUp } from '../../registry/backup.ts'
 import type { Collected } from '../../registry/collect.ts'
 
 // The shapes of the API: what is checked, what is described at /api/v1/openapi.json. Held equal to the model by `satisfies`.
@@ -93,6 +94,12 @@ export const collected = z.object({
     )
     .describe('In a dry run: what would go and why, the first 10,000'),
 }) satisfies z.ZodType<Collected>
+export const backedUp = z.object({
+  path: z.string(),
+  blobs: z.int(),
+  bytes: z.int(),
+  missing: z.array(digest).describe('Blobs that the state names and that could not be found'),
+}) satisfies z.ZodType<BackedUp>
 export const readiness = z.object({ ready: z.boolean(), reasons: z.array(z.string()) })
 
 /** https://www.rfc-editor.org/rfc/rfc9457 */
@@ -125,6 +132,7 @@ export const named = {
   Deployments: deployments,
   Reloaded: reloaded,
   Collected: collected,
+  BackedUp: backedUp,
   Readiness: readiness,
   Problem: problem,
 }

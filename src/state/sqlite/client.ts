@@ -5,6 +5,7 @@ import type { Logger } from '../../lib/logger.ts'
 import { access, type Groups } from '../operations/operation.ts'
 import type { State } from '../state.ts'
 import { unpackError } from './errors.ts'
+import { openSnapshot } from './snapshot.ts'
 import { startId, type Reply, type Request, type WorkerStart } from './messages.ts'
 
 export interface SqliteOptions {
@@ -42,6 +43,10 @@ export async function createSqliteState({ path, contentId, logger }: SqliteOptio
     deployments: part('deployments'),
     collection: part('collection'),
     facts: part('facts'),
+    async snapshot(file) {
+      await thread.snapshot(file)
+      return openSnapshot(file)
+    },
     close: () => thread.close(),
   }
 }
@@ -96,6 +101,10 @@ class StateThread {
     return this.#closing === undefined ? this.#send(request) : Promise.reject(closed())
   }
 
+  snapshot(file: string): Promise<unknown> {
+    return this.#closing === undefined ? this.#send({ snapshot: file }) : Promise.reject(closed())
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -106,7 +115,7 @@ class StateThread {
     await this.#exited
   }
 
-  #send(request: { name: string; args: unknown[] } | { close: true }): Promise<unknown> {
+  #send(request: { name: string; args: unknown[] } | { snapshot: string } | { close: true }): Promise<unknown> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended)
     const answer = this.#expect()
     const message: Request = { id: this.#nextId - 1, ...request }

@@ -20,6 +20,12 @@ export function openDatabase(path: string): OpenDatabase {
   return { raw, kysely: new Kysely<Schema>({ dialect: new SqliteDialect({ database: asKyselyWants(raw) }) }) }
 }
 
+/** A file that nobody writes. */
+export function openReadOnly(path: string): OpenDatabase {
+  const raw = new DatabaseSync(path, { readOnly: true })
+  return { raw, kysely: new Kysely<Schema>({ dialect: new SqliteDialect({ database: asKyselyWants(raw) }) }) }
+}
+
 function asKyselyWants(database: DatabaseSync): SqliteDatabase {
   const cache = new Map<string, SqliteStatement>()
   return {

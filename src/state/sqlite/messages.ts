@@ -7,8 +7,9 @@ export interface WorkerStart {
   contentId: string
 }
 
-/** `name` is `catalog.blob`, `facts.get`, …; without a name: close. */
-export type Request = { id: number; name: string; args: unknown[] } | { id: number; close: true }
+/** `name` is `catalog.blob`, `facts.get`, …; without a name: close, or copy into the file `snapshot`. */
+export type Request =
+  { id: number; name: string; args: unknown[] } | { id: number; snapshot: string } | { id: number; close: true }
 
 export type Reply = { id: number; result: unknown } | { id: number; error: SentError }
 

@@ -12,11 +12,14 @@ import type { Db } from '../schema.ts'
 import { openDatabase, type OpenDatabase } from './database.ts'
 import { sqliteError } from './errors.ts'
 import type { WorkerStart } from './messages.ts'
+import { snapshotTo } from './snapshot.ts'
 
 /** The database of one folder, with its lock. */
 export interface Store extends OpenDatabase {
   /** For messages. */
   file: string
+  /** Copies it into a new file. */
+  snapshot(to: string): Promise<void>
   close(): void
 }
 
@@ -36,6 +39,7 @@ export async function openStore({ path, contentId }: WorkerStart): Promise<Store
       raw,
       kysely,
       file,
+      snapshot: (to) => snapshotTo(file, to),
       close: () => {
         raw.close()
         unlock()
@@ -52,7 +56,7 @@ export async function openStore({ path, contentId }: WorkerStart): Promise<Store
  * SQLite's exclusive lock on `lock.db`, which the kernel frees however this process ends. Nobody in this process may open
  * and close that file by other means: with POSIX locks, that would free it too.
  */
-function takeLock(path: string): () => void {
+export function takeLock(path: string): () => void {
   const file = join(path, 'lock.db')
   let lock: DatabaseSync | undefined
   try {

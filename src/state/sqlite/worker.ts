@@ -19,6 +19,7 @@ async function serve(port: MessagePort, start: WorkerStart): Promise<void> {
   }
   let queue: Request[] = []
   let running = false
+  let copying: Promise<void> = Promise.resolve()
 
   function workOf(request: Extract<Request, { name: string }>): Work & { access: 'read' | 'write' } {
     const operation = operations.get(request.name)!
@@ -60,13 +61,23 @@ async function serve(port: MessagePort, start: WorkerStart): Promise<void> {
     }
   }
 
-  function end(id: number): void {
+  async function end(id: number): Promise<void> {
+    await copying
     store.close()
     reply({ id, result: undefined })
     port.close()
   }
 
+  /** Beside the others: it reads by a connection of its own. */
+  function snapshot(id: number, to: string): void {
+    copying = store.snapshot(to).then(
+      () => reply({ id, result: undefined }),
+      (error: unknown) => reply({ id, error: packError(error) }),
+    )
+  }
+
   port.on('message', (request: Request) => {
+    if ('snapshot' in request) return snapshot(request.id, request.snapshot)
     queue.push(request)
     // What else has arrived is delivered before this runs.
     if (!running && queue.length === 1) setImmediate(() => void drain())

@@ -187,6 +187,7 @@ function createControl(parts: Partial<Control> = {}): Control {
     collect: async ({ dryRun }) => ({
       ...{ dryRun, releases: 0, manifests: 1, blobs: 2, files: 3, bytes: 4, left: { files: 5, bytes: 6 }, items: [] },
     }),
+    backUp: async ({ to }) => ({ path: to, blobs: 1, bytes: 2, missing: [] }),
     unready: async () => [],
     ...parts,
   }

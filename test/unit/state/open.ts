@@ -5,6 +5,7 @@ import type { ManifestRow, Reference } from '../../../src/state/state.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createSqliteState } from '../../../src/state/sqlite/client.ts'
 import { commitGroup } from '../../../src/state/sqlite/group.ts'
+import { openSnapshot } from '../../../src/state/sqlite/snapshot.ts'
 import { nameOperations, openStore, type Store } from '../../../src/state/sqlite/store.ts'
 import { tempDir } from '../../support/temp.ts'
 
@@ -55,6 +56,10 @@ export async function openInProcess(path = tempDir('state')): Promise<State & { 
   return {
     ...(parts as unknown as State),
     store,
+    async snapshot(file) {
+      await store.snapshot(file)
+      return openSnapshot(file)
+    },
     close: async () => {
       store.close()
     },

@@ -323,6 +323,7 @@ describe('the description', () => {
       'get /metrics',
       'get /ping',
       'get /ping/',
+      'post /api/v1/backup',
       'post /api/v1/bundles/{name}/look',
       'post /api/v1/config/reload',
       'post /api/v1/gc',

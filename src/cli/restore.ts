@@ -1,0 +1,47 @@
+import { resolve } from 'node:path'
+import { createFolderContent } from '../content/folder.ts'
+import { silentLogger } from '../lib/logger.ts'
+import { formatSize } from '../lib/units.ts'
+import { restore, type Restored } from '../registry/restore.ts'
+import { forgetIndexes, openSnapshot } from '../state/sqlite/snapshot.ts'
+import { takeLock } from '../state/sqlite/store.ts'
+import type { AddCommand, CommandContext } from './command.ts'
+import { BadResult, exitStatus } from './exit.ts'
+import { counted } from './format.ts'
+import { addConfigOption, addExamples, type ConfigOption } from './options.ts'
+import { readConfig } from './read-config.ts'
+
+export const addRestore: AddCommand = (program, context) => {
+  const command = program
+    .command('restore')
+    .summary('fill an empty data folder from a backup')
+    .description("Fill the config's data folder, which has to be new or empty, from what `backup` wrote.")
+    .argument('<from>', 'the folder of the backup')
+    .action(async (from: string, options: ConfigOption) => {
+      const { content } = await readConfig(context, options.config)
+      const restored = await fill(context, resolve(context.cwd, from), content.path)
+      const { path, at, blobs, bytes, damaged } = restored
+      const when = new Date(at).toISOString()
+      context.output.result(restored, `${path}: as it was at ${when}, ${counted(blobs, 'blob')} (${formatSize(bytes)})`)
+      if (damaged.length > 0) {
+        throw new BadResult(
+          exitStatus.content,
+          `${counted(damaged.length, 'blob')} damaged or missing in the backup: ${damaged.slice(0, 3).join(', ')}\nWhat follows another registry is fetched again; what was pushed here has to be pushed again.`,
+        )
+      }
+    })
+  addExamples(addConfigOption(command), 'restore /backup/longshore-monday -c longshore.yaml')
+}
+
+async function fill({ output, signal }: CommandContext, from: string, to: string): Promise<Restored> {
+  const progress = output.progress(`restoring ${to}`)
+  try {
+    return await restore({
+      ...{ from, to, signal, openSnapshot, forgetIndexes, lock: takeLock },
+      openContent: (path) => createFolderContent({ path, logger: silentLogger }),
+      onProgress: (bytes, total) => progress.update(bytes, total),
+    })
+  } finally {
+    progress.end()
+  }
+}

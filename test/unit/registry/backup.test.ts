@@ -1,0 +1,192 @@
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createFolderContent } from '../../../src/content/folder.ts'
+import { silentLogger } from '../../../src/lib/logger.ts'
+import { digestOf } from '../../../src/oci/digest.ts'
+import { backUp, blobPath } from '../../../src/registry/backup.ts'
+import { restore } from '../../../src/registry/restore.ts'
+import { verifyContent } from '../../../src/registry/verify.ts'
+import { forgetIndexes, openSnapshot } from '../../../src/state/sqlite/snapshot.ts'
+import { takeLock } from '../../../src/state/sqlite/store.ts'
+import { createSqliteState } from '../../../src/state/sqlite/client.ts'
+import { contentId } from '../../../src/content/files.ts'
+import type { State } from '../../../src/state/state.ts'
+import { createRegistry } from '../../../src/registry/registry.ts'
+import { FakeClock } from '../../support/clock.ts'
+import { tempDir } from '../../support/temp.ts'
+import { push } from './open.ts'
+
+const clock = new FakeClock()
+const closers: (() => Promise<void>)[] = []
+let folder: string
+let source: Awaited<ReturnType<typeof open>>
+
+/** With the state's real thread and the folder's own id, as a server has it. */
+async function open(path: string) {
+  const state = await createSqliteState({ path, contentId: await contentId(path), logger: silentLogger })
+  const content = await createFolderContent({ path, logger: silentLogger })
+  const registry = createRegistry({ content, catalog: state.catalog, clock, logger: silentLogger, folder: path })
+  const close = async () => {
+    await registry.close()
+    await content.close()
+    await state.close()
+  }
+  closers.push(close)
+  return { state, content, registry, close }
+}
+
+const backup = (to: string, more: object = {}, signal?: AbortSignal) =>
+  backUp({ folder, content: source.content, state: source.state, clock, ...more }, to, signal)
+
+const restoreTo = (from: string, to: string) =>
+  restore({
+    ...{ from, to, openSnapshot, forgetIndexes, lock: takeLock },
+    openContent: (path) => createFolderContent({ path, logger: silentLogger }),
+  })
+
+async function findings(opened: { content: typeof source.content; state: State }): Promise<string[]> {
+  const found = []
+  for await (const { kind } of verifyContent({ content: opened.content, catalog: opened.state.catalog }))
+    found.push(kind)
+  return found
+}
+
+beforeEach(async () => {
+  folder = tempDir('source')
+  source = await open(folder)
+})
+
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close()
+})
+
+describe('a backup', () => {
+  it('is everything, and can be restored', async () => {
+    const manifest = await push(source.registry.repository('policies/authz'), 'layer', ['v1'])
+    await source.state.facts.set('pin', 'v1')
+    const to = join(tempDir('backup'), 'new/folder')
+    expect(await backup(to)).toEqual({ path: to, blobs: 3, bytes: 7 + manifest.bytes.length, missing: [] })
+    expect(readdirSync(to).sort()).toEqual(['backup.json', 'blobs', 'id', 'state.db'])
+
+    const target = join(tempDir('restored'), 'data')
+    expect(await restoreTo(to, target)).toMatchObject({ path: target, at: clock.now(), blobs: 3, damaged: [] })
+    const restored = await open(target)
+    expect(await restored.state.facts.get('pin')).toBe('v1')
+    expect((await restored.registry.repository('policies/authz').manifest('v1')).digest).toBe(manifest.digest)
+    expect(await findings(restored)).toEqual([])
+    await restored.close()
+    expect(existsSync(join(target, 'repositories/policies/authz/index.json'))).toBe(true)
+    expect(await contentId(target)).toBe(await contentId(folder))
+  })
+
+  it('is whole, whatever is pushed and deleted meanwhile', async () => {
+    let isOver = false
+    const write = async (name: string) => {
+      const repository = source.registry.repository(name)
+      for (let i = 0; !isOver; i++) {
+        const { digest } = await push(repository, `${name} ${i}`, [`t${i % 3}`])
+        if (i % 4 === 3) await repository.deleteManifest(digest)
+      }
+    }
+    const writers = ['a', 'b', 'c'].map(write)
+    const root = tempDir('backups')
+    for (let round = 0; round < 5; round++) await backup(join(root, String(round)))
+    isOver = true
+    await Promise.all(writers)
+    for (let round = 0; round < 5; round++) {
+      const target = join(tempDir('restored'), 'data')
+      expect((await restoreTo(join(root, String(round)), target)).damaged).toEqual([])
+      const restored = await open(target)
+      expect(await findings(restored)).toEqual([])
+      await restored.close()
+    }
+  })
+
+  it('shares the bytes on one file system, and copies them to another', async () => {
+    await push(source.registry.repository('a'), 'layer')
+    const root = tempDir('backups')
+    await backup(join(root, 'linked'))
+    const elsewhere = () => Promise.reject(Object.assign(new Error('EXDEV'), { code: 'EXDEV' }))
+    await backup(join(root, 'copied'), { linkFile: elsewhere })
+    const inode = (path: string) => statSync(blobPath(path, digestOf('layer'))).ino
+    expect(inode(join(root, 'linked'))).toBe(inode(folder))
+    expect(inode(join(root, 'copied'))).not.toBe(inode(folder))
+    expect((await restoreTo(join(root, 'copied'), join(root, 'restored'))).blobs).toBe(3)
+  })
+
+  it('says which blobs are lost', async () => {
+    await push(source.registry.repository('a'), 'layer')
+    rmSync(blobPath(folder, digestOf('layer')))
+    const to = join(tempDir('backup'), 'new')
+    expect(await backup(to)).toMatchObject({ blobs: 2, missing: [digestOf('layer')] })
+    const restored = await restoreTo(to, join(tempDir('restored'), 'data'))
+    expect(restored).toMatchObject({ blobs: 2, damaged: [digestOf('layer')] })
+  })
+
+  it.each(['something in it', 'inside', 'relative', 'a file'])(
+    'is not made in a folder that cannot be meant: %s',
+    async (why) => {
+      const to = tempDir('backup')
+      writeFileSync(join(to, 'mine'), 'x')
+      const path = {
+        'something in it': to,
+        inside: join(folder, 'backup'),
+        relative: 'backup',
+        'a file': join(to, 'mine'),
+      }[why]!
+      await expect(backup(path)).rejects.toMatchObject({
+        name: 'ConfigError',
+        message: expect.stringMatching(/^cannot back up to/),
+      })
+      expect(readdirSync(to)).toEqual(['mine'])
+    },
+  )
+
+  it('leaves nothing when it is broken off or fails', async () => {
+    await push(source.registry.repository('a'), 'layer')
+    const root = tempDir('backup')
+    await expect(backup(join(root, 'a'), {}, AbortSignal.abort(new Error('enough')))).rejects.toThrow('enough')
+    const full = () => Promise.reject(Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' }))
+    await expect(backup(join(root, 'b'), { linkFile: full })).rejects.toMatchObject({ code: 'disk_full' })
+    expect(readdirSync(root)).toEqual([])
+  })
+})
+
+describe('restoring', () => {
+  it('refuses what is no whole backup, and a folder that has something', async () => {
+    await push(source.registry.repository('a'), 'layer')
+    const to = join(tempDir('backup'), 'new')
+    await backup(to)
+    const full = tempDir('full')
+    writeFileSync(join(full, 'mine'), 'x')
+    await expect(restoreTo(to, full)).rejects.toMatchObject({ name: 'ConfigError' })
+    rmSync(join(to, 'backup.json'))
+    const target = join(tempDir('restored'), 'data')
+    await expect(restoreTo(to, target)).rejects.toMatchObject({ message: expect.stringMatching(/is no whole backup/) })
+    writeFileSync(join(to, 'backup.json'), '{"format":2}')
+    await expect(restoreTo(to, target)).rejects.toMatchObject({ message: expect.stringMatching(/newer longshore/) })
+    expect(existsSync(target)).toBe(false)
+  })
+
+  it('never takes damaged bytes', async () => {
+    await push(source.registry.repository('a'), 'layer')
+    const to = join(tempDir('backup'), 'new')
+    await backup(to, { linkFile: () => Promise.reject(Object.assign(new Error('EXDEV'), { code: 'EXDEV' })) })
+    writeFileSync(blobPath(to, digestOf('layer')), 'LAYER')
+    const target = join(tempDir('restored'), 'data')
+    expect(await restoreTo(to, target)).toMatchObject({ blobs: 2, damaged: [digestOf('layer')] })
+    expect(existsSync(blobPath(target, digestOf('layer')))).toBe(false)
+  })
+
+  it('has no state before it has everything else', async () => {
+    await push(source.registry.repository('a'), 'layer')
+    const to = join(tempDir('backup'), 'new')
+    await backup(to)
+    const target = tempDir('restored')
+    rmSync(blobPath(to, digestOf('layer')))
+    mkdirSync(blobPath(to, digestOf('layer')))
+    await expect(restoreTo(to, target)).rejects.toThrow()
+    expect(existsSync(join(target, 'state.db'))).toBe(false)
+  })
+})
