@@ -5,7 +5,7 @@ import { waitFor } from '../../support/wait.ts'
 
 export const rounds = 100
 /** Generous: what a round leaves behind for good would be seen in a hundred of them. */
-export const mostGrowthBytes = 16 * 1024 ** 2
+const mostGrowthBytes = 16 * 1024 ** 2
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
@@ -37,13 +37,19 @@ export async function settled(before: Snapshot): Promise<void> {
   )
 }
 
-/** Begins a measurement; what it returns tells the bytes since. */
-export function heapGrowth(): () => number {
+/** Begins a measurement; what it returns settles when what is left is no more than a leak would be: what is being closed may still hold some. */
+export function heapGrowth(): () => Promise<void> {
   const used = () => {
     collectGarbage()
     const { heapUsed, arrayBuffers } = process.memoryUsage()
     return heapUsed + arrayBuffers
   }
   const before = used()
-  return () => used() - before
+  return async () => {
+    await waitFor('the heap to be what it was', () => {
+      const growth = used() - before
+      if (growth >= mostGrowthBytes) throw new Error(`it grew by ${growth} bytes`)
+      return true
+    })
+  }
 }
