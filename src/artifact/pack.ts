@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { constants, crc32, createDeflateRaw } from 'node:zlib'
 import { IntegrityError } from '../lib/errors.ts'
@@ -63,7 +62,8 @@ export async function packTarGz(files: readonly PackFile[], path: string, signal
     }
   }
   try {
-    const target = createWriteStream(path, { flags: 'wx' })
+    // Opened before anything can fail: a file that came into being after the removal would stay.
+    const target = (await open(path, 'wx')).createWriteStream()
     await pipeline(tar, createDeflateRaw(deflateSettings), gzip, target, { ...(signal && { signal }) })
   } catch (error) {
     await rm(path, { force: true }).catch(() => undefined)
