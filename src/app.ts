@@ -32,6 +32,8 @@ export interface AppOptions {
   /** Reads the config again, from where it came. Throws ConfigError. */
   loadConfig(): Promise<Config>
   environment: Environment
+  /** Makes the state anew from the folder, where it was lost. */
+  rebuildState?: boolean
   /** Longshore's own. */
   version: string
   clock: Clock
@@ -68,7 +70,10 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
   shareSecrets(config)
   await readSecrets(secretsOf(config), redactor)
   const metrics = createMetrics(clock)
-  const { content, state, registry } = await openStorage(options, lifecycle)
+  const { content, state, registry } = await openStorage(
+    { ...options, rebuild: options.rebuildState === true },
+    lifecycle,
+  )
   if (config.file === null) await seedExample(registry, state.facts, logger)
   let inForce = () => config
   const opaPath = () => inForce().opa.path

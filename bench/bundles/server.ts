@@ -77,6 +77,7 @@ async function startOurs(): Promise<{ url: string; activate: () => void }> {
     releases: async () => [],
     look: unused,
     reload: async () => ({ added: [], changed: [], removed: [] }),
+    resume: async () => [],
     backUp: () => Promise.reject(new Error('not measured here')),
     collect: () => Promise.reject(new Error('not measured here')),
     unready: async () => [],

@@ -37,6 +37,7 @@ export function createControl(options: ControlOptions): Control {
       return look
     },
     reload,
+    resume: (name) => reconciler.resume(name),
     collect: (options) => maintenance.collect(options),
     backUp: (options) => maintenance.backUp(options),
     async unready() {

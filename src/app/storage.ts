@@ -6,7 +6,7 @@ import { onDisk } from '../content/errors.ts'
 import { contentId } from '../content/files.ts'
 import { createFolderContent } from '../content/folder.ts'
 import type { Clock } from '../lib/clock.ts'
-import { StorageError } from '../lib/errors.ts'
+import { ConfigError, StorageError } from '../lib/errors.ts'
 import type { Lifecycle } from '../lib/lifecycle.ts'
 import type { Logger } from '../lib/logger.ts'
 import { isDigest } from '../oci/digest.ts'
@@ -14,11 +14,14 @@ import { createRegistry } from '../registry/registry.ts'
 import type { Registry } from '../registry/types.ts'
 import { createSqliteState } from '../state/sqlite/client.ts'
 import type { State } from '../state/state.ts'
+import { rebuildState, refuseHalfRebuilt } from './rebuild.ts'
 
 export interface StorageOptions {
-  config: Pick<Config, 'content' | 'server'>
+  config: Pick<Config, 'content' | 'server' | 'bundles'>
   clock: Clock
   logger: Logger
+  /** Makes the state anew, where it was lost. */
+  rebuild?: boolean
 }
 
 /** Everything that is kept, in one folder. */
@@ -32,13 +35,16 @@ export interface Storage {
  * Opens the config's folder, for this process alone. The state's lock comes first: nobody else may be at work there. Throws
  * StorageError, `locked` when somebody is.
  */
-export async function openStorage({ config, clock, logger }: StorageOptions, lifecycle: Lifecycle): Promise<Storage> {
+export async function openStorage(options: StorageOptions, lifecycle: Lifecycle): Promise<Storage> {
+  const { config, clock, logger, rebuild = false } = options
   const { path, gc, quotaBytes, repositoryQuotas } = config.content
-  await refuseLostState(path)
+  await (rebuild ? refuseState(path) : refuseLostState(path))
   const state = await createSqliteState({ path, contentId: await contentId(path), logger })
   lifecycle.defer('state', () => state.close())
   const content = await createFolderContent({ path, logger, ...(quotaBytes !== null && { quotaBytes }) })
   lifecycle.defer('content', () => content.close())
+  if (rebuild) await rebuildState({ config, content, state, clock, logger })
+  else await refuseHalfRebuilt(state, path)
   const { uploadExpiryMs: uploadIdleMs, maxUploads } = config.server.limits
   const limits = { uploadIdleMs, maxUploads, graceMs: gc.graceMs }
   const quotaOf = createQuotas(repositoryQuotas)
@@ -64,7 +70,7 @@ function expressionOf(pattern: string): RegExp {
 /** Begun anew, the state would say that nobody needs any of the blobs. */
 async function refuseLostState(path: string): Promise<void> {
   const isLost = await onDisk({ what: 'looking into the content folder', path }, async () => {
-    if ((await stat(join(path, 'state.db')).catch(() => undefined)) !== undefined) return false
+    if (await hasState(path)) return false
     for (const algorithm of ['sha256', 'sha512']) {
       const names = await readdir(join(path, 'blobs', algorithm)).catch((): string[] => [])
       if (names.some((name) => isDigest(`${algorithm}:${name}`))) return true
@@ -73,6 +79,18 @@ async function refuseLostState(path: string): Promise<void> {
   })
   if (!isLost) return
   throw new StorageError('corrupt', `the folder ${path} has blobs, but the state that says whose they are is gone`, {
-    hint: `Put ${join(path, 'state.db')} back, or restore a backup into an empty folder.`,
+    hint: `Put ${join(path, 'state.db')} back, restore a backup into an empty folder, or start with --rebuild-state.`,
   })
+}
+
+async function refuseState(path: string): Promise<void> {
+  if (!(await hasState(path))) return
+  throw new ConfigError(`cannot rebuild the state in ${path}: there is one`, {
+    code: 'usage',
+    hint: `Start without --rebuild-state. If it is damaged beyond help, move ${join(path, 'state.db')} away first.`,
+  })
+}
+
+async function hasState(path: string): Promise<boolean> {
+  return (await stat(join(path, 'state.db')).catch(() => undefined)) !== undefined
 }

@@ -15,6 +15,7 @@ import { addPull } from './pull.ts'
 import { addPush } from './push.ts'
 import { addReleases } from './releases.ts'
 import { addRestore } from './restore.ts'
+import { addResume } from './resume.ts'
 import { addServe } from './serve.ts'
 import { addStatus } from './status.ts'
 import { addTags } from './tags.ts'
@@ -37,6 +38,7 @@ const commands: AddCommand[] = [
   addStatus,
   addReleases,
   addLook,
+  addResume,
   addConfig,
   addGc,
   addBackup,

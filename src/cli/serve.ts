@@ -11,6 +11,7 @@ import type { AddCommand, CommandContext } from './command.ts'
 interface ServeOptions {
   config?: string
   listen?: string
+  rebuildState?: boolean
 }
 
 export const addServe: AddCommand = (program, context) => {
@@ -19,6 +20,7 @@ export const addServe: AddCommand = (program, context) => {
     .description('run the daemon: watch, serve, deploy')
     .option('-c, --config <file>', 'the config; else LONGSHORE_CONFIG, else ./longshore.yaml, else the example')
     .option('--listen <host:port>', "goes before the config's server.listen")
+    .option('--rebuild-state', 'make a state that was lost anew from the data folder; deploying is held then')
     .addHelpText('after', '\nExample:\n  longshore serve -c longshore.yaml\n')
     .action(async (options: ServeOptions, command: Command) => {
       await serve(options, command.parent?.version() ?? '', context)
@@ -27,7 +29,7 @@ export const addServe: AddCommand = (program, context) => {
 
 async function serve(options: ServeOptions, version: string, context: CommandContext): Promise<void> {
   const { environment, redactor, clock, cwd, signal } = context
-  const { config: path, listen } = options
+  const { config: path, listen, rebuildState = false } = options
   const load = () => loadConfig({ path, listen, environment, cwd, redactor, now: () => clock.now() })
   const config = await load()
   const logger = openLog(config, context)
@@ -40,7 +42,8 @@ async function serve(options: ServeOptions, version: string, context: CommandCon
     else if (!signal.aborted) void reload(app, logger)
   })
   try {
-    app = await startApp({ config, loadConfig: load, environment, version, clock, random, logger, redactor })
+    const parts = { environment, version, clock, random, logger, redactor }
+    app = await startApp({ config, loadConfig: load, rebuildState, ...parts })
     logger.info({ url: app.url, config: config.file, data: config.content.path }, `longshore ${version} at ${app.url}`)
     if (config.file === null) context.output.note(nextSteps(app.url, config.content.path))
     if (hungUp) void reload(app, logger)

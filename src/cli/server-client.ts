@@ -47,6 +47,12 @@ export class ServerClient {
     return answer as unknown as Look
   }
 
+  /** One bundle, or all; returns which were held. */
+  async resume(bundle?: string): Promise<string[]> {
+    const path = bundle === undefined ? '/api/v1/resume' : `/api/v1/bundles/${pathOf(bundle)}/resume`
+    return (await this.#call('POST', path, `resume ${bundle ?? 'deploying'}`)).resumed as string[]
+  }
+
   /** Answers when it is done. */
   async collect(dryRun: boolean): Promise<Collected> {
     const answer = await this.#call('POST', '/api/v1/gc', 'have it collected', { dryRun }, maintenanceTimeoutMs)

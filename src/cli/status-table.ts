@@ -59,8 +59,9 @@ function describeFailure(bundle: string, { place, lastError, nextAttemptAt }: De
 }
 
 function describeReasons(bundles: readonly BundleStatus[], now: number, columns: number): string[] {
-  const reasons = bundles.flatMap(({ name, health, look, deployments }) => [
+  const reasons = bundles.flatMap(({ name, health, look, deployments, held }) => [
     ...(health !== 'ok' && look?.message ? [`${name}: ${look.message}`] : []),
+    ...(held == null ? [] : [`${name} is not deployed: ${held.reason}; go on with: longshore resume ${name}`]),
     ...deployments.flatMap((deployment) => describeFailure(name, deployment, now)),
   ])
   if (reasons.length === 0) return []

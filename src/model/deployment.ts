@@ -19,3 +19,12 @@ export interface Deployment {
   lastAttemptAt: number | null
   deployedAt: number | null
 }
+
+/** Nothing of this bundle is deployed before a person says so. */
+export interface Hold {
+  bundle: string
+  /** Since when, in milliseconds since the epoch. */
+  at: number
+  /** For a person. */
+  reason: string
+}

@@ -1,4 +1,4 @@
-import type { Deployment } from './deployment.ts'
+import type { Deployment, Hold } from './deployment.ts'
 import type { BundleKind, Look, Release } from './release.ts'
 
 /** One bundle as `status` and `/api/v1/bundles` show it. */
@@ -14,6 +14,8 @@ export interface BundleStatus {
   looking: boolean
   nextLookAt: number | null
   deployments: Deployment[]
+  /** Since when and why nothing of it is deployed; null where nothing is held. */
+  held: Omit<Hold, 'bundle'> | null
   /** `ok`: serving and the last look was well; `stale`: serving, but the last look failed or refused; `empty`: nothing to serve yet. */
   health: 'ok' | 'stale' | 'empty'
 }

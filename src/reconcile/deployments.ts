@@ -63,6 +63,11 @@ export class Deployments {
     for (const place of this.#bundles.get(bundle)?.values() ?? []) place.desire(number)
   }
 
+  /** It is no longer held. */
+  resume(bundle: string): void {
+    for (const place of this.#bundles.get(bundle)?.values() ?? []) place.wake()
+  }
+
   list(bundle: string): Deployment[] {
     return [...(this.#bundles.get(bundle)?.values() ?? [])].map(({ row }) => row)
   }

@@ -18,6 +18,8 @@ export interface DeployContext {
   clock: Clock
   random: () => number
   logger: Logger
+  /** While it says so, nothing of the bundle is deployed. */
+  isHeld(bundle: string): boolean
   /** How long one attempt may take before it counts as failed. */
   deadlineMs: number
   deployed(event: ReconcileEvents['deployed'][0]): void
@@ -96,7 +98,7 @@ export class Place {
 
   async #attempt(): Promise<void> {
     const { bundle, desired } = this.row
-    if (desired === null || this.#stop.signal.aborted) return
+    if (desired === null || this.#stop.signal.aborted || this.#context.isHeld(bundle)) return
     const { state, registry, clock, deadlineMs } = this.#context
     const release = await state.bundles.release(bundle, desired)
     if (release === undefined) return

@@ -4,6 +4,7 @@ import { LongshoreError } from '../lib/errors.ts'
 import { LimitByKey } from '../lib/limit.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Metrics } from '../lib/metrics.ts'
+import type { Hold } from '../model/deployment.ts'
 import type { Look, Release } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
 import type { RepositoryChange } from '../registry/types.ts'
@@ -42,6 +43,7 @@ class LevelReconciler implements Reconciler {
   /** Names by the repository of the built-in registry that they follow. */
   #followers = new Map<string, string[]>()
   #past: { current: Map<string, Release>; looks: Map<string, Look> } | undefined
+  #held = new Map<string, Omit<Hold, 'bundle'>>()
   #configuring: Promise<unknown> = Promise.resolve()
   #isFirst = true
 
@@ -58,6 +60,7 @@ class LevelReconciler implements Reconciler {
     this.#deployments = new Deployments({
       ...options,
       deadlineMs,
+      isHeld: (bundle) => this.#held.has(bundle),
       deployed: (event) => {
         metrics?.deployed(event.place, event.error === null ? 'done' : 'failed')
         this.#tell('deployed', event)
@@ -66,8 +69,10 @@ class LevelReconciler implements Reconciler {
   }
 
   async start(): Promise<Release[]> {
-    const { bundles } = this.#options.state
-    const [current, looks] = await Promise.all([bundles.current(), bundles.looks()])
+    const { bundles, holds } = this.#options.state
+    const [current, looks, held] = await Promise.all([bundles.current(), bundles.looks(), holds.list()])
+    this.#held = new Map(held.map(({ bundle, at, reason }) => [bundle, { at, reason }]))
+    for (const hold of held) this.#options.logger.warn(hold, `${hold.bundle} is not deployed: ${hold.reason}`)
     this.#past = {
       current: new Map(current.map((release) => [release.bundle, release])),
       looks: new Map(looks.map((look) => [look.bundle, look])),
@@ -96,6 +101,13 @@ class LevelReconciler implements Reconciler {
     }
   }
 
+  async resume(name?: string): Promise<string[]> {
+    const resumed = await this.#options.state.holds.resume(name)
+    for (const bundle of resumed) this.#held.delete(bundle)
+    for (const bundle of resumed) this.#deployments.resume(bundle)
+    return resumed
+  }
+
   status(name?: string): BundleStatus[] {
     const one = name === undefined ? undefined : this.#watches.get(name)
     const watches = name === undefined ? [...this.#watches.values()] : one === undefined ? [] : [one]
@@ -109,6 +121,7 @@ class LevelReconciler implements Reconciler {
       looking,
       nextLookAt: nextAt,
       deployments: this.#deployments.list(spec.name),
+      held: this.#held.get(spec.name) ?? null,
       health: current === null ? 'empty' : isBad(look) ? 'stale' : 'ok',
     }))
   }

@@ -60,6 +60,8 @@ export interface Reconciler {
   look(name: string, trigger: string, signal?: AbortSignal): Promise<Look | undefined>
   /** A push to a repository of the built-in registry, or a deletion there: bundles that follow it are looked at. */
   repositoryChanged(change: RepositoryChange): void
+  /** Goes on deploying one bundle that was held, or all; returns which those were. */
+  resume(name?: string): Promise<string[]>
   /** Of all bundles, in the config's order, or of one; from memory. */
   status(name?: string): BundleStatus[]
   /** Stops looks and deployments, and waits until they have stopped. */

@@ -37,6 +37,8 @@ export interface Control {
   look(bundle: string, trigger: string, signal?: AbortSignal): Promise<Look | undefined>
   /** Takes up the changed config, or refuses it as a whole with ConfigError. */
   reload(): Promise<{ added: string[]; changed: string[]; removed: string[] }>
+  /** Goes on deploying a bundle that was held, or all; which those were. */
+  resume(name?: string): Promise<string[]>
   /** Removes what nobody needs, or says what that is. Waits for its turn; the signal breaks it off. */
   collect(options: { dryRun: boolean; signal?: AbortSignal }): Promise<Collected>
   /** Copies everything that is kept into a new folder of the server's machine. Throws ConfigError for one that cannot be meant. */

@@ -1,4 +1,4 @@
-import type { Deployment } from '../model/deployment.ts'
+import type { Deployment, Hold } from '../model/deployment.ts'
 import type { Look, Memo, Release } from '../model/release.ts'
 import type { Digest } from '../oci/digest.ts'
 
@@ -11,6 +11,7 @@ export interface State {
   readonly bundles: BundleState
   readonly deployments: DeploymentState
   readonly collection: CollectionState
+  readonly holds: HoldState
   /** Small facts about this folder, such as its id. */
   readonly facts: { get(key: string): Promise<string | undefined>; set(key: string, value: string): Promise<void> }
   /**
@@ -118,6 +119,8 @@ export interface BundleState {
     draft: ReleaseDraft,
     context: { tags: string[]; memo: Omit<Memo, 'verdict' | 'at'>; places: string[]; keep: number; at: number },
   ): Promise<Release>
+  /** Makes it the bundle's first release, of a manifest that is in the catalog. Nothing happens where there is one already. */
+  adopt(draft: ReleaseDraft, at: number): Promise<void>
   memo(bundle: string, fingerprint: string, recipe: string): Promise<Memo | undefined>
   remember(memo: Memo): Promise<void>
   look(bundle: string): Promise<Look | undefined>
@@ -170,4 +173,13 @@ export interface CollectionState {
   /** It has a tombstone, and no repository has it. */
   isBuried(digest: Digest): Promise<boolean>
   unbury(digests: readonly Digest[]): Promise<void>
+}
+
+/** Bundles that are not deployed before a person says so. */
+export interface HoldState {
+  list(): Promise<Hold[]>
+  /** Those that are held already stay as they are. */
+  hold(bundles: readonly string[], reason: string, at: number): Promise<void>
+  /** Of one bundle or of all; returns which were held. */
+  resume(bundle?: string): Promise<string[]>
 }

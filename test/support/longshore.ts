@@ -16,6 +16,8 @@ export interface LongshoreOptions {
   /** A folder to go on in, for a restart; a new one by default. */
   folder?: string
   port?: number
+  /** More arguments of `serve`. */
+  args?: string[]
   env?: Record<string, string | undefined>
   /** PEM files with which we ask a server that speaks TLS. */
   tls?: { ca: string; cert?: string; key?: string }
@@ -52,7 +54,8 @@ export interface Longshore {
 
 /** `longshore serve` in a process of its own; settles when it is ready. */
 export async function startLongshore(options: LongshoreOptions = {}): Promise<Longshore> {
-  const { folder = tempDir('longshore'), port = await freePort(), config = {}, env, tls, under = [] } = options
+  const { folder = tempDir('longshore'), port = await freePort(), config = {}, env, tls } = options
+  const { under = [], args: more = [] } = options
   const host = `127.0.0.1:${port}`
   const url = `${tls === undefined ? 'http' : 'https'}://${host}`
   const configFile = join(folder, 'longshore.json')
@@ -62,7 +65,8 @@ export async function startLongshore(options: LongshoreOptions = {}): Promise<Lo
   }
   writeConfig(config)
   const ask = createAsk(url, options)
-  const [command = '', ...args] = [...under, globalThis.process.execPath, programPath, 'serve', '--config', configFile]
+  const serve = [globalThis.process.execPath, programPath, 'serve', '--config', configFile, ...more]
+  const [command = '', ...args] = [...under, ...serve]
   const process = await startProcess({
     command,
     args,

@@ -125,7 +125,7 @@ function acceptOnlyJson(app: FastifyInstance): void {
 }
 
 const named = [
-  /^(\/api\/v1\/bundles\/)([^?]+?)((?:\/(?:releases|look))?(?:\?.*)?)$/,
+  /^(\/api\/v1\/bundles\/)([^?]+?)((?:\/(?:releases|look|resume))?(?:\?.*)?)$/,
   /^(\/v1\/bundles\/)([^?]+?)(\/rebuild(?:\?.*)?)$/,
 ]
 

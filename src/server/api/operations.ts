@@ -23,6 +23,7 @@ export function createOperations(options: OperationOptions): Operation[] {
     ...bundleOperations(options),
     ...serverOperations(options),
     ...maintenanceOperations(options),
+    ...holdOperations(options),
     ...probes(options),
   ]
 }
@@ -135,6 +136,35 @@ function maintenanceOperations({ control, logger }: OperationOptions): Operation
         logger.info({ audit: true, who: caller.name, action: 'backup', requestId, ...what }, `backed up to ${to}`)
         return { body: backedUp }
       },
+    },
+  ]
+}
+
+function holdOperations({ control, logger }: OperationOptions): Operation[] {
+  const resume = async ({ caller, requestId }: Exchange, name?: string) => {
+    const resumed = await control.resume(name)
+    logger.info({ audit: true, who: caller.name, action: 'resume', requestId, resumed }, 'deploying goes on')
+    return { body: { resumed } }
+  }
+  return [
+    {
+      method: 'POST',
+      path: '/api/v1/bundles/{name}/resume',
+      summary: 'Go on deploying a bundle that was held',
+      needs: { action: 'deploy', of: 'bundle' },
+      answers: { 200: { description: 'Its name, if it was held', schema: 'Resumed' } },
+      async handle(call) {
+        await statusOf(control, call.name)
+        return resume(call, call.name)
+      },
+    },
+    {
+      method: 'POST',
+      path: '/api/v1/resume',
+      summary: 'Go on deploying all bundles that were held',
+      needs: { action: 'deploy', of: 'server' },
+      answers: { 200: { description: 'Which were held', schema: 'Resumed' } },
+      handle: (call) => resume(call),
     },
   ]
 }

@@ -63,12 +63,14 @@ export const bundle = z.object({
   looking: z.boolean(),
   nextLookAt: time.nullable(),
   deployments: z.array(deployment),
+  held: z.object({ at: time, reason: z.string() }).nullable().describe('Why nothing of it is deployed; null: it is'),
   health: z.enum(['ok', 'stale', 'empty']),
 }) satisfies z.ZodType<BundleStatus>
 
 export const bundles = z.object({ bundles: z.array(bundle) })
 export const releases = z.object({ releases: z.array(release) })
 export const deployments = z.object({ deployments: z.array(deployment) })
+export const resumed = z.object({ resumed: z.array(z.string()).describe('Bundles that were held') })
 export const reloaded = z.object({
   added: z.array(z.string()),
   changed: z.array(z.string()),
@@ -131,6 +133,7 @@ export const named = {
   Releases: releases,
   Deployments: deployments,
   Reloaded: reloaded,
+  Resumed: resumed,
   Collected: collected,
   BackedUp: backedUp,
   Readiness: readiness,

@@ -65,6 +65,19 @@ export const bundleOperations: Operations<BundleState> = {
     return release
   },
 
+  async adopt(db, draft, at) {
+    const { numInsertedOrUpdatedRows } = await db
+      .insertInto('bundles')
+      .values({ name: draft.bundle, newest: 1 })
+      .onConflict((conflict) => conflict.doNothing())
+      .executeTakeFirstOrThrow()
+    if (numInsertedOrUpdatedRows !== 1n) return
+    await db
+      .insertInto('releases')
+      .values({ ...draft, number: 1, activatedAt: at, kept: 1 })
+      .execute()
+  },
+
   async memo(db, bundle, fingerprint, recipe) {
     const row = await db
       .selectFrom('memos')

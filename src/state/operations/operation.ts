@@ -1,4 +1,4 @@
-import type { BundleState, CatalogState, CollectionState, DeploymentState, State } from '../state.ts'
+import type { BundleState, CatalogState, CollectionState, DeploymentState, HoldState, State } from '../state.ts'
 import type { Db } from '../schema.ts'
 
 export interface Groups {
@@ -6,6 +6,7 @@ export interface Groups {
   bundles: BundleState
   deployments: DeploymentState
   collection: CollectionState
+  holds: HoldState
   facts: State['facts']
 }
 
@@ -50,6 +51,7 @@ export const access: { [Group in keyof Groups]: Access<Groups[Group]> } = {
     releaseByDigest: 'read',
     releases: 'read',
     append: 'write',
+    adopt: 'write',
     memo: 'read',
     remember: 'write',
     look: 'read',
@@ -67,5 +69,6 @@ export const access: { [Group in keyof Groups]: Access<Groups[Group]> } = {
     isBuried: 'read',
     unbury: 'write',
   },
+  holds: { list: 'read', hold: 'write', resume: 'write' },
   facts: { get: 'read', set: 'write' },
 }

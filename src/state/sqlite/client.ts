@@ -42,6 +42,7 @@ export async function createSqliteState({ path, contentId, logger }: SqliteOptio
     bundles: part('bundles'),
     deployments: part('deployments'),
     collection: part('collection'),
+    holds: part('holds'),
     facts: part('facts'),
     async snapshot(file) {
       await thread.snapshot(file)

@@ -7,6 +7,7 @@ import { catalogOperations } from '../operations/catalog.ts'
 import { collectionOperations } from '../operations/collect.ts'
 import { deploymentOperations } from '../operations/deployments.ts'
 import { factOperations } from '../operations/facts.ts'
+import { holdOperations } from '../operations/holds.ts'
 import { access, type Groups, type Operations } from '../operations/operation.ts'
 import type { Db } from '../schema.ts'
 import { openDatabase, type OpenDatabase } from './database.ts'
@@ -103,6 +104,7 @@ export function nameOperations(): Map<string, NamedOperation> {
     bundles: bundleOperations,
     deployments: deploymentOperations,
     collection: collectionOperations,
+    holds: holdOperations,
     facts: factOperations,
   }
   return new Map(

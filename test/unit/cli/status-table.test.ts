@@ -47,7 +47,7 @@ function look(part: Partial<Look> = {}): Look {
 function bundle(part: Partial<BundleStatus> = {}): BundleStatus {
   return {
     ...{ name: 'authz', kind: 'opa', store: 'ghcr.io/acme/policies', follow: 'latest', current: release() },
-    ...{ look: look(), looking: false, nextLookAt: now + 42_000, deployments: [], health: 'ok' },
+    ...{ look: look(), looking: false, nextLookAt: now + 42_000, deployments: [], held: null, health: 'ok' },
     ...part,
   }
 }
@@ -64,6 +64,14 @@ describe('describeStatus', () => {
     expect(describeStatus([bundle()], now, output())).toEqual([
       'NAME   VERSION  AGE  HEALTH  NEXT LOOK  PLACES',
       'authz  1.4.2    3m   ok      in 42s     -',
+    ])
+  })
+
+  it('says what is held, and how to go on', () => {
+    const lines = describeStatus([bundle({ held: { at: now, reason: 'the state was rebuilt' } })], now, output())
+    expect(lines.slice(2)).toEqual([
+      '',
+      'authz is not deployed: the state was rebuilt; go on with: longshore resume authz',
     ])
   })
 

@@ -156,6 +156,7 @@ export function statusOf(name: string, parts: Partial<BundleStatus> = {}): Bundl
         deployedAt: null,
       },
     ],
+    held: null,
     health: 'ok',
     ...parts,
   }
@@ -184,6 +185,7 @@ function createControl(parts: Partial<Control> = {}): Control {
     releases: async (bundle) => [releaseOf(bundle, Buffer.from('a'))],
     look: async (bundle) => (['authz', 'team/a'].includes(bundle) ? lookOf(bundle) : undefined),
     reload: async () => ({ added: ['new'], changed: [], removed: [] }),
+    resume: async (name) => (name === undefined ? ['authz', 'team/a'] : [name]),
     collect: async ({ dryRun }) => ({
       ...{ dryRun, releases: 0, manifests: 1, blobs: 2, files: 3, bytes: 4, left: { files: 5, bytes: 6 }, items: [] },
     }),

@@ -325,8 +325,10 @@ describe('the description', () => {
       'get /ping/',
       'post /api/v1/backup',
       'post /api/v1/bundles/{name}/look',
+      'post /api/v1/bundles/{name}/resume',
       'post /api/v1/config/reload',
       'post /api/v1/gc',
+      'post /api/v1/resume',
       'post /v1/bundles/{name}/rebuild',
     ])
     expect(

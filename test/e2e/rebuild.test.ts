@@ -1,0 +1,73 @@
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, expect, it } from 'vitest'
+import { longshore, startLongshore, type Longshore } from '../support/longshore.ts'
+import { tempDir } from '../support/temp.ts'
+import { waitFor } from '../support/wait.ts'
+
+const started: Longshore[] = []
+afterAll(async () => {
+  for (const one of started) await one.stop()
+})
+
+async function start(options: Parameters<typeof startLongshore>[0]): Promise<Longshore> {
+  const server = await startLongshore(options)
+  started.push(server)
+  return server
+}
+
+function policy(text: string): string {
+  const folder = tempDir('policy')
+  mkdirSync(join(folder, 'a'))
+  writeFileSync(join(folder, 'a/policy.rego'), `package a\nimport rego.v1\nallow if input.x == "${text}"\n`)
+  return folder
+}
+
+it('serve --rebuild-state serves the newest from the folder alone, and deploys nothing before resume', async () => {
+  const target = await start({})
+  const config = {
+    content: { path: './data' },
+    bundles: {
+      authz: { store: { type: 'local', repository: 'policies/authz' }, schedule: 'off', deploy: [{ to: 'prod' }] },
+    },
+    deployers: { prod: { type: 'oci', repository: `${target.host}/prod/authz` } },
+  }
+  const at = async () => (await target.fetch('/v2/prod/authz/manifests/latest', { method: 'HEAD' })).headers.get('etag')
+  const push = async (server: Longshore, text: string) => {
+    expect(await longshore(['push', policy(text), `${server.host}/policies/authz:latest`])).toMatchObject({ code: 0 })
+    await server.look('authz')
+    return Buffer.from(await (await server.fetch('/bundles/authz')).arrayBuffer())
+  }
+
+  const server = await start({ config })
+  const served = await push(server, 'one')
+  const first = await waitFor('the first deployment', async () => (await at()) ?? undefined)
+  await server.stop()
+  const data = join(server.folder, 'data')
+  for (const name of readdirSync(data)) if (name.startsWith('state.db')) rmSync(join(data, name))
+
+  const again = await start({ config, folder: server.folder, args: ['--rebuild-state'] })
+  expect(Buffer.from(await (await again.fetch('/bundles/authz')).arrayBuffer()).equals(served)).toBe(true)
+  expect(await again.releases('authz')).toMatchObject([{ number: 1, reason: 'the state was rebuilt from the folder' }])
+  expect((await again.bundle('authz')).held).toMatchObject({ reason: 'the state was rebuilt from the folder' })
+  const status = await longshore(['status', '-c', again.configFile])
+  expect(status.stdout).toMatch(
+    /authz is not deployed: the state was rebuilt from the folder; go on with: longshore resume authz/,
+  )
+
+  await push(again, 'two')
+  expect((await again.releases('authz')).map(({ number }) => number)).toEqual([2, 1])
+  expect((await again.bundle('authz')).deployments).toMatchObject([{ desired: 2, deployed: null, attempts: 0 }])
+  expect(await at()).toBe(first)
+
+  const resumed = await longshore(['resume', 'authz', '-c', again.configFile])
+  expect(resumed).toMatchObject({ code: 0, stdout: 'authz: deployed again\n' })
+  await waitFor('the second deployment', async () => (await at()) !== first)
+  expect((await again.bundle('authz')).held).toBeNull()
+  expect((await longshore(['resume', '-c', again.configFile])).stdout).toBe('nothing was held\n')
+  await again.stop()
+
+  const refused = await longshore(['serve', '--rebuild-state', '-c', again.configFile])
+  expect(refused.code).toBe(2)
+  expect(refused.stderr).toMatch(/cannot rebuild the state in .*: there is one/)
+})

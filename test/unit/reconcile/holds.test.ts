@@ -1,0 +1,80 @@
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { openRig, ScriptedPlace, ScriptedStore, specOf, until, type Rig } from './rig.ts'
+
+let rig: Rig
+let store: ScriptedStore
+let prod: ScriptedPlace
+const schedule = { kind: 'off' } as const
+const why = 'the state was rebuilt'
+
+beforeEach(async () => {
+  const first = await openRig()
+  await first.state.holds.hold(['authz', 'gone'], why, first.clock.now())
+  await first.close()
+  rig = await openRig({ folder: first.folder })
+  store = new ScriptedStore()
+  prod = new ScriptedPlace()
+})
+
+afterEach(() => rig.close())
+
+const held = () => rig.reconciler.status('authz')[0]!.held
+const deployed = (release: number) => until(() => rig.deployed.some((event) => event.release === release))
+
+async function configure(): Promise<void> {
+  await rig.reconciler.configure([specOf(store, { schedule, places: [prod.spec()] })])
+}
+
+async function release(text: string): Promise<void> {
+  await store.push(text)
+  await rig.reconciler.look('authz', 'request')
+}
+
+it('releases what is held, and deploys nothing of it before somebody says so', async () => {
+  await configure()
+  await release('one')
+  await release('two')
+  expect(held()).toEqual({ at: rig.clock.now(), reason: why })
+  expect(rig.released).toHaveLength(2)
+  // A second place would be asked by now.
+  const other = new ScriptedPlace('other')
+  await rig.reconciler.configure([
+    specOf(store, { schedule, places: [prod.spec()] }),
+    specOf(store, { name: 'free', schedule, places: [other.spec()] }),
+  ])
+  await rig.reconciler.look('free', 'request')
+  await until(() => other.puts.length === 1)
+  expect(prod).toMatchObject({ observations: 0, puts: [] })
+  expect(rig.reconciler.status('free')[0]!.held).toBeNull()
+
+  expect(await rig.reconciler.resume('authz')).toEqual(['authz'])
+  await deployed(2)
+  expect(prod.puts.map((put) => put.release)).toEqual([2])
+  expect(held()).toBeNull()
+  expect(await rig.reconciler.resume('authz')).toEqual([])
+})
+
+it('stays held over a restart, until it is resumed for good', async () => {
+  await configure()
+  await release('one')
+  const { folder } = rig
+  await rig.close()
+  rig = await openRig({ folder })
+  await configure()
+  expect(held()).toMatchObject({ reason: why })
+  expect(await rig.reconciler.resume()).toEqual(['authz', 'gone'])
+  await deployed(1)
+  await rig.close()
+  rig = await openRig({ folder })
+  await configure()
+  expect(held()).toBeNull()
+})
+
+it('finds what a place holds already, and puts nothing there again', async () => {
+  await configure()
+  await release('one')
+  prod.holds = rig.released[0]!.manifestDigest
+  await rig.reconciler.resume()
+  await deployed(1)
+  expect(prod.puts).toEqual([])
+})
