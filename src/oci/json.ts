@@ -24,6 +24,11 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+/** Names that Go's JSON takes for one another: it compares them without case. */
+export function foldName(name: string): string {
+  return name.toUpperCase().toLowerCase()
+}
+
 /** How deep JSON nests. Counts brackets outside of strings, on the bytes: nothing is parsed before this has passed. */
 export function depthOf(bytes: Uint8Array): number {
   const [quote, backslash, openBracket, closeBracket, openBrace, closeBrace] = [0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d]

@@ -1,6 +1,6 @@
 import { IntegrityError } from '../lib/errors.ts'
 import { parseDigest, type Digest } from './digest.ts'
-import { isObject, parseJsonObject, type JsonObject } from './json.ts'
+import { foldName, isObject, parseJsonObject, type JsonObject } from './json.ts'
 import { isImageManifest, isIndex, isSchema1 } from './media.ts'
 import type { Descriptor, Platform, RawManifest } from './target.ts'
 
@@ -44,6 +44,7 @@ export function parseManifest(raw: RawManifest, what = `manifest ${raw.digest}`)
   }
   refuseForeignType(mediaType, what)
   const json = parseJsonObject(raw.bytes, what)
+  refuseLookalikes(json, manifestNames, what)
   checkKind(json, mediaType, what)
   const common = {
     mediaType,
@@ -93,6 +94,23 @@ function refuseForeignType(mediaType: string, what: string): void {
   }
 }
 
+const manifestNames = byFold(
+  'schemaVersion mediaType config layers manifests fsLayers subject artifactType annotations'.split(' '),
+)
+const descriptorNames = byFold('mediaType digest size annotations artifactType platform urls data'.split(' '))
+
+function byFold(names: readonly string[]): ReadonlyMap<string, string> {
+  return new Map(names.map((name) => [foldName(name), name]))
+}
+
+/** Tools in Go read `Layers` as `layers`, and of both the last: they would see another document than we do. */
+function refuseLookalikes(json: JsonObject, names: ReadonlyMap<string, string>, what: string): void {
+  for (const key of Object.keys(json)) {
+    const name = names.get(foldName(key))
+    if (name !== undefined && name !== key) throw bad(what, `has "${key}", which some read as "${name}"`)
+  }
+}
+
 /** CVE-2021-41190: the same bytes must not be read as two kinds of document. */
 function checkKind(json: JsonObject, mediaType: string, what: string): void {
   if (json.schemaVersion !== 2) throw bad(what, 'does not have schemaVersion 2')
@@ -117,6 +135,7 @@ function descriptorsOf(value: unknown, what: string): Descriptor[] {
 
 function descriptorOf(value: unknown, what: string): Descriptor {
   if (!isObject(value)) throw bad(what, 'is not a descriptor')
+  refuseLookalikes(value, descriptorNames, what)
   const size = value.size
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) throw bad(what, 'has no valid size')
   return {

@@ -6,6 +6,8 @@ import { hasRootBelow, isUnderRoots, showRoots } from './roots.ts'
 
 /** Aliases that one YAML file may use; nested ones multiply, which is how a small file becomes a huge document. */
 const maxAliases = 10_000
+/** Characters of what the parser says, which may quote the file. */
+const maxShown = 300
 
 /** One data document and the place in the tree where its folder puts it. */
 export interface DataDocument {
@@ -44,7 +46,8 @@ export function parseYaml(bytes: Uint8Array, file: string): unknown {
     if (error !== undefined) throw error
     return document.toJS({ maxAliasCount: maxAliases }) as unknown
   } catch (error) {
-    const why = error instanceof RangeError ? 'it nests too deep' : (error as Error).message.split('\n')[0]!
+    const why =
+      error instanceof RangeError ? 'it nests too deep' : (error as Error).message.split('\n')[0]!.slice(0, maxShown)
     throw new IntegrityError('bad_bundle', `${file} is not valid YAML: ${why}`, { file, cause: error })
   }
 }

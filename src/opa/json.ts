@@ -1,5 +1,5 @@
 import { IntegrityError } from '../lib/errors.ts'
-import { depthOf } from '../oci/json.ts'
+import { depthOf, foldName } from '../oci/json.ts'
 
 export type JsonObject = Record<string, unknown>
 
@@ -39,6 +39,13 @@ export function stringifyExact(value: unknown): string {
 export function isObject(value: unknown): value is JsonObject {
   const exact = JSON as unknown as ExactJson
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !exact.isRawJSON(value)
+}
+
+/** The object as Go, and so OPA, reads it: a name counts in any case, and of several that are the same the last. */
+export function asGoReads(json: JsonObject, names: readonly string[]): JsonObject {
+  const known = new Map(names.map((name) => [foldName(name), name]))
+  const entries = Object.entries(json).map(([key, value]) => [known.get(foldName(key)) ?? key, value] as const)
+  return Object.fromEntries(entries)
 }
 
 function attempt(bytes: Uint8Array, file: string, parse: () => unknown): unknown {

@@ -1,5 +1,5 @@
 import { IntegrityError } from '../lib/errors.ts'
-import { isObject, parseExactJson, parseJson, stringifyExact, type JsonObject } from './json.ts'
+import { asGoReads, isObject, parseExactJson, parseJson, stringifyExact, type JsonObject } from './json.ts'
 import { normalizeRoots } from './roots.ts'
 
 /** https://www.openpolicyagent.org/docs/management-bundles#bundle-file-format */
@@ -31,7 +31,7 @@ export function defaultManifest(): OpaManifest {
 export function parseOpaManifest(bytes: Uint8Array, file: string): OpaManifest {
   const json = parseJson(bytes, file)
   if (!isObject(json)) throw bad(file, 'is not a JSON object')
-  const { revision, roots, wasm, rego_version, file_rego_versions, metadata } = json
+  const { revision, roots, wasm, rego_version, file_rego_versions, metadata } = asGoReads(json, names)
   if (!isAbsent(revision) && typeof revision !== 'string') throw bad(file, 'has a "revision" that is not a string')
   if (!isAbsent(metadata) && !isObject(metadata)) throw bad(file, 'has "metadata" that is not an object')
   return {
@@ -48,7 +48,7 @@ export function parseOpaManifest(bytes: Uint8Array, file: string): OpaManifest {
 export function completeManifest(bytes: Uint8Array | undefined, file: string, set: Partial<JsonObject>): Buffer {
   const json = bytes === undefined ? {} : parseExactJson(bytes, file)
   if (!isObject(json)) throw bad(file, 'is not a JSON object')
-  return Buffer.from(`${stringifyExact({ ...json, ...set })}\n`)
+  return Buffer.from(`${stringifyExact({ ...asGoReads(json, Object.keys(set)), ...set })}\n`)
 }
 
 /**
@@ -57,11 +57,12 @@ export function completeManifest(bytes: Uint8Array | undefined, file: string, se
  */
 export function withoutLeadingSlashes(bytes: Uint8Array, file: string): JsonObject {
   const json = parseExactJson(bytes, file)
-  const { wasm, file_rego_versions: versions } = isObject(json) ? json : {}
+  const { wasm, file_rego_versions: versions } = isObject(json) ? asGoReads(json, names) : {}
   const slashed = (name: unknown): name is string => typeof name === 'string' && name.startsWith('/')
   const changes: JsonObject = {}
-  if (Array.isArray(wasm) && wasm.some((entry) => isObject(entry) && slashed(entry.module))) {
-    changes.wasm = wasm.map((entry: unknown) =>
+  const modules: unknown[] = Array.isArray(wasm) ? wasm.map(moduleOf) : []
+  if (modules.some((entry) => isObject(entry) && slashed(entry.module))) {
+    changes.wasm = modules.map((entry) =>
       isObject(entry) && slashed(entry.module) ? { ...entry, module: entry.module.replace(/^\/+/, '') } : entry,
     )
   }
@@ -72,6 +73,12 @@ export function withoutLeadingSlashes(bytes: Uint8Array, file: string): JsonObje
   return changes
 }
 
+const names = ['revision', 'roots', 'wasm', 'rego_version', 'file_rego_versions', 'metadata']
+
+function moduleOf(entry: unknown): unknown {
+  return isObject(entry) ? asGoReads(entry, ['entrypoint', 'module', 'annotations']) : entry
+}
+
 function stringsOf(value: unknown, file: string): string[] {
   if (Array.isArray(value) && value.every((root) => typeof root === 'string')) return value
   throw bad(file, 'has "roots" that are not a list of strings')
@@ -79,7 +86,7 @@ function stringsOf(value: unknown, file: string): string[] {
 
 function wasmOf(value: unknown, file: string): WasmModule[] {
   if (!Array.isArray(value)) throw bad(file, 'has "wasm" that is not a list')
-  return value.map((entry: unknown) => {
+  return value.map(moduleOf).map((entry) => {
     const { entrypoint = '', module = '' } = isObject(entry) ? entry : { entrypoint: null }
     if (typeof entrypoint === 'string' && typeof module === 'string') return { entrypoint, module }
     throw bad(file, 'has a "wasm" entry without the strings "entrypoint" and "module"')

@@ -1,5 +1,9 @@
 import { IntegrityError } from '../lib/errors.ts'
 
+/** How many roots, and how many characters of each, a message shows. */
+const shownRoots = 10
+const shownLength = 200
+
 /**
  * Roots say which parts of OPA's document tree a bundle owns: `a/b` owns `data.a.b` and what is below, `''` owns all.
  * https://www.openpolicyagent.org/docs/management-bundles#bundle-file-format
@@ -62,7 +66,8 @@ export function hasRootBelow(roots: readonly string[], path: readonly string[]):
 }
 
 export function showRoots(roots: readonly string[]): string {
-  return `[${roots.map(show).join(', ')}]`
+  const more = roots.length > shownRoots ? `, and ${roots.length - shownRoots} more` : ''
+  return `[${roots.slice(0, shownRoots).map(show).join(', ')}${more}]`
 }
 
 function contains(root: readonly string[], path: readonly string[]): boolean {
@@ -71,5 +76,5 @@ function contains(root: readonly string[], path: readonly string[]): boolean {
 }
 
 function show(root: string): string {
-  return JSON.stringify(root)
+  return JSON.stringify(root.length > shownLength ? `${root.slice(0, shownLength)}…` : root)
 }

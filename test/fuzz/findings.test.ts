@@ -8,12 +8,16 @@ import { parsePax } from '../../src/artifact/tar-header.ts'
 import { durationSchema } from '../../src/lib/schema.ts'
 import { parseSchedule } from '../../src/lib/schedule.ts'
 import { parseDuration, parseSize } from '../../src/lib/units.ts'
+import { digestOf } from '../../src/oci/digest.ts'
+import { parseManifest } from '../../src/oci/manifest.ts'
+import { ociConfig, ociManifest } from '../../src/oci/media.ts'
 import { nextLink } from '../../src/oci/pages.ts'
 import { isHost, parseReference } from '../../src/oci/reference.ts'
 import { mergeDocuments, parseYaml } from '../../src/opa/data.ts'
 import { parseJson } from '../../src/opa/json.ts'
+import { completeManifest, parseOpaManifest, withoutLeadingSlashes } from '../../src/opa/manifest.ts'
 import { packageOf } from '../../src/opa/rego.ts'
-import { normalizeRoots } from '../../src/opa/roots.ts'
+import { normalizeRoots, showRoots } from '../../src/opa/roots.ts'
 import { readWaitSeconds } from '../../src/server/bundles/prefer.ts'
 import { readRights } from '../../src/server/guard/rights.ts'
 import { file, limits, pax, read, refusal, tar } from '../unit/artifact/support.ts'
@@ -75,6 +79,18 @@ describe('bundles', () => {
     expect(cpuMsOf(() => expect(normalizeRoots([root, '//x//'], 'f')).toEqual([root, 'x']))).toBeLessThan(1000)
   })
 
+  it('long roots, and many, are not shown in full', () => {
+    const overlap = refusalOf(() => normalizeRoots(['a'.repeat(10_000), 'a'.repeat(10_000)], 'f'))
+    expect(overlap.message.length).toBeLessThan(600)
+    expect(showRoots(['a', 'b'])).toBe('["a", "b"]')
+    expect(showRoots(Array.from({ length: 12 }, (_, at) => String(at)))).toMatch(/"9", and 2 more]$/)
+  })
+
+  it('what the YAML parser quotes is cut short', () => {
+    const { message } = refusalOf(() => parseYaml(Buffer.from(`>${'{>'.repeat(10_000)}`), 'data.yaml'))
+    expect(message.length).toBeLessThan(500)
+  })
+
   it('many roots take no time', () => {
     const roots = Array.from({ length: 20_000 }, (_, at) => `a/b${at}`)
     expect(cpuMsOf(() => expect(normalizeRoots(roots, 'f')).toHaveLength(20_000))).toBeLessThan(1000)
@@ -96,6 +112,41 @@ describe('bundles', () => {
     ['!!omap [ a: 1 ]', [{ a: 1n }]],
   ])('YAML %s is plain data', (text, value) => {
     expect(parseYaml(Buffer.from(`x: ${text}`), 'data.yaml')).toEqual({ x: value })
+  })
+})
+
+describe('names in JSON that Go takes for one another', () => {
+  const digest = digestOf('x')
+  const config = { mediaType: ociConfig, digest, size: 1 }
+  const parse = (json: unknown) =>
+    parseManifest({ mediaType: ociManifest, digest, bytes: Buffer.from(JSON.stringify(json)) })
+
+  it.each([
+    ['a second list of layers (CVE-2021-41190)', { schemaVersion: 2, config, layers: [], Layers: [config] }],
+    ['members beside layers (CVE-2021-41190)', { schemaVersion: 2, config, layers: [], MANIFESTS: [config] }],
+    ['letters that only look alike', { schemaVersion: 2, config, layers: [], 'layer\u017f': [config] }],
+    ['a second digest', { schemaVersion: 2, config: { ...config, Digest: digestOf('y') }, layers: [] }],
+  ])('a manifest with %s is refused', (_what, json) => {
+    expect(refusalOf(() => parse(json))).toMatchObject({ code: 'bad_manifest' })
+    expect(parse({ schemaVersion: 2, config, layers: [], other: 1, Other: 2 }).kind).toBe('image')
+  })
+
+  it('.manifest is read as OPA reads it', () => {
+    const bytes = Buffer.from(
+      '{"revision":"a","Roots":["x"],"REVISION":"b","wasm":[{"Entrypoint":"x/y","MODULE":"/p.wasm"}]}',
+    )
+    expect(parseOpaManifest(bytes, '.manifest')).toMatchObject({
+      revision: 'b',
+      roots: ['x'],
+      wasm: [{ entrypoint: 'x/y', module: '/p.wasm' }],
+    })
+    const changes = withoutLeadingSlashes(bytes, '.manifest')
+    const written = completeManifest(bytes, '.manifest', { ...changes, revision: 'c' })
+    expect(JSON.parse(written.toString())).toEqual({
+      revision: 'c',
+      Roots: ['x'],
+      wasm: [{ entrypoint: 'x/y', module: 'p.wasm' }],
+    })
   })
 })
 
