@@ -195,7 +195,12 @@ async function fileLayer(path: string, title: string, mediaType: string): Promis
 }
 
 function fileBlob(descriptor: Descriptor, path: string): Push['blobs'][number] {
-  return { descriptor, open: () => createReadStream(path) as AsyncIterable<Buffer> }
+  return { descriptor, open: () => readFile(path) }
+}
+
+/** Opened when it is read: the error of a stream that nobody reads yet would end the process. */
+async function* readFile(path: string): AsyncIterable<Buffer> {
+  yield* createReadStream(path) as AsyncIterable<Buffer>
 }
 
 function configBlob(descriptor: Descriptor): Push['blobs'][number] {

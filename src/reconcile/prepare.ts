@@ -1,5 +1,5 @@
-import { createReadStream } from 'node:fs'
 import { rm } from 'node:fs/promises'
+import { readFileChunks } from '../content/reader.ts'
 import { IntegrityError } from '../lib/errors.ts'
 import { digestOf, type Digest } from '../oci/digest.ts'
 import { parseManifest } from '../oci/manifest.ts'
@@ -98,7 +98,7 @@ function bounded(repository: LocalRepository, maxBytes: number): LocalRepository
 async function keep(repository: LocalRepository, assembled: Assembled, signal: AbortSignal): Promise<void> {
   const { manifest, layer, packed } = assembled
   if (packed === null) return
-  await repository.ingestBlob(createReadStream(packed), { digest: layer.digest, signal })
+  await repository.ingestBlob(readFileChunks(packed), { digest: layer.digest, signal })
   const parsed = parseManifest(manifest)
   if (parsed.kind === 'image' && parsed.config.digest === digestOf(emptyJson)) {
     await repository.putBlob(parsed.config, () => chunks(emptyJson), signal)

@@ -1,9 +1,10 @@
-import { createReadStream } from 'node:fs'
 import { copyFile, open, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Content } from '../content/content.ts'
+import { isCorrupt } from '../content/damage.ts'
 import { isMissing, onDisk } from '../content/errors.ts'
 import { makeFolder, syncFolder } from '../content/files.ts'
+import { readFileChunks } from '../content/reader.ts'
 import { ConfigError, IntegrityError } from '../lib/errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Snapshot } from '../state/state.ts'
@@ -86,11 +87,11 @@ async function restoreBlobs({ from, to, openSnapshot, openContent, onProgress, s
   try {
     for await (const digest of digestsOf(snapshot)) {
       try {
-        const source = createReadStream(blobPath(from, digest))
+        const source = readFileChunks(blobPath(from, digest))
         restored.bytes += (await content.ingest(source, { digest, ...(signal && { signal }) })).size
         restored.blobs++
       } catch (error) {
-        if (!isMissing(error) && !(error instanceof IntegrityError)) throw error
+        if (!isCorrupt(error) && !(error instanceof IntegrityError)) throw error
         restored.damaged.push(digest)
       }
       onProgress?.(restored.bytes, note.bytes)

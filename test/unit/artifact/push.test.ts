@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { buildBundle } from '../../../src/artifact/build.ts'
@@ -155,6 +156,18 @@ describe('pushing files', () => {
     const dir = folder({ 'x/a.txt': 'a' })
     const [only] = await layersOf(await packPush([join(dir, 'x/a.txt')], { cwd: tempDir('cwd') }))
     expect(only!.layer.annotations).toEqual({ 'org.opencontainers.image.title': 'a.txt' })
+  })
+
+  it('says that a file has gone to whoever reads it, and nobody before', async () => {
+    const cwd = folder({ b: 'b' })
+    const { blobs } = await packPush(['b'], { cwd })
+    rmSync(join(cwd, 'b'))
+    const contents = blobs.map(({ open }) => open())
+    // Longer than it takes to open a file.
+    for (let turn = 0; turn < 3; turn++) await stat(cwd)
+    const read = contents.map((content) => Array.fromAsync(content))
+    const outcomes = (await Promise.allSettled(read)).map(({ status }) => status)
+    expect(outcomes.toSorted()).toEqual(['fulfilled', 'rejected'])
   })
 
   it('takes an archive of something else for a file', async () => {

@@ -198,6 +198,12 @@ describe('a look', () => {
     expect(await look()).toMatchObject({ outcome: 'unchanged' })
   })
 
+  it('fails, and nothing else does, when what was packed cannot be read', async () => {
+    await store.push('pack and lose')
+    await rig.reconciler.configure([specOf(store)])
+    expect(await look()).toMatchObject({ outcome: 'failed', code: 'corrupt' })
+  })
+
   it('shows a bug as one, without bringing anything down', async () => {
     store.failures = [new TypeError('x is not a function')]
     await rig.reconciler.configure([specOf(store)])
