@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Content } from '../../../src/content/content.ts'
 import { createFolderContent } from '../../../src/content/folder.ts'
 import { silentLogger, type Logger } from '../../../src/lib/logger.ts'
 import { createRegistry } from '../../../src/registry/registry.ts'
@@ -14,6 +15,7 @@ import { tempDir } from '../../support/temp.ts'
 import type { Target } from './api.ts'
 
 export interface V2Server extends Target {
+  content: Content
   registry: Registry
   clock: FakeClock
   close(): Promise<void>
@@ -60,6 +62,7 @@ export async function startV2Server(options: V2ServerOptions = {}): Promise<V2Se
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    content,
     registry,
     clock,
     letTimePass: (ms) => clock.advance(ms),

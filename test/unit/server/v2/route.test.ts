@@ -134,6 +134,12 @@ describe('HEAD', () => {
     }
   })
 
+  it('says that a blob is not there when its file is not: then it is sent again', async () => {
+    const { digest } = await api.pushBlob(randomBytes(100))
+    await server.content.remove(digest)
+    expect((await api.head(api.blobPath(digest))).status).toBe(404)
+  })
+
   it('does not mind Range', async () => {
     const { digest } = await api.pushBlob(randomBytes(100))
     const answer = await api.head(api.blobPath(digest), { Range: 'bytes=0-9' })
