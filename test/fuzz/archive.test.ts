@@ -1,0 +1,4 @@
+import { test } from './cases.ts'
+import { archive } from './archive.ts'
+
+test(archive)

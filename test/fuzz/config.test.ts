@@ -1,0 +1,4 @@
+import { test } from './cases.ts'
+import { config } from './config.ts'
+
+test(config)

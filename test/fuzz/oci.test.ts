@@ -1,0 +1,4 @@
+import { test } from './cases.ts'
+import { oci } from './oci.ts'
+
+test(oci)

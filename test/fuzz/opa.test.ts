@@ -1,0 +1,4 @@
+import { test } from './cases.ts'
+import { opa } from './opa.ts'
+
+test(opa)

@@ -1,0 +1,4 @@
+import { test } from './cases.ts'
+import { server } from './server.ts'
+
+test(server)
