@@ -1,6 +1,10 @@
+import { existsSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
 
 const setupFiles = ['test/support/setup.ts']
+// What unit tests write is small, and is not there to outlive a power cut: memory saves the waiting for the disk.
+const memory = '/dev/shm'
+const env: Record<string, string> = existsSync(memory) ? { TMPDIR: memory } : {}
 
 export default defineConfig({
   test: {
@@ -8,7 +12,17 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['test/unit/**/*.test.ts', 'test/fuzz/**/*.test.ts', 'test/conformance/**/*.unit.test.ts'],
+          include: ['test/unit/**/*.test.ts', 'test/conformance/**/*.unit.test.ts'],
+          setupFiles,
+          env,
+          testTimeout: 10_000,
+          maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts', 'test/fuzz/**/*.test.ts', 'test/model/**/*.test.ts'],
           setupFiles,
           testTimeout: 10_000,
         },

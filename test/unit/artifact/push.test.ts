@@ -1,15 +1,21 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { buildBundle } from '../../../src/artifact/build.ts'
-import { packPush, type Push } from '../../../src/artifact/push.ts'
+import { packPush as openPush, type Push } from '../../../src/artifact/push.ts'
 import { ConfigError } from '../../../src/lib/errors.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { tempDir } from '../../support/temp.ts'
 import { file, folder, read, refusal, save, tarGz } from './support.ts'
 
 const sources = { 'authz/policy.rego': 'package authz\n', 'users/data.json': '{"ann":true}' }
+
+async function packPush(...given: Parameters<typeof openPush>): Promise<Push> {
+  const push = await openPush(...given)
+  onTestFinished(() => push.close())
+  return push
+}
 
 interface Layer {
   mediaType: string

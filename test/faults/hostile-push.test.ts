@@ -1,12 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { cut, endlessDrip, hang, headers, redirect, status } from '../../support/faults.ts'
-import {
-  reply,
-  type Fault,
-  type HostileRegistry,
-  type HostileReply,
-  type Wire,
-} from '../../support/hostile-registry.ts'
+import { cut, endlessDrip, hang, headers, redirect, status } from '../support/faults.ts'
+import { reply, type Fault, type HostileRegistry, type HostileReply, type Wire } from '../support/hostile-registry.ts'
 import { mount, push, pushed, pushManifest, repositoryName, run, type Failure, type Row } from './drive.ts'
 
 const other = `sha256:${'b'.repeat(64)}`

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { runCollectionModel } from '../../model/collection.ts'
+import { runCollectionModel } from './collection.ts'
 
 it.each([1, 2])(
   'what somebody may need stays, and only that, whatever happens at once (seed %s)',
@@ -15,9 +15,9 @@ it.each([1, 2])(
       'restart',
       'collection',
       'dry run',
+      'collected files',
     ])
       expect(counts[what], what).toBeGreaterThan(0)
-    expect(counts['collected files']).toBeGreaterThan(10)
   },
   60_000,
 )

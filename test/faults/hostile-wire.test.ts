@@ -12,8 +12,8 @@ import {
   raw,
   redirect,
   stall,
-} from '../../support/faults.ts'
-import type { Fault, Phase } from '../../support/hostile-registry.ts'
+} from '../support/faults.ts'
+import type { Fault, Phase } from '../support/hostile-registry.ts'
 import {
   checkNoSecret,
   config,

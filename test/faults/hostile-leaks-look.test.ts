@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, it } from 'vitest'
-import { createAssembler } from '../../../src/artifact/assemble.ts'
-import { cut } from '../../support/faults.ts'
-import { putArtifact, type Fault, type Phase } from '../../support/hostile-registry.ts'
-import { entry, file, tarGz } from '../artifact/support.ts'
+import { createAssembler } from '../../src/artifact/assemble.ts'
+import { cut } from '../support/faults.ts'
+import { putArtifact, type Fault, type Phase } from '../support/hostile-registry.ts'
+import { entry, file, tarGz } from '../unit/artifact/support.ts'
 import { heapGrowth, rounds, settled, snapshot } from './leaks.ts'
 import { bundleBytes, expectClean, expectServed, openLookRig } from './look-rig.ts'
 

@@ -1,8 +1,8 @@
 import { gzipSync } from 'node:zlib'
 import { describe, it } from 'vitest'
-import { ociIndex, ociManifest } from '../../../src/oci/media.ts'
-import { body, headers, status } from '../../support/faults.ts'
-import { json, putDocument, reply, type Fault, type HostileReply } from '../../support/hostile-registry.ts'
+import { ociIndex, ociManifest } from '../../src/oci/media.ts'
+import { body, headers, status } from '../support/faults.ts'
+import { json, putDocument, reply, type Fault, type HostileReply } from '../support/hostile-registry.ts'
 import {
   layer,
   manifest,

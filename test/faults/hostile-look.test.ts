@@ -1,11 +1,11 @@
 import { gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, it } from 'vitest'
-import { createAssembler } from '../../../src/artifact/assemble.ts'
-import type { Look } from '../../../src/model/release.ts'
-import { digestOf } from '../../../src/oci/digest.ts'
-import type { Limits } from '../../../src/oci/limits.ts'
-import { ociIndex, ociManifest } from '../../../src/oci/media.ts'
-import { body, cut, drip, endless, hang, headers, redirect, status } from '../../support/faults.ts'
+import { createAssembler } from '../../src/artifact/assemble.ts'
+import type { Look } from '../../src/model/release.ts'
+import { digestOf } from '../../src/oci/digest.ts'
+import type { Limits } from '../../src/oci/limits.ts'
+import { ociIndex, ociManifest } from '../../src/oci/media.ts'
+import { body, cut, drip, endless, hang, headers, redirect, status } from '../support/faults.ts'
 import {
   json,
   putArtifact,
@@ -14,8 +14,8 @@ import {
   type Fault,
   type HostileRegistry,
   type Phase,
-} from '../../support/hostile-registry.ts'
-import { end, entry, file, pax, tar, tarGz } from '../artifact/support.ts'
+} from '../support/hostile-registry.ts'
+import { end, entry, file, pax, tar, tarGz } from '../unit/artifact/support.ts'
 import {
   bundleBytes,
   checkLook,

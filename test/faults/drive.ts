@@ -1,15 +1,15 @@
 import { inspect } from 'node:util'
 import { expect } from 'vitest'
-import type { Clock } from '../../../src/lib/clock.ts'
-import { IntegrityError, RemoteError } from '../../../src/lib/errors.ts'
-import { silentLogger } from '../../../src/lib/logger.ts'
-import { Redactor } from '../../../src/lib/redact.ts'
-import { createOciClient, type OciClient } from '../../../src/oci/client.ts'
-import { digestOf } from '../../../src/oci/digest.ts'
-import type { Limits } from '../../../src/oci/limits.ts'
-import type { Repository } from '../../../src/oci/repository.ts'
-import type { Descriptor } from '../../../src/oci/target.ts'
-import { ociManifest } from '../../../src/oci/media.ts'
+import type { Clock } from '../../src/lib/clock.ts'
+import { IntegrityError, RemoteError } from '../../src/lib/errors.ts'
+import { silentLogger } from '../../src/lib/logger.ts'
+import { Redactor } from '../../src/lib/redact.ts'
+import { createOciClient, type OciClient } from '../../src/oci/client.ts'
+import { digestOf } from '../../src/oci/digest.ts'
+import type { Limits } from '../../src/oci/limits.ts'
+import type { Repository } from '../../src/oci/repository.ts'
+import type { Descriptor } from '../../src/oci/target.ts'
+import { ociManifest } from '../../src/oci/media.ts'
 import {
   hostileRegistry,
   hostileToken,
@@ -19,7 +19,7 @@ import {
   type HostileOptions,
   type HostileRegistry,
   type Phase,
-} from '../../support/hostile-registry.ts'
+} from '../support/hostile-registry.ts'
 
 export const username = 'robot'
 export const password = 'password-that-nobody-may-see'

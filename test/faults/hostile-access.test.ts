@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { body, cut, drip, endless, endlessDrip, hang, headers, redirect, status } from '../../support/faults.ts'
+import { body, cut, drip, endless, endlessDrip, hang, headers, redirect, status } from '../support/faults.ts'
 import {
   json,
   reply,
@@ -7,7 +7,7 @@ import {
   type HostileRegistry,
   type HostileReply,
   type Wire,
-} from '../../support/hostile-registry.ts'
+} from '../support/hostile-registry.ts'
 import {
   layer,
   manifest,

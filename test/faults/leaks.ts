@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { waitFor } from '../../support/wait.ts'
+import { waitFor } from '../support/wait.ts'
 
 export const rounds = 100
 /** Generous: what a round leaves behind for good would be seen in a hundred of them. */

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import type { Limits } from '../../../src/oci/limits.ts'
+import type { Limits } from '../../src/oci/limits.ts'
 import {
   body,
   cut,
@@ -14,7 +14,7 @@ import {
   redirect,
   stall,
   status,
-} from '../../support/faults.ts'
+} from '../support/faults.ts'
 import {
   hostileRegistry,
   json,
@@ -23,8 +23,8 @@ import {
   type Fault,
   type HostileReply,
   type Phase,
-} from '../../support/hostile-registry.ts'
-import { waitFor } from '../../support/wait.ts'
+} from '../support/hostile-registry.ts'
+import { waitFor } from '../support/wait.ts'
 import {
   config,
   HastyClock,
