@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Cost, Order } from './bundles/server.ts'
+import type { Row } from './row.ts'
 
 // What serving a bundle costs beside a bare node:http server that sends the same bytes, as processor time of the server's
 // process per request (the machine's speed swings: short paired rounds, medians); and what 10,000 long polls cost.
@@ -21,23 +22,24 @@ interface Server {
   etag: string
 }
 
-/** Prints what was measured; false when it is over a bound. */
-export async function run(): Promise<boolean> {
+export async function* run(): AsyncGenerator<Row> {
   const servers = [await start('bare'), await start('ours')] as const
   try {
-    let holds = true
     for (const [what, headers] of [
       ['200, 10 KiB', ''],
       ['304', `If-None-Match: ${servers[1].etag}\r\nPrefer: modes=snapshot,delta\r\n`],
     ] as const) {
       const [bare, ours] = await compare(servers, headers)
       const ratio = ours / bare
-      holds &&= ratio <= bound
-      console.log(
-        `${what.padEnd(12)} bare ${bare.toFixed(1)} µs  ours ${ours.toFixed(1)} µs  ratio ${ratio.toFixed(2)}${ratio > bound ? `  over ${bound}` : ''}`,
-      )
+      yield {
+        what: `bundle endpoint: ${what}, processor time`,
+        ours: `${ratio.toFixed(2)} × bare (${ours.toFixed(1)} µs)`,
+        beside: `bare node:http ${bare.toFixed(1)} µs`,
+        goal: `≤ ${bound}`,
+        holds: ratio <= bound,
+      }
     }
-    return (await measureWaiting(servers[1])) && holds
+    yield await measureWaiting(servers[1])
   } finally {
     for (const { child } of servers) child.disconnect()
   }
@@ -108,7 +110,7 @@ function answer(socket: Socket): Promise<void> {
   })
 }
 
-async function measureWaiting(server: Server): Promise<boolean> {
+async function measureWaiting(server: Server): Promise<Row> {
   const before = await order(server, 'cost')
   const head = `GET /bundles/authz HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nPrefer: wait=50\r\nIf-None-Match: ${server.etag}\r\n\r\n`
   const sockets: Socket[] = []
@@ -132,8 +134,11 @@ async function measureWaiting(server: Server): Promise<boolean> {
   const { longestMs } = await order(server, 'cost')
   for (const socket of sockets) socket.destroy()
   const each = (held.residentBytes - before.residentBytes) / waiters / 1024
-  console.log(
-    `${waiters} waiting  ${each.toFixed(1)} KiB each  all answered in ${tookMs.toFixed(0)} ms  loop held at most ${longestMs.toFixed(0)} ms${longestMs > longestHoldMs ? `  over ${longestHoldMs}` : ''}`,
-  )
-  return longestMs <= longestHoldMs
+  return {
+    what: `${waiters} waiting clients: memory each, all answered after a push, longest stall of the loop`,
+    ours: `${each.toFixed(1)} KiB, ${tookMs.toFixed(0)} ms, ${longestMs.toFixed(0)} ms`,
+    beside: '',
+    goal: `loop ≤ ${longestHoldMs} ms`,
+    holds: longestMs <= longestHoldMs,
+  }
 }
