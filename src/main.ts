@@ -5,12 +5,15 @@ import { readEnvironment } from './config/environment.ts'
 import { systemClock } from './lib/clock.ts'
 import { Redactor } from './lib/redact.ts'
 
+// One Ctrl-C arrives twice where npm, or the Node that handed over to this one, passes on what the whole group was sent.
+const echoMs = 500
 const interrupted = new AbortController()
-let signals = 0
+let interruptedAtMs: number | undefined
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    signals += 1
-    if (signals > 1) process.exit(130)
+    const nowMs = systemClock.monotonic()
+    interruptedAtMs ??= nowMs
+    if (nowMs - interruptedAtMs > echoMs) process.exit(130)
     interrupted.abort(new Error(`stopped by ${signal}`))
   })
 }

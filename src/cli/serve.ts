@@ -48,7 +48,7 @@ async function serve(options: ServeOptions, version: string, context: CommandCon
     if (config.file === null) context.output.note(nextSteps(app.url, config.content.path))
     if (hungUp) void reload(app, logger)
     await aborted(signal)
-    logger.info('stopping')
+    logger.info('stopping, once what is under way has ended; a second Ctrl-C or SIGTERM ends it at once')
   } finally {
     await app?.close()
     stopHangups()
