@@ -114,7 +114,9 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
       return next
     })
   const { readyTimeoutMs } = config.server
-  const control = createControl({ reconciler, serving, state, clock, reload, maintenance, readyTimeoutMs })
+  const control = createControl({
+    ...{ reconciler, serving, state, registry, clock, reload, maintenance, readyTimeoutMs },
+  })
   await reconciler.start()
   await setup.apply(() => Promise.resolve(config))
   const url = await openServer({ ...options, metrics, content, state, registry, guard, table, control }, lifecycle)

@@ -80,6 +80,8 @@ async function startOurs(): Promise<{ url: string; activate: () => void }> {
     resume: async () => [],
     backUp: () => Promise.reject(new Error('not measured here')),
     collect: () => Promise.reject(new Error('not measured here')),
+    verify: () => Promise.reject(new Error('not measured here')),
+    verifying: () => null,
     unready: async () => [],
   }
   const server = await createHttpServer({

@@ -1,5 +1,7 @@
 import type { Clock } from '../lib/clock.ts'
+import { isWhole } from '../reconcile/mend.ts'
 import type { Reconciler } from '../reconcile/types.ts'
+import type { Registry } from '../registry/types.ts'
 import type { Control } from '../server/types.ts'
 import type { State } from '../state/state.ts'
 import type { Maintenance } from './maintenance.ts'
@@ -9,6 +11,7 @@ export interface ControlOptions {
   reconciler: Reconciler
   serving: Serving
   state: State
+  registry: Registry
   clock: Clock
   reload: Control['reload']
   maintenance: Maintenance
@@ -18,7 +21,7 @@ export interface ControlOptions {
 
 /** What the HTTP side may ask, put together from reconciler and state. */
 export function createControl(options: ControlOptions): Control {
-  const { reconciler, serving, state, clock, reload, maintenance, readyTimeoutMs } = options
+  const { reconciler, serving, state, registry, clock, reload, maintenance, readyTimeoutMs } = options
   const deadline = clock.monotonic() + readyTimeoutMs
 
   /** A release that was just made is on its way to the table: what is told as current can be fetched. */
@@ -26,6 +29,16 @@ export function createControl(options: ControlOptions): Control {
     const statuses = reconciler.status()
     await Promise.all(statuses.map(({ name }) => serving.settled(name)))
     return statuses
+  }
+
+  /** What a look can bring back is looked at now, and not when it is due. */
+  async function lookAtLost(): Promise<string[]> {
+    const lost: string[] = []
+    for (const { name, current } of reconciler.status()) {
+      if (current !== null && !(await isWhole(current, { registry }))) lost.push(name)
+    }
+    for (const name of lost) void reconciler.look(name, 'verify').catch(() => undefined)
+    return lost
   }
 
   return {
@@ -40,6 +53,11 @@ export function createControl(options: ControlOptions): Control {
     resume: (name) => reconciler.resume(name),
     collect: (options) => maintenance.collect(options),
     backUp: (options) => maintenance.backUp(options),
+    async verify(options) {
+      const verified = await maintenance.verify(options)
+      return { ...verified, lookingAt: verified.found === 0 ? [] : await lookAtLost() }
+    },
+    verifying: () => maintenance.verifying(),
     async unready() {
       if (clock.monotonic() >= deadline) return []
       return (await status())

@@ -7,6 +7,7 @@ import type { Metrics } from '../lib/metrics.ts'
 import { nextLookAt } from '../lib/schedule.ts'
 import { backUp, type BackedUp } from '../registry/backup.ts'
 import { collect, defaultCollectLimits, type Collected } from '../registry/collect.ts'
+import { verifyContent, type Verified, type VerifyOptions } from '../registry/verify.ts'
 import type { Storage } from './storage.ts'
 
 export interface MaintenanceOptions extends Storage {
@@ -23,6 +24,10 @@ export interface Maintenance {
   collect(options: { dryRun: boolean; signal?: AbortSignal }): Promise<Collected>
   /** State and blobs together, into a new folder of this machine. */
   backUp(options: { to: string; signal?: AbortSignal }): Promise<BackedUp>
+  /** Hashes every blob, and takes away what is damaged. */
+  verify(options: { signal?: AbortSignal }): Promise<Verified>
+  /** How far the verification is that runs now; null when none does. */
+  verifying(): { blobs: number; bytes: number } | null
   /** Breaks off what is under way, and waits until it has stopped. */
   close(): Promise<void>
 }
@@ -39,6 +44,7 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
   const turn = new Limit(1)
   const stop = new AbortController()
   let cancelTimer: (() => void) | undefined
+  const verification = createVerification(options)
 
   async function run(dryRun: boolean, signal: AbortSignal): Promise<Collected> {
     const startedAt = clock.monotonic()
@@ -101,12 +107,30 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
   return {
     collect: ({ dryRun, signal }) => inTurn((either) => run(dryRun, either), signal),
     backUp: ({ to, signal }) => inTurn((either) => backUpStorage(options, options.config(), to, either), signal),
+    verify: ({ signal }) => inTurn(verification.run, signal),
+    verifying: () => verification.seen(),
     async close() {
       cancelTimer?.()
       stop.abort(new Error('shutting down'))
       await turn.do(() => Promise.resolve())
     },
   }
+}
+
+/** Tells how far it is. */
+function createVerification(options: MaintenanceOptions) {
+  let seen: { blobs: number; bytes: number } | null = null
+  const run = async (signal: AbortSignal): Promise<Verified> => {
+    seen = { blobs: 0, bytes: 0 }
+    try {
+      const verified = await verifyStorage(options, { signal, progress: (now) => (seen = now) })
+      for (const { digest, message } of verified.findings) options.logger.error({ digest }, `verified: ${message}`)
+      return verified
+    } finally {
+      seen = null
+    }
+  }
+  return { run, seen: () => seen }
 }
 
 /** What the log says; `files` blobs of together `bytes` are gone. */
@@ -122,6 +146,14 @@ export function backUpStorage(
   signal?: AbortSignal,
 ): Promise<BackedUp> {
   return backUp({ folder: config.content.path, content, state, clock }, to, signal)
+}
+
+/** No collection may run meanwhile. */
+export function verifyStorage(
+  { content, state, registry, clock }: Storage & { clock: Clock },
+  options: VerifyOptions,
+): Promise<Verified> {
+  return verifyContent({ content, catalog: state.catalog, registry, clock }, options)
 }
 
 /** One collection of what is open here. `isAlone`: nobody else reads or writes meanwhile. */

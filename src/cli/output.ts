@@ -34,6 +34,11 @@ export class Output {
     return this.#options.json
   }
 
+  /** Whether anybody sees progress. */
+  get drawsProgress(): boolean {
+    return this.#options.terminal
+  }
+
   /** How wide a line of a result may be; undefined where stdout is no terminal. */
   get columns(): number | undefined {
     return this.#options.columns

@@ -4,6 +4,7 @@ import type { Look, Release } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
 import type { BackedUp } from '../registry/backup.ts'
 import type { Collected } from '../registry/collect.ts'
+import type { Verified } from '../registry/verify.ts'
 import { isObject } from '../oci/json.ts'
 import { oneLine } from './format.ts'
 import type { ServerAddress } from './server-address.ts'
@@ -63,6 +64,18 @@ export class ServerClient {
   async backUp(to: string): Promise<BackedUp> {
     const answer = await this.#call('POST', '/api/v1/backup', 'have it backed up', { to }, maintenanceTimeoutMs)
     return answer as unknown as BackedUp
+  }
+
+  /** Answers when it is done. */
+  async verify(): Promise<Verified & { lookingAt: string[] }> {
+    const answer = await this.#call('POST', '/api/v1/verify-content', 'have it verified', {}, maintenanceTimeoutMs)
+    return answer as unknown as Verified & { lookingAt: string[] }
+  }
+
+  /** How far a verification is. */
+  async verifying(): Promise<{ running: boolean; bytes: number }> {
+    const answer = await this.#call('GET', '/api/v1/verify-content', 'ask how far it is')
+    return answer as unknown as { running: boolean; bytes: number }
   }
 
   close(): Promise<void> {

@@ -1,71 +1,75 @@
-import type { Content } from '../content/content.ts'
-import { StorageError } from '../lib/errors.ts'
+import { verifyStorage } from '../app/maintenance.ts'
 import { formatSize } from '../lib/units.ts'
-import { verifyContent, type Finding } from '../registry/verify.ts'
-import type { State } from '../state/state.ts'
+import type { Verified } from '../registry/verify.ts'
 import type { AddCommand, CommandContext } from './command.ts'
 import { BadResult, exitStatus } from './exit.ts'
-import { withFolder } from './folder.ts'
+import { byServerOrAlone } from './folder.ts'
 import { counted } from './format.ts'
-import { addConfigOption, addExamples, type ConfigOption } from './options.ts'
-import { readConfig } from './read-config.ts'
+import { addExamples, addServerOptions, type ServerOptions } from './options.ts'
+import type { ServerClient } from './server-client.ts'
+
+const askEveryMs = 1_000
 
 export const addVerifyContent: AddCommand = (program, context) => {
   const command = program
     .command('verify-content')
     .summary('check every blob of the data folder')
     .description(
-      'Hash every blob of the data folder, and compare it with the catalog. No server may be using the folder.',
+      'Hash every blob of the data folder, compare it with the catalog, and take away what is damaged, so that it can come again: by the running server, or by itself where none uses the folder.',
     )
-    .action(async (options: ConfigOption) => {
-      const config = await readConfig(context, options.config)
-      const { path } = config.content
-      await withFolder(context, config, ({ state, content }) => verify(context, path, state, content)).catch(
-        explainLock,
-      )
+    .action(async (options: ServerOptions) => {
+      const { output, clock, signal } = context
+      const progress = output.progress('verifying')
+      const verified = await byServerOrAlone(context, options, {
+        server: (server) => watched(server, context, ({ bytes }) => progress.update(bytes)),
+        async alone(storage) {
+          const update = ({ bytes }: { bytes: number }) => progress.update(bytes)
+          const done = await verifyStorage({ ...storage, clock }, { signal, isAlone: true, progress: update })
+          return { ...done, lookingAt: [] }
+        },
+      }).finally(() => progress.end())
+      report(verified, context)
     })
-  addExamples(addConfigOption(command), 'verify-content -c longshore.yaml')
+  addExamples(addServerOptions(command), 'verify-content', 'verify-content -c longshore.yaml')
 }
 
-async function verify(context: CommandContext, path: string, state: State, content: Content): Promise<void> {
-  const { output, signal } = context
-  const progress = output.progress(`verifying ${path}`)
-  const seen = { blobs: 0, bytes: 0 }
-  const counting: Content = {
-    ...content,
-    async *list() {
-      for await (const blob of content.list()) {
-        yield blob
-        seen.blobs += 1
-        seen.bytes += blob.size
-        progress.update(seen.bytes)
-      }
-    },
+/** Asks now and then how far it is, where somebody sees that. */
+async function watched(
+  server: ServerClient,
+  { output, clock, signal }: CommandContext,
+  update: (seen: { bytes: number }) => void,
+) {
+  const done = new AbortController()
+  const either = AbortSignal.any([done.signal, signal])
+  const watch = async () => {
+    for (;;) {
+      await clock.sleep(askEveryMs, either)
+      const { running, bytes } = await server.verifying()
+      if (running) update({ bytes })
+    }
   }
-  const findings: Finding[] = []
+  // Ends with the answer, or with whatever kept it from going on: only the answer counts.
+  const watching = output.drawsProgress ? watch().catch(() => undefined) : undefined
   try {
-    for await (const finding of verifyContent({ content: counting, catalog: state.catalog, signal }))
-      findings.push(finding)
+    return await server.verify()
   } finally {
-    progress.end()
-  }
-  const found = `${counted(seen.blobs, 'blob')}, ${formatSize(seen.bytes)}`
-  output.result(
-    { path, ...seen, findings },
-    findings.length === 0 ? `${path}: ${found}, all as they should be` : findings.map(({ message }) => message),
-  )
-  if (findings.length > 0) {
-    throw new BadResult(
-      exitStatus.content,
-      `${counted(findings.length, 'blob')} in ${path} damaged or missing (of ${found})\nWhat follows another registry is fetched again once it is gone; what was pushed here has to be pushed again.`,
-    )
+    done.abort()
+    await watching
   }
 }
 
-function explainLock(error: unknown): never {
-  if (!(error instanceof StorageError) || error.code !== 'locked') throw error
-  throw new StorageError('locked', `${error.message}, so it cannot be verified now`, {
-    hint: 'Stop the server, verify, and start it again; or verify a copy of the folder. A running server cannot do it by itself yet.',
-    cause: error,
-  })
+function report(verified: Verified & { lookingAt: string[] }, { output }: CommandContext): void {
+  const { blobs, bytes, found, findings, lookingAt } = verified
+  const seen = `${counted(blobs, 'blob')}, ${formatSize(bytes)}`
+  const more = found > findings.length ? [`… only the first ${findings.length} are listed`] : []
+  const lines = findings.map(({ message }) => message)
+  output.result(verified, found === 0 ? `${seen}, all as they should be` : [...lines, ...more])
+  if (found === 0) return
+  const again = lookingAt.length === 0 ? [] : [`Looked at again, to fetch what is lost: ${lookingAt.join(', ')}`]
+  const message = [
+    `${counted(found, 'blob')} damaged or missing (of ${seen})`,
+    ...again,
+    'What follows another registry is fetched again by the next look; what was pushed here has to be pushed again.',
+  ]
+  throw new BadResult(exitStatus.content, message.join('\n'))
 }

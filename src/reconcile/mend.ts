@@ -9,7 +9,7 @@ import type { BundleSpec } from './types.ts'
 /** Whether what is served is still there in full: something outside of longshore may have taken it, or the disk lost it. */
 export async function isWhole(
   { bundle, bundleDigest, manifestDigest }: Release,
-  { registry }: LookContext,
+  { registry }: Pick<LookContext, 'registry'>,
 ): Promise<boolean> {
   if (bundleDigest === null) return true
   const repository = registry.repository(repositoryOf(bundle))

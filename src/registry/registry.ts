@@ -9,7 +9,7 @@ import { BytesCache } from './cache.ts'
 import { createIndexes } from './indexes.ts'
 import { defaultRegistryLimits } from './limits.ts'
 import type { QuotaOf } from './quota.ts'
-import { createRepository, type Shared } from './repository.ts'
+import { createRepository, discard, type Shared } from './repository.ts'
 import type { LocalRepository, Registry, RegistryLimits, RepositoryChange } from './types.ts'
 import { UploadSessions } from './uploads.ts'
 
@@ -76,6 +76,7 @@ export function createRegistry({ content, catalog, clock, logger, folder, ...opt
       return () => listeners.delete(listener)
     },
     refreshIndexes: () => indexes?.refresh(),
+    discard: (digest) => discard(digest, shared),
     async close() {
       await uploads.close()
       await indexes?.close()

@@ -98,14 +98,20 @@ async function* read(digest: Digest, shared: Shared, range?: ByteRange): AsyncIt
 }
 
 /** What was found wrong is taken away: then who asks whether it is here is told no, and it comes again. */
-async function discardIfDamaged(error: unknown, digest: Digest, { content, logger }: Shared): Promise<void> {
+async function discardIfDamaged(error: unknown, digest: Digest, shared: Shared): Promise<void> {
+  const { logger } = shared
   if (!isCorrupt(error)) return
   try {
-    const isGone = await removeIfDamaged(content, digest)
+    const isGone = await discard(digest, shared)
     logger.error({ err: error, digest }, isGone ? 'a stored blob is damaged or gone' : 'a blob was read wrong')
   } catch (failed) {
     logger.error({ err: failed, digest }, 'a damaged blob cannot be removed')
   }
+}
+
+export function discard(digest: Digest, { content, manifests }: Shared): Promise<boolean> {
+  manifests.delete(digest)
+  return removeIfDamaged(content, digest)
 }
 
 /** Stored, and in this repository, before a collection can come in between. */

@@ -28,6 +28,11 @@ export interface Registry {
   quietBefore(repository: string): number
   /** Looks soon for repositories whose catalog changed by other means than this registry (a release's tags), and writes their indexes. */
   refreshIndexes(): void
+  /**
+   * Takes a blob away whose bytes are not what its name says, from memory too, so that it can come again. It is read once more
+   * for that. False when it was found right.
+   */
+  discard(digest: Digest): Promise<boolean>
   /** Writes the indexes that are due, ends uploads. */
   close(): Promise<void>
 }

@@ -3,6 +3,7 @@ import type { BundleStatus } from '../model/status.ts'
 import type { Look, Release } from '../model/release.ts'
 import type { BackedUp } from '../registry/backup.ts'
 import type { Collected } from '../registry/collect.ts'
+import type { Verified } from '../registry/verify.ts'
 
 export type Action = 'read' | 'push' | 'delete' | 'deploy' | 'admin'
 
@@ -43,6 +44,10 @@ export interface Control {
   collect(options: { dryRun: boolean; signal?: AbortSignal }): Promise<Collected>
   /** Copies everything that is kept into a new folder of the server's machine. Throws ConfigError for one that cannot be meant. */
   backUp(options: { to: string; signal?: AbortSignal }): Promise<BackedUp>
+  /** Hashes every blob and takes away what is damaged; `lookingAt`: bundles that are looked at for that, to bring it back. */
+  verify(options: { signal?: AbortSignal }): Promise<Verified & { lookingAt: string[] }>
+  /** How far a verification is; null when none runs. */
+  verifying(): { blobs: number; bytes: number } | null
   /** What stands in the way of being ready; empty when ready. */
   unready(): Promise<string[]>
 }

@@ -43,7 +43,7 @@ describe('longshore backup and restore', () => {
     expect(server.log()).toContainEqual(expect.objectContaining({ audit: true, action: 'backup', to }))
     expect(readdirSync(to)).not.toContain('token')
     // It opened the state a second time, and closed it: the lock is held all the same.
-    const locked = await longshore(['verify-content', '-c', server.configFile])
+    const locked = await longshore(['serve', '-c', server.configFile])
     expect(locked.stderr).toMatch(/in use by another longshore/)
     const again = await longshore(['backup', to, '-c', server.configFile])
     expect(again.stderr).toMatch(/cannot back up to .*monday: there is something already/)

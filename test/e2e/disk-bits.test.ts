@@ -1,7 +1,7 @@
 // A bit that the disk flips in a stored blob is noticed when the blob is read, by whichever way, never handed out as the whole,
 // and fetched again where that is possible.
 import { randomBytes } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { digestOf, type Digest } from '../../src/oci/digest.ts'
@@ -169,6 +169,33 @@ needs('olareg')('a flipped bit', () => {
     await waitFor('it to be deployed', async () => {
       return (await digestAt(place, 'prod/authz', 'latest')) === current!.manifestDigest
     })
+  })
+
+  test('that nobody has read yet is found by verify-content beside the running server, and fetched again', async () => {
+    const upstream = await startRegistry()
+    await pushPolicy('one', `${upstream.host}/acme/authz:latest`)
+    const authz = { store: { type: 'oci', repository: `${upstream.host}/acme/authz` }, schedule: 'off' }
+    const server = await start({ config: { bundles: { authz } } })
+    await server.look('authz')
+    const { current } = await server.bundle('authz')
+    const pushed = randomBytes(10_000)
+    await pushBlob(server, pushed)
+    const verify = () => longshore(['verify-content', '--json', '-c', server.configFile])
+    expect((await verify()).code).toBe(0)
+
+    flip(server, current!.bundleDigest!, 20)
+    flip(server, digestOf(pushed), 20)
+    const found = await verify()
+    expect(found.code, found.stderr).toBe(4)
+    const { findings, lookingAt } = JSON.parse(found.stdout) as { findings: { digest: Digest }[]; lookingAt: string[] }
+    expect(findings.map(({ digest }) => digest).sort()).toEqual([current!.bundleDigest!, digestOf(pushed)].sort())
+    expect(lookingAt).toEqual(['authz'])
+    expect(await head(server, `/v2/acme/blobs/blobs/${digestOf(pushed)}`)).toBe(404)
+    expect(digestOf((await take(server, '/bundles/authz'))!)).toBe(current!.bundleDigest)
+    await waitFor('it to be fetched again', () => existsSync(fileOf(server, current!.bundleDigest!)))
+    expect(digestOf(readFileSync(fileOf(server, current!.bundleDigest!)))).toBe(current!.bundleDigest)
+    await pushBlob(server, pushed)
+    expect((await verify()).code).toBe(0)
   })
 
   test('in what was pushed here and not looked at yet is no refusal: it is taken when it was pushed again', async () => {

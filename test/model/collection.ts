@@ -121,8 +121,9 @@ class Run {
 
   /** Everything that was acknowledged can be read, and nothing that the catalog names is missing or damaged. */
   async check(): Promise<void> {
-    const { content, state } = this.#opened!
-    for await (const { message } of verifyContent({ content, catalog: state.catalog })) this.#fail(message)
+    const opened = this.#opened!
+    const { findings } = await verifyContent({ ...opened, catalog: opened.state.catalog })
+    for (const { message } of findings) this.#fail(message)
     for (const [name, tags] of this.#model.tags) {
       const repository = this.#registry.repository(name)
       for (const [tag, digest] of tags) {

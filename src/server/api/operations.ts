@@ -5,6 +5,7 @@ import type { Look } from '../../model/release.ts'
 import type { BundleStatus } from '../../model/status.ts'
 import { unknownBundle } from '../bundles/refusals.ts'
 import type { Control, Exchange } from '../types.ts'
+import { maintenanceOperations } from './maintenance.ts'
 import { Refused, type Operation } from './operation.ts'
 
 export interface OperationOptions {
@@ -88,53 +89,6 @@ function bundleOperations({ control }: OperationOptions): Operation[] {
       async handle({ caller }) {
         const bundles = await readable(control, caller)
         return { body: { deployments: bundles.flatMap((bundle) => bundle.deployments) } }
-      },
-    },
-  ]
-}
-
-const collectBody = z.strictObject({
-  dryRun: z.boolean().default(false).describe('Change nothing, say what would go'),
-})
-const backupBody = z.strictObject({
-  to: z.string().min(1).describe("A new or empty folder on the server's machine, as an absolute path"),
-})
-/** It is done in small steps, with pauses. */
-const maintenanceTimeoutMs = 6 * 3_600_000
-
-function maintenanceOperations({ control, logger }: OperationOptions): Operation[] {
-  return [
-    {
-      method: 'POST',
-      path: '/api/v1/gc',
-      summary: 'Remove what nobody needs; answers when that is done',
-      needs: { action: 'admin', of: 'server' },
-      body: collectBody,
-      answers: { 200: { description: 'What is gone, or would be', schema: 'Collected' } },
-      async handle({ request, caller, requestId, signal, body }) {
-        request.setTimeout(maintenanceTimeoutMs)
-        const { dryRun } = collectBody.parse(body)
-        const collected = await control.collect({ dryRun, signal })
-        const { items: _, ...numbers } = collected
-        logger.info({ audit: true, who: caller.name, action: 'gc', requestId, ...numbers }, 'collected')
-        return { body: collected }
-      },
-    },
-    {
-      method: 'POST',
-      path: '/api/v1/backup',
-      summary: "Copy state and blobs into a folder of the server's machine; answers when that is done",
-      needs: { action: 'admin', of: 'server' },
-      body: backupBody,
-      answers: { 200: { description: 'What was copied', schema: 'BackedUp' } },
-      async handle({ request, caller, requestId, signal, body }) {
-        request.setTimeout(maintenanceTimeoutMs)
-        const { to } = backupBody.parse(body)
-        const backedUp = await control.backUp({ to, signal })
-        const { blobs, bytes, missing } = backedUp
-        const what = { to, blobs, bytes, missing: missing.length }
-        logger.info({ audit: true, who: caller.name, action: 'backup', requestId, ...what }, `backed up to ${to}`)
-        return { body: backedUp }
       },
     },
   ]

@@ -4,6 +4,7 @@ import type { Look, Release } from '../../model/release.ts'
 import type { BundleStatus } from '../../model/status.ts'
 import type { BackedUp } from '../../registry/backup.ts'
 import type { Collected } from '../../registry/collect.ts'
+import type { Control } from '../types.ts'
 
 // The shapes of the API: what is checked, what is described at /api/v1/openapi.json. Held equal to the model by `satisfies`.
 
@@ -102,6 +103,20 @@ export const backedUp = z.object({
   bytes: z.int(),
   missing: z.array(digest).describe('Blobs that the state names and that could not be found'),
 }) satisfies z.ZodType<BackedUp>
+export const verified = z.object({
+  blobs: z.int().describe('Blobs that were hashed'),
+  bytes: z.int(),
+  found: z.int().describe('Blobs that are not as they should be'),
+  findings: z
+    .array(z.object({ digest, kind: z.enum(['damaged', 'missing', 'wrong_size']), message: z.string() }))
+    .describe('The first 10,000 of them. What was damaged is taken away, so that it can come again'),
+  lookingAt: z.array(z.string()).describe('Bundles that are looked at now, to fetch what is lost again'),
+}) satisfies z.ZodType<Awaited<ReturnType<Control['verify']>>>
+export const verifying = z.object({
+  running: z.boolean(),
+  blobs: z.int().describe('Blobs that were hashed so far'),
+  bytes: z.int(),
+})
 export const readiness = z.object({ ready: z.boolean(), reasons: z.array(z.string()) })
 
 /** https://www.rfc-editor.org/rfc/rfc9457 */
@@ -136,6 +151,8 @@ export const named = {
   Resumed: resumed,
   Collected: collected,
   BackedUp: backedUp,
+  Verified: verified,
+  Verifying: verifying,
   Readiness: readiness,
   Problem: problem,
 }

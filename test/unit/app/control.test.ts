@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { createControl, type ControlOptions } from '../../../src/app/control.ts'
+import { StorageError } from '../../../src/lib/errors.ts'
 import type { BundleStatus } from '../../../src/model/status.ts'
+import { digestOf } from '../../../src/oci/digest.ts'
 import { FakeClock } from '../../support/clock.ts'
 
 function control(statuses: Partial<BundleStatus>[], more: { clock?: FakeClock; settled?: Promise<void> } = {}) {
@@ -38,5 +40,42 @@ describe('being ready', () => {
     resolve()
     await waiting
     expect(told).toBe(true)
+  })
+})
+
+describe('verifying', () => {
+  const digest = digestOf('x')
+  const release = (bundle: string, bundleDigest: string | null) => ({ bundle, bundleDigest, manifestDigest: digest })
+
+  function verifying(found: number) {
+    const looks: string[][] = []
+    const parts = {
+      reconciler: {
+        status: () => [
+          { name: 'lost', current: release('lost', digest) },
+          { name: 'not pulled', current: release('not pulled', null) },
+          { name: 'empty', current: null },
+        ],
+        look: async (...look: string[]) => void looks.push(look),
+      },
+      registry: {
+        repository: () => ({ manifest: () => Promise.reject(new StorageError('corrupt', 'its bytes are gone')) }),
+      },
+      maintenance: { verify: async () => ({ blobs: 1, bytes: 1, found, findings: [] }) },
+      clock: new FakeClock(),
+    }
+    return { control: createControl(parts as unknown as ControlOptions), looks }
+  }
+
+  it('has what lost its bytes looked at', async () => {
+    const { control, looks } = verifying(1)
+    expect(await control.verify({})).toMatchObject({ found: 1, lookingAt: ['lost'] })
+    expect(looks).toEqual([['lost', 'verify']])
+  })
+
+  it('asks for no look where all is well', async () => {
+    const { control, looks } = verifying(0)
+    expect(await control.verify({})).toMatchObject({ lookingAt: [] })
+    expect(looks).toEqual([])
   })
 })

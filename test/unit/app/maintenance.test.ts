@@ -114,6 +114,28 @@ it('never collects by itself with off, but when asked', async () => {
   expect(runs).toEqual([])
 })
 
+it('verifies, tells how far it is, and is broken off by its signal', async () => {
+  await opened.content.ingest(from('x'))
+  const right = opened.content.verify.bind(opened.content)
+  const seen: unknown[] = []
+  opened.content.verify = async (digest) => {
+    seen.push(maintenance.verifying())
+    return right(digest)
+  }
+  expect(maintenance.verifying()).toBeNull()
+  expect(await maintenance.verify({})).toMatchObject({ blobs: 1, bytes: 1, found: 0 })
+  expect(seen).toEqual([{ blobs: 0, bytes: 0 }])
+  expect(maintenance.verifying()).toBeNull()
+  const gone = new AbortController()
+  opened.content.verify = async (digest) => {
+    gone.abort(new Error('nobody waits'))
+    return right(digest)
+  }
+  await opened.content.ingest(from('y'))
+  await expect(maintenance.verify({ signal: gone.signal })).rejects.toThrow('nobody waits')
+  expect(maintenance.verifying()).toBeNull()
+})
+
 it('runs one at a time, and ends what is under way when it is closed', async () => {
   const [first, second] = [maintenance.collect({ dryRun: false }), maintenance.collect({ dryRun: false })]
   const both = Promise.allSettled([first, second])

@@ -11,7 +11,6 @@ import { forgetIndexes, openSnapshot } from '../../../src/state/sqlite/snapshot.
 import { takeLock } from '../../../src/state/sqlite/store.ts'
 import { createSqliteState } from '../../../src/state/sqlite/client.ts'
 import { contentId } from '../../../src/content/files.ts'
-import type { State } from '../../../src/state/state.ts'
 import { createRegistry } from '../../../src/registry/registry.ts'
 import { FakeClock } from '../../support/clock.ts'
 import { tempDir } from '../../support/temp.ts'
@@ -45,11 +44,9 @@ const restoreTo = (from: string, to: string) =>
     openContent: (path) => createFolderContent({ path, logger: silentLogger }),
   })
 
-async function findings(opened: { content: typeof source.content; state: State }): Promise<string[]> {
-  const found = []
-  for await (const { kind } of verifyContent({ content: opened.content, catalog: opened.state.catalog }))
-    found.push(kind)
-  return found
+async function findings({ content, state, registry }: Omit<typeof source, 'close'>): Promise<string[]> {
+  const { findings } = await verifyContent({ content, catalog: state.catalog, registry, clock })
+  return findings.map(({ kind }) => kind)
 }
 
 beforeEach(async () => {

@@ -2,10 +2,11 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { digestOf } from '../../../src/oci/digest.ts'
-import { ociManifest } from '../../../src/oci/media.ts'
+import { ociLayerTarGzip, ociManifest } from '../../../src/oci/media.ts'
 import { rebuildCatalog } from '../../../src/registry/rebuild.ts'
-import { verifyContent, type Finding } from '../../../src/registry/verify.ts'
-import { from, image, index, openRegistry, push, type Opened } from './open.ts'
+import { verifyContent, type Finding, type VerifyOptions } from '../../../src/registry/verify.ts'
+import { waitFor } from '../../support/wait.ts'
+import { descriptor, from, image, index, openRegistry, push, type Opened } from './open.ts'
 
 let opened: Opened
 
@@ -15,54 +16,109 @@ beforeEach(async () => {
 
 afterEach(() => opened.close())
 
+const verify = (options: VerifyOptions = {}) => verifyContent({ ...opened, catalog: opened.state.catalog }, options)
+
 async function findings(): Promise<Omit<Finding, 'message'>[]> {
-  const found = []
-  for await (const { digest, kind } of verifyContent({ content: opened.content, catalog: opened.state.catalog })) {
-    found.push({ digest, kind })
-  }
-  return found
+  const { findings } = await verify()
+  return findings.map(({ digest, kind }) => ({ digest, kind }))
 }
 
+const order = (a: { digest: string; kind: string }, b: { digest: string; kind: string }) =>
+  `${a.kind}${a.digest}` < `${b.kind}${b.digest}` ? -1 : 1
+
 describe('verifying', () => {
-  it('finds nothing where nothing is wrong', async () => {
-    await push(opened.registry.repository('a'), 'x', ['v1'])
+  it('finds nothing where nothing is wrong, and says how much it read', async () => {
+    const { bytes } = await push(opened.registry.repository('a'), 'x', ['v1'])
     await opened.content.ingest(from('nobody names this'))
-    expect(await findings()).toEqual([])
+    const seen: object[] = []
+    const verified = await verify({ progress: (one) => void seen.push(one) })
+    expect(verified).toEqual({ blobs: 4, bytes: bytes.length + 2 + 1 + 17, found: 0, findings: [] })
+    expect(seen).toHaveLength(4)
+    expect(seen.at(-1)).toEqual({ blobs: 4, bytes: verified.bytes })
   })
 
-  it('finds blobs that are damaged, gone or of another size', async () => {
-    const manifest = await push(opened.registry.repository('a'), 'layer', ['v1'])
+  it('finds blobs that are damaged or gone, each once, and takes away what is damaged', async () => {
+    const a = opened.registry.repository('a')
+    const manifest = await push(a, 'layer', ['v1'])
     const { digest: other } = await opened.registry.repository('b').ingestBlob(from('other'), {})
+    // It is in memory from here on.
+    await a.manifest('v1')
     writeFileSync(await opened.content.file(digestOf('layer')), 'LAYER')
     writeFileSync(await opened.content.file(other), 'oth')
     rmSync(await opened.content.file(manifest.digest))
-    const order = (a: { digest: string; kind: string }, b: { digest: string; kind: string }) =>
-      `${a.kind}${a.digest}` < `${b.kind}${b.digest}` ? -1 : 1
-    expect((await findings()).sort(order)).toEqual(
-      [
-        { digest: digestOf('layer'), kind: 'damaged' as const },
-        { digest: other, kind: 'damaged' as const },
-        { digest: manifest.digest, kind: 'missing' as const },
-        { digest: other, kind: 'wrong_size' as const },
-      ].sort(order),
-    )
+    const wanted = [
+      { digest: digestOf('layer'), kind: 'damaged' as const },
+      { digest: other, kind: 'damaged' as const },
+      { digest: manifest.digest, kind: 'missing' as const },
+    ]
+    expect((await findings()).sort(order)).toEqual(wanted.sort(order))
+    expect(await opened.content.stat(digestOf('layer'))).toBeUndefined()
+    expect(await a.hasBlob(descriptor('layer', ociLayerTarGzip))).toBe(false)
+    await expect(a.manifest('v1')).rejects.toMatchObject({ code: 'corrupt' })
+    expect((await findings()).map(({ kind }) => kind)).toEqual(['missing', 'missing', 'missing'])
+    // What is pushed again is there again.
+    await push(a, 'layer', ['v1'])
+    await opened.registry.repository('b').ingestBlob(from('other'), {})
+    expect(await findings()).toEqual([])
   })
 
-  it('goes on where a blob is collected meanwhile', async () => {
+  it('leaves what only the reading got wrong', async () => {
+    await push(opened.registry.repository('a'), 'layer', ['v1'])
+    const right = opened.content.verify.bind(opened.content)
+    let wrong: string | undefined
+    opened.content.verify = async (digest) => {
+      if (wrong !== undefined) return right(digest)
+      wrong = digest
+      return false
+    }
+    const { findings: found } = await verify()
+    expect(found).toEqual([
+      { digest: wrong, kind: 'damaged', message: expect.stringMatching(/right when they were read again/) },
+    ])
+    expect(await findings()).toEqual([])
+  })
+
+  it('finds what the catalog has under another size', async () => {
+    await opened.content.ingest(from('x'), {
+      record: ({ digest }) => opened.state.catalog.addBlob('a', { digest, size: 7 }, 1),
+    })
+    expect(await findings()).toEqual([{ digest: digestOf('x'), kind: 'wrong_size' }])
+  })
+
+  it('goes on where a blob goes meanwhile', async () => {
     await opened.content.ingest(from('x'))
-    const verify = opened.content.verify.bind(opened.content)
+    const right = opened.content.verify.bind(opened.content)
     opened.content.verify = async (digest) => {
       await opened.content.remove(digest)
-      return verify(digest)
+      return right(digest)
     }
     expect(await findings()).toEqual([])
   })
 
+  it('rests as long as it works, unless it is alone', async () => {
+    for (const text of ['x', 'y', 'z']) await opened.content.ingest(from(text))
+    const { clock } = opened
+    const right = opened.content.verify.bind(opened.content)
+    opened.content.verify = async (digest) => {
+      await clock.advance(30)
+      return right(digest)
+    }
+    const startedAt = clock.monotonic()
+    await verify({ isAlone: true })
+    expect(clock.monotonic() - startedAt).toBe(90)
+    const shared = verify()
+    let isDone = false
+    void shared.then(() => (isDone = true))
+    await waitFor('it to end', async () => {
+      if (clock.nextInMs() !== undefined) await clock.advance(clock.nextInMs()!)
+      return isDone
+    })
+    expect(clock.monotonic() - startedAt).toBeGreaterThanOrEqual(90 + 180)
+  })
+
   it('stops at the signal', async () => {
     await push(opened.registry.repository('a'), 'x')
-    const signal = AbortSignal.abort(new Error('enough'))
-    const all = verifyContent({ content: opened.content, catalog: opened.state.catalog, signal })
-    await expect(all[Symbol.asyncIterator]().next()).rejects.toThrow('enough')
+    await expect(verify({ signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough')
   })
 })
 

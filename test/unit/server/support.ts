@@ -190,6 +190,8 @@ function createControl(parts: Partial<Control> = {}): Control {
       ...{ dryRun, releases: 0, manifests: 1, blobs: 2, files: 3, bytes: 4, left: { files: 5, bytes: 6 }, items: [] },
     }),
     backUp: async ({ to }) => ({ path: to, blobs: 1, bytes: 2, missing: [] }),
+    verify: async () => ({ blobs: 2, bytes: 3, found: 0, findings: [], lookingAt: [] }),
+    verifying: () => null,
     unready: async () => [],
     ...parts,
   }

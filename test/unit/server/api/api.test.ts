@@ -318,6 +318,7 @@ describe('the description', () => {
       'get /api/v1/bundles/{name}/releases',
       'get /api/v1/deployments',
       'get /api/v1/openapi.json',
+      'get /api/v1/verify-content',
       'get /health/live',
       'get /health/ready',
       'get /metrics',
@@ -329,6 +330,7 @@ describe('the description', () => {
       'post /api/v1/config/reload',
       'post /api/v1/gc',
       'post /api/v1/resume',
+      'post /api/v1/verify-content',
       'post /v1/bundles/{name}/rebuild',
     ])
     expect(

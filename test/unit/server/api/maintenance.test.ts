@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { StorageError } from '../../../../src/lib/errors.ts'
 import { createLogger } from '../../../../src/lib/logger.ts'
 import { Redactor } from '../../../../src/lib/redact.ts'
+import { digestOf } from '../../../../src/oci/digest.ts'
 import { named } from '../../../../src/server/api/schemas.ts'
 import { PassThrough } from 'node:stream'
 import { adminToken, ask, startServer } from '../support.ts'
@@ -18,6 +19,54 @@ describe('POST /api/v1/backup', () => {
     const access = { anonymous: [{ action: 'deploy' as const, pattern: null }], tokens: [], users: [] }
     const guarded = await startServer({ guard: { access } })
     expect((await ask(`${guarded.url}/api/v1/backup`, json, post({ to: '/x' }))).status).toBe(401)
+  })
+})
+
+describe('/api/v1/verify-content', () => {
+  it('verifies, for admins, and leaves an audit line', async () => {
+    const stream = new PassThrough()
+    const logger = createLogger({ level: 'info', pretty: false, redactor: new Redactor(), stream })
+    const digest = digestOf('x')
+    const verify = async () => ({
+      ...{ blobs: 2, bytes: 3, found: 1, lookingAt: ['authz'] },
+      findings: [{ digest, kind: 'damaged' as const, message: 'taken away' }],
+    })
+    const { url } = await startServer({ logger, control: { verify } })
+    const answer = await ask(`${url}/api/v1/verify-content`, json, post())
+    expect(named.Verified.parse(JSON.parse(answer.body))).toEqual(await verify())
+    const lines = String(stream.read()).split('\n')
+    const line = lines.find((text) => text.includes('"action":"verify-content"'))!
+    expect(JSON.parse(line)).toMatchObject({ audit: true, who: 'loopback', found: 1, lookingAt: ['authz'] })
+    const access = { anonymous: [{ action: 'deploy' as const, pattern: null }], tokens: [], users: [] }
+    const guarded = await startServer({ guard: { access } })
+    for (const method of ['GET', 'POST']) {
+      expect((await ask(`${guarded.url}/api/v1/verify-content`, json, { method })).status).toBe(401)
+    }
+  })
+
+  it('says how far it is', async () => {
+    let seen: { blobs: number; bytes: number } | null = null
+    const { url } = await startServer({ control: { verifying: () => seen } })
+    const asked = async () => named.Verifying.parse(JSON.parse((await ask(`${url}/api/v1/verify-content`, json)).body))
+    expect(await asked()).toEqual({ running: false, blobs: 0, bytes: 0 })
+    seen = { blobs: 4, bytes: 5 }
+    expect(await asked()).toEqual({ running: true, blobs: 4, bytes: 5 })
+  })
+
+  it('breaks off when nobody waits', async () => {
+    const asked = Promise.withResolvers<AbortSignal>()
+    const verify = ({ signal }: { signal?: AbortSignal }) => {
+      asked.resolve(signal!)
+      return new Promise<never>((_, reject) => signal!.addEventListener('abort', () => reject(new Error('aborted'))))
+    }
+    const { url } = await startServer({ control: { verify } })
+    const gone = new AbortController()
+    const unanswered = ask(`${url}/api/v1/verify-content`, json, { ...post(), signal: gone.signal })
+    const signal = await asked.promise
+    const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve))
+    gone.abort()
+    await expect(unanswered).rejects.toThrow()
+    await aborted
   })
 })
 
