@@ -1,16 +1,15 @@
-import { createHash } from 'node:crypto'
 import { opendir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import { IntegrityError } from '../lib/errors.ts'
-import { algorithmOf, finish, isDigest, type Algorithm, type Digest } from '../oci/digest.ts'
+import { algorithmOf, isDigest, type Algorithm, type Digest } from '../oci/digest.ts'
 import type { Budget } from './budget.ts'
 import { CheckedReads } from './checked.ts'
 import { Claims } from './claims.ts'
 import type { BlobInfo, RecordBlob, StoredBlob } from './content.ts'
 import { isMissing, onDisk } from './errors.ts'
 import { makeFolder, type FileSteps } from './files.ts'
-import { damaged, gone, readFileChunks } from './reader.ts'
+import { damaged, gone, hashChunks, readFileChunks } from './reader.ts'
 import type { HashingFile } from './writer.ts'
 
 const algorithms: Algorithm[] = ['sha256', 'sha512']
@@ -96,15 +95,16 @@ export class BlobFolder {
     if (info === undefined) throw gone(path)
     if (info.size > maxBytes) throw tooBig(digest, maxBytes)
     const bytes = Buffer.allocUnsafeSlow(info.size)
-    const hash = createHash(algorithmOf(digest))
     let size = 0
-    for await (const chunk of readFileChunks(path)) {
-      if (size + chunk.byteLength > info.size) throw damaged(path)
-      hash.update(chunk)
-      bytes.set(chunk, size)
-      size += chunk.byteLength
+    async function* filling() {
+      for await (const chunk of readFileChunks(path)) {
+        if (size + chunk.byteLength > info!.size) throw damaged(path)
+        bytes.set(chunk, size)
+        size += chunk.byteLength
+        yield chunk
+      }
     }
-    if (finish(hash, algorithmOf(digest)) !== digest) throw damaged(path)
+    if ((await hashChunks(filling(), algorithmOf(digest))) !== digest) throw damaged(path)
     return bytes
   }
 

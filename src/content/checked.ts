@@ -1,8 +1,9 @@
-import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import type { Clock } from '../lib/clock.ts'
+import { GrowingHash } from '../lib/hash/growing.ts'
+import { heldBack } from '../lib/hash/held-back.ts'
 import { SingleFlight } from '../lib/single-flight.ts'
-import { algorithmOf, finish, type Digest } from '../oci/digest.ts'
+import { algorithmOf, type Digest } from '../oci/digest.ts'
 import { Checks } from './checks.ts'
 import type { ByteRange } from './content.ts'
 import { isCorrupt } from './damage.ts'
@@ -66,17 +67,12 @@ export class CheckedReads {
   }
 
   /** The last piece comes only when the whole is right. */
-  async *#hashed(digest: Digest, file: OpenFile): AsyncIterable<Uint8Array> {
-    const hash = createHash(algorithmOf(digest))
-    let held: Uint8Array | undefined
-    for await (const chunk of chunksOf(file)) {
-      if (held !== undefined) yield held
-      hash.update(chunk)
-      held = chunk
-    }
-    if (finish(hash, algorithmOf(digest)) !== digest) throw damaged(file.path)
-    this.#checks.note(digest, file.state)
-    if (held !== undefined) yield held
+  #hashed(digest: Digest, file: OpenFile): AsyncIterable<Uint8Array> {
+    const algorithm = algorithmOf(digest)
+    return heldBack(chunksOf(file), new GrowingHash(algorithm), (hex) => {
+      if (`${algorithm}:${hex}` !== digest) throw damaged(file.path)
+      this.#checks.note(digest, file.state)
+    })
   }
 
   /** Once for all who ask meanwhile. */

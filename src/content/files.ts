@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { link, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { writeAll } from '../lib/write-all.ts'
 import { codeOf, isMissing, onDisk } from './errors.ts'
 
 /** A new file that is written from its start, in order. */
 export interface NewFile {
   /** Writes all of the bytes at `position`. */
   write(buffers: Uint8Array[], position: number): Promise<void>
+  /** Brings what was written so far to the disk, so that `sync` has less to do. */
+  flush(): Promise<void>
   truncate(size: number): Promise<void>
   sync(): Promise<void>
   close(): Promise<void>
@@ -30,32 +33,12 @@ export const fileSteps: FileSteps = {
 async function createFile(path: string): Promise<NewFile> {
   const handle = await open(path, 'wx+')
   return {
-    async write(buffers, position) {
-      let rest = buffers
-      let at = position
-      while (rest.length > 0) {
-        const { bytesWritten } = await handle.writev(rest, at)
-        at += bytesWritten
-        rest = dropBytes(rest, bytesWritten)
-      }
-    },
+    write: (buffers, position) => writeAll(handle, buffers, position),
+    flush: () => handle.datasync(),
     truncate: (size) => handle.truncate(size),
     sync: () => handle.sync(),
     close: () => handle.close(),
   }
-}
-
-function dropBytes(buffers: Uint8Array[], count: number): Uint8Array[] {
-  let left = count
-  const rest: Uint8Array[] = []
-  for (const buffer of buffers) {
-    if (left >= buffer.byteLength) left -= buffer.byteLength
-    else {
-      rest.push(buffer.subarray(left))
-      left = 0
-    }
-  }
-  return rest
 }
 
 /** Makes what was created, renamed or removed in the folder survive a loss of power. */

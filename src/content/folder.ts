@@ -85,7 +85,7 @@ function createIngest(
       const file = await begin(algorithm, options.digest === undefined ? 'a blob' : `blob ${options.digest}`)
       try {
         await file.append(source, { maxBytes: maxBytesOf(options), signal: options.signal })
-        const info = { digest: file.digest(), size: file.size }
+        const info = { digest: await file.digest(), size: file.size }
         checkSize(info, options.size)
         checkDigest(info.digest, options.digest)
         await blobs.keep(file, info, options.record)
@@ -112,7 +112,7 @@ function partialOf(file: HashingFile, blobs: BlobFolder, discard: (file: Hashing
       const algorithm = algorithmOf(digest)
       try {
         // The running hash is sha256, which nearly all are; for another the bytes are read once more.
-        checkDigest(algorithm === 'sha256' ? file.digest() : await file.rehash(algorithm), digest)
+        checkDigest(algorithm === 'sha256' ? await file.digest() : await file.rehash(algorithm), digest)
         await blobs.keep(file, { digest, size: file.size }, record)
         return { digest, size: file.size }
       } catch (error) {

@@ -1,7 +1,9 @@
-import { createHash } from 'node:crypto'
 import { open, type FileHandle } from 'node:fs/promises'
 import { StorageError } from '../lib/errors.ts'
-import { finish, type Algorithm, type Digest } from '../oci/digest.ts'
+import { GrowingHash } from '../lib/hash/growing.ts'
+import { hashOf } from '../lib/hash/pour.ts'
+import type { Algorithm, Digest } from '../oci/digest.ts'
+import { abortable } from './abortable.ts'
 import type { FileState } from './checks.ts'
 import type { ByteRange } from './content.ts'
 import { isMissing, onDisk, storageError } from './errors.ts'
@@ -76,10 +78,5 @@ export async function hashChunks(
   algorithm: Algorithm,
   signal?: AbortSignal,
 ): Promise<Digest> {
-  const hash = createHash(algorithm)
-  for await (const chunk of chunks) {
-    signal?.throwIfAborted()
-    hash.update(chunk)
-  }
-  return finish(hash, algorithm)
+  return `${algorithm}:${await hashOf(abortable(chunks, signal), new GrowingHash(algorithm))}`
 }

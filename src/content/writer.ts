@@ -1,16 +1,15 @@
-import { createHash, type Hash } from 'node:crypto'
 import { IntegrityError } from '../lib/errors.ts'
-import { finish, type Algorithm, type Digest } from '../oci/digest.ts'
+import { GrowingHash } from '../lib/hash/growing.ts'
+import { Pour } from '../lib/hash/pour.ts'
+import type { Algorithm, Digest } from '../oci/digest.ts'
 import { abortable } from './abortable.ts'
 import type { Budget } from './budget.ts'
 import { onDisk } from './errors.ts'
 import type { FileSteps, NewFile } from './files.ts'
-import { readFileChunks } from './reader.ts'
+import { hashChunks, readFileChunks } from './reader.ts'
 
-/** Sockets give 16 to 64 KiB at a time; a write of this much costs hardly more. */
-const gatherBytes = 512 * 1024
-/** Hashing this much takes 4 ms on a slow processor: the loop is free in between. */
-const sliceBytes = 1024 * 1024
+/** So much of a big blob is written before the disk is asked to have it. */
+const flushBytes = 64 * 1024 * 1024
 
 export interface HashingOptions {
   steps: FileSteps
@@ -33,8 +32,10 @@ export class HashingFile {
   readonly #algorithm: Algorithm
   readonly #what: string
   readonly #budget: Budget | undefined
-  #hash: Hash
+  readonly #hash: GrowingHash
   #size = 0
+  #unflushed = 0
+  #flushing: Promise<void> = Promise.resolve()
   /** What of the budget is given back when the file goes. */
   #taken = 0
 
@@ -50,73 +51,71 @@ export class HashingFile {
     this.#algorithm = algorithm
     this.#what = what
     this.#budget = budget
-    this.#hash = createHash(algorithm)
+    this.#hash = new GrowingHash(algorithm)
   }
 
   get size(): number {
     return this.#size
   }
 
-  digest(): Digest {
-    return finish(this.#hash.copy(), this.#algorithm)
+  async digest(): Promise<Digest> {
+    return `${this.#algorithm}:${await this.#hash.digest()}`
   }
 
   /** Reads the file again, for a digest that was not computed on the way. */
-  async rehash(algorithm: Algorithm): Promise<Digest> {
-    const hash = createHash(algorithm)
-    for await (const chunk of readFileChunks(this.path, { first: 0, last: this.#size - 1 })) hash.update(chunk)
-    return finish(hash, algorithm)
+  rehash(algorithm: Algorithm): Promise<Digest> {
+    return hashChunks(readFileChunks(this.path, { first: 0, last: this.#size - 1 }), algorithm)
   }
 
   /** All of the source, or nothing: on an error the file is as long as it was before. */
   async append(source: AsyncIterable<Uint8Array>, options: WriteOptions): Promise<void> {
-    const before = { hash: this.#hash.copy(), size: this.#size }
+    const before = this.#size
+    this.#hash.mark()
     try {
       await this.#write(source, options)
     } catch (error) {
-      this.#giveBack(this.#size - before.size)
-      this.#hash = before.hash
-      this.#size = before.size
+      this.#giveBack(this.#size - before)
+      this.#hash.rollback()
+      this.#size = before
       // Frees the space at once. Whether it works does not matter to what follows: writes are by position, and `seal` truncates again.
-      await this.#file.truncate(before.size).catch(() => undefined)
+      await this.#file.truncate(before).catch(() => undefined)
       throw error
     }
   }
 
   async #write(source: AsyncIterable<Uint8Array>, { maxBytes, signal }: WriteOptions): Promise<void> {
     const start = this.#size
-    // One write is under way while the next bytes are gathered and hashed.
-    let writing: Promise<void> = Promise.resolve()
-    let gathered: Uint8Array[] = []
-    let gatheredBytes = 0
-    const flush = async () => {
-      const [buffers, position] = [gathered, this.#size - gatheredBytes]
-      gathered = []
-      gatheredBytes = 0
-      await writing
-      writing = this.#onDisk('writing', () => this.#file.write(buffers, position))
-      // Awaited by the next flush; until then nobody else hears of a failure.
-      writing.catch(() => undefined)
-    }
+    const pour = new Pour({
+      hash: this.#hash,
+      write: (buffers, offset) => this.#onDisk('writing', () => this.#put(buffers, start + offset)),
+    })
     try {
       for await (const chunk of abortable(source, signal)) {
-        for (let at = 0; at < chunk.byteLength; at += sliceBytes) {
-          const slice = chunk.subarray(at, at + sliceBytes)
-          if (this.#size + slice.byteLength - start > maxBytes) throw this.#tooBig(maxBytes)
-          this.#budget?.take(slice.byteLength)
-          this.#taken += slice.byteLength
-          this.#hash.update(slice)
-          this.#size += slice.byteLength
-          gathered.push(slice)
-          gatheredBytes += slice.byteLength
-          if (gatheredBytes >= gatherBytes) await flush()
-        }
+        if (this.#size + chunk.byteLength - start > maxBytes) throw this.#tooBig(maxBytes)
+        this.#budget?.take(chunk.byteLength)
+        this.#taken += chunk.byteLength
+        this.#size += chunk.byteLength
+        await pour.add(chunk)
       }
       signal?.throwIfAborted()
-      if (gatheredBytes > 0) await flush()
+      await pour.end()
+      await this.#flushing
     } finally {
-      await writing
+      await pour.settle()
+      await this.#flushing.catch(() => undefined)
     }
+  }
+
+  /** The disk begins early, so that `seal` does not wait for all of a big blob at once. */
+  async #put(buffers: Uint8Array[], position: number): Promise<void> {
+    await this.#file.write(buffers, position)
+    for (const { byteLength } of buffers) this.#unflushed += byteLength
+    if (this.#unflushed < flushBytes) return
+    this.#unflushed = 0
+    // One at a time. A disk that failed says so only once: then `sync` would not hear of it.
+    await this.#flushing
+    this.#flushing = this.#onDisk('writing', () => this.#file.flush())
+    this.#flushing.catch(() => undefined)
   }
 
   #tooBig(maxBytes: number): IntegrityError {
@@ -148,6 +147,7 @@ export class HashingFile {
   }
 
   async close(): Promise<void> {
+    this.#hash.end()
     await this.#onDisk('closing', () => this.#file.close())
   }
 

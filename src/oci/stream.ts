@@ -1,10 +1,11 @@
-import { createHash } from 'node:crypto'
 import type { Clock } from '../lib/clock.ts'
 import { IntegrityError, RemoteError } from '../lib/errors.ts'
+import { GrowingHash } from '../lib/hash/growing.ts'
+import { heldBack } from '../lib/hash/held-back.ts'
 import { backoffMs } from '../lib/retry.ts'
 import { formatDuration, formatSize } from '../lib/units.ts'
 import type { Answer } from './answer.ts'
-import { algorithmOf, finish, type Digest } from './digest.ts'
+import { algorithmOf, type Digest } from './digest.ts'
 import type { Limits } from './limits.ts'
 
 export interface Expected {
@@ -23,20 +24,22 @@ export async function* verified(
   what: string,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const algorithm = algorithmOf(digest)
-  const hash = createHash(algorithm)
+  yield* heldBack(ofSize(source, size, what), new GrowingHash(algorithm), (hex) => {
+    const actual = `${algorithm}:${hex}`
+    if (actual !== digest) {
+      throw new IntegrityError('digest_mismatch', `${what} has the digest ${actual}, not ${digest}`)
+    }
+  })
+}
+
+async function* ofSize(source: AsyncIterable<Uint8Array>, size: number, what: string): AsyncIterable<Uint8Array> {
   let received = 0
-  let held: Uint8Array | undefined
   for await (const chunk of source) {
     received += chunk.length
     if (received > size) throw wrongSize(what, `more than the ${size} bytes that were announced`)
-    hash.update(chunk)
-    if (held !== undefined) yield held
-    held = chunk
+    yield chunk
   }
   if (received < size) throw wrongSize(what, `${received} bytes, not the ${size} that were announced`)
-  const actual = finish(hash, algorithm)
-  if (actual !== digest) throw new IntegrityError('digest_mismatch', `${what} has the digest ${actual}, not ${digest}`)
-  if (held !== undefined) yield held
 }
 
 export interface ResumeOptions {

@@ -76,6 +76,7 @@ function watched(fail: Partial<Record<string, string>> = {}) {
       const real = await fileSteps.create(file)
       return {
         write: (buffers, position) => step('write').then(() => real.write(buffers, position)),
+        flush: () => step('flush').then(() => real.flush()),
         truncate: (size) => step('truncate').then(() => real.truncate(size)),
         sync: () => step('sync').then(() => real.sync()),
         close: () => step('close').then(() => real.close()),
@@ -110,6 +111,19 @@ describe('ingest', () => {
     const { turns, result } = await countTurns(() => content.ingest(from(bytes)))
     expect(turns).toBeGreaterThanOrEqual(8)
     expect(await content.verify(result.digest)).toBe(true)
+  })
+
+  it('brings a big blob to the disk while it comes, and hears when that fails', async () => {
+    const chunk = randomBytes(1024 * 1024)
+    const big = () => from(...Array.from({ length: 130 }, () => chunk))
+    const { log, steps, fail } = watched()
+    const folder = await open(steps)
+    await folder.ingest(big())
+    expect(log.filter((step) => step === 'flush')).toHaveLength(2)
+    expect(log.slice(-5)).toEqual(['truncate', 'sync', 'close', 'rename', 'sync folder'])
+    fail.flush = 'EIO'
+    await expect(folder.ingest(big())).rejects.toMatchObject({ name: 'StorageError', code: 'io' })
+    expect(ingesting()).toEqual([])
   })
 
   it('takes sha512, when it is asked for by name or by digest', async () => {

@@ -1,0 +1,134 @@
+import type { GrowingHash } from './growing.ts'
+
+/** Sockets give 16 to 64 KiB at a time: gathered, they cost far fewer writes, and fewer trips to another thread. */
+export const slabBytes = 512 * 1024
+/** One fills while others are hashed and written. */
+const mostUnderWay = 3
+/** Kept for whoever comes next. */
+const mostSpare = 8
+
+const spare: SharedArrayBuffer[] = []
+
+export interface PourOptions {
+  hash: GrowingHash
+  /** Writes all of the bytes at `offset` from where the pouring began; called in order, one at a time. */
+  write?: (buffers: Uint8Array[], offset: number) => Promise<void>
+}
+
+/**
+ * Takes bytes in, in order, and has them hashed and written, both at once while more come. Few are done here and written
+ * as they are; many are copied into memory that a hashing thread shares.
+ */
+export class Pour {
+  readonly #hash: GrowingHash
+  readonly #write: (buffers: Uint8Array[], offset: number) => Promise<void>
+  /** Until it is clear that there are many. */
+  #gathered: Uint8Array[] = []
+  #gatheredBytes = 0
+  #isLong = false
+  #slab: SharedArrayBuffer | undefined
+  #filled = 0
+  #offset = 0
+  #writing: Promise<void> = Promise.resolve()
+  #underWay: Promise<void>[] = []
+
+  constructor({ hash, write = async () => undefined }: PourOptions) {
+    this.#hash = hash
+    this.#write = write
+  }
+
+  /** Undefined where nothing has to be waited for. Throws what hashing or writing threw. */
+  add(chunk: Uint8Array): Promise<void> | undefined {
+    if (this.#isLong) {
+      if (chunk.byteLength >= slabBytes - this.#filled) return this.#take(chunk)
+      this.#fill(chunk)
+      return undefined
+    }
+    this.#gathered.push(chunk)
+    this.#gatheredBytes += chunk.byteLength
+    if (this.#gatheredBytes < slabBytes) return undefined
+    return this.#takeGathered()
+  }
+
+  /** Resolves when all is hashed and written. */
+  async end(): Promise<void> {
+    if (this.#hash.inThread && !this.#isLong) await this.#takeGathered()
+    if (this.#filled > 0) await this.#dispatch()
+    if (this.#gatheredBytes > 0) {
+      for (const bytes of this.#gathered) this.#hash.update(bytes)
+      await this.#write(this.#gathered, 0)
+    }
+    await Promise.all(this.#underWay)
+  }
+
+  /** Waits until nothing is under way any more, whatever came of it; never throws. */
+  async settle(): Promise<void> {
+    await Promise.allSettled(this.#underWay)
+    this.#gathered = []
+    this.#gatheredBytes = 0
+    this.#filled = 0
+    if (this.#slab !== undefined) giveSlab(this.#slab)
+    this.#slab = undefined
+  }
+
+  async #takeGathered(): Promise<void> {
+    const gathered = this.#gathered
+    this.#gathered = []
+    this.#gatheredBytes = 0
+    this.#isLong = true
+    this.#hash.expectMany()
+    for (const bytes of gathered) await this.#take(bytes)
+  }
+
+  async #take(chunk: Uint8Array): Promise<void> {
+    for (let at = 0; at < chunk.byteLength;) {
+      const part = chunk.subarray(at, at + slabBytes - this.#filled)
+      this.#fill(part)
+      at += part.byteLength
+      if (this.#filled === slabBytes) await this.#dispatch()
+    }
+  }
+
+  #fill(bytes: Uint8Array): void {
+    this.#slab ??= spare.pop() ?? new SharedArrayBuffer(slabBytes)
+    new Uint8Array(this.#slab).set(bytes, this.#filled)
+    this.#filled += bytes.byteLength
+  }
+
+  async #dispatch(): Promise<void> {
+    const [slab, bytes, offset] = [this.#slab!, this.#filled, this.#offset]
+    this.#slab = undefined
+    this.#filled = 0
+    this.#offset += bytes
+    const hashed = this.#hash.updateSlab(slab, bytes)
+    this.#writing = this.#writing.then(() => this.#write([new Uint8Array(slab, 0, bytes)], offset))
+    const done = bothDone(hashed, this.#writing).finally(() => giveSlab(slab))
+    // Whoever waits for it hears of a failure; until then nobody else does.
+    done.catch(() => undefined)
+    this.#underWay.push(done)
+    if (this.#underWay.length >= mostUnderWay) await this.#underWay.shift()
+  }
+}
+
+/** Unlike `Promise.all`, not before both are: the slab is in use until then. */
+async function bothDone(hashed: Promise<void>, written: Promise<void>): Promise<void> {
+  const results = await Promise.allSettled([written, hashed])
+  for (const result of results) if (result.status === 'rejected') throw result.reason
+}
+
+function giveSlab(slab: SharedArrayBuffer): void {
+  if (spare.length < mostSpare) spare.push(slab)
+}
+
+/** The digest of all that comes, in hex. */
+export async function hashOf(source: AsyncIterable<Uint8Array>, hash: GrowingHash): Promise<string> {
+  const pour = new Pour({ hash })
+  try {
+    for await (const chunk of source) await pour.add(chunk)
+    await pour.end()
+    return await hash.digest()
+  } finally {
+    await pour.settle()
+    hash.end()
+  }
+}

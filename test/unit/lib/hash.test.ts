@@ -1,0 +1,188 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { afterAll, describe, expect, it } from 'vitest'
+import { GrowingHash } from '../../../src/lib/hash/growing.ts'
+import { heldBack } from '../../../src/lib/hash/held-back.ts'
+import { hashOf, Pour, slabBytes } from '../../../src/lib/hash/pour.ts'
+import { HashThreads } from '../../../src/lib/hash/threads.ts'
+
+class CountedThreads extends HashThreads {
+  begun = 0
+
+  override begin(algorithm: string) {
+    this.begun += 1
+    return super.begin(algorithm)
+  }
+}
+
+const threads = new CountedThreads(2)
+afterAll(() => threads.close())
+
+const growing = (algorithm = 'sha256') => new GrowingHash(algorithm, () => threads)
+const hexOf = (bytes: Uint8Array, algorithm = 'sha256') => createHash(algorithm).update(bytes).digest('hex')
+
+async function* inPieces(bytes: Uint8Array, length: number): AsyncIterable<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += length) yield bytes.subarray(at, at + length)
+}
+
+/** Pours all of it; what was written, in one piece. */
+async function pour(hash: GrowingHash, bytes: Uint8Array, piece: number): Promise<Buffer> {
+  const written = Buffer.alloc(bytes.length)
+  const pouring = new Pour({
+    hash,
+    async write(buffers, offset) {
+      let at = offset
+      for (const buffer of buffers) {
+        // Whoever reuses a slab too early shows here.
+        await new Promise(setImmediate)
+        written.set(buffer, at)
+        at += buffer.length
+      }
+    },
+  })
+  for await (const chunk of inPieces(bytes, piece)) await pouring.add(chunk)
+  await pouring.end()
+  await pouring.settle()
+  return written
+}
+
+describe('bytes that are hashed and written as they come', () => {
+  const lengths = [0, 1, slabBytes - 1, slabBytes, slabBytes + 1, 5 * slabBytes, 6 * slabBytes + 77]
+  const cases = lengths.flatMap((length) =>
+    [1000, 65_536, slabBytes, 3 * slabBytes + 5].map((piece) => [length, piece]),
+  )
+
+  it.each(cases)('%i bytes in pieces of %i', async (length, piece) => {
+    const bytes = randomBytes(length!)
+    const hash = growing()
+    const written = await pour(hash, bytes, piece!)
+    expect(written.equals(bytes)).toBe(true)
+    expect(await hash.digest()).toBe(hexOf(bytes))
+    hash.end()
+  })
+
+  it('go to a thread when they are many, and only then', async () => {
+    const before = threads.begun
+    expect(await hashOf(inPieces(randomBytes(slabBytes - 1), 5_000), growing())).toHaveLength(64)
+    expect(threads.begun - before).toBe(0)
+    const bytes = randomBytes(3 * slabBytes)
+    expect(await hashOf(inPieces(bytes, 65_536), growing('sha512'))).toBe(hexOf(bytes, 'sha512'))
+    expect(threads.begun - before).toBe(1)
+  })
+
+  it.each([
+    ['many after many', 2 * slabBytes, 2 * slabBytes],
+    ['few after many', 2 * slabBytes, 10],
+    ['many after few', 10, 2 * slabBytes],
+    ['few after few', 10, 10],
+  ])('go on where the last ones ended, or back to there: %s', async (_, first, second) => {
+    const hash = growing()
+    const [one, lost, two] = [randomBytes(first), randomBytes(second), randomBytes(second)]
+    await pour(hash, one, 65_536)
+    hash.mark()
+    await pour(hash, lost, 65_536)
+    hash.rollback()
+    await pour(hash, two, 65_536)
+    expect(await hash.digest()).toBe(hexOf(Buffer.concat([one, two])))
+    hash.end()
+  })
+
+  it('are written in order, one write at a time, and no faster than they are written', async () => {
+    let writing = 0
+    let taken = 0
+    const offsets: number[] = []
+    const turn = Promise.withResolvers<undefined>()
+    const hash = growing()
+    const pouring = new Pour({
+      hash,
+      async write(_buffers, offset) {
+        expect(writing++).toBe(0)
+        offsets.push(offset)
+        await turn.promise
+        writing -= 1
+      },
+    })
+    const work = (async () => {
+      for await (const chunk of inPieces(randomBytes(8 * slabBytes), 65_536)) {
+        await pouring.add(chunk)
+        taken += chunk.length
+      }
+      await pouring.end()
+    })()
+    // The thread answers as often as it likes: it is the write that is waited for.
+    for (let round = 0; round < 20; round++) await hashOf(inPieces(randomBytes(slabBytes), slabBytes), growing())
+    expect(taken).toBeLessThanOrEqual(4 * slabBytes)
+    turn.resolve(undefined)
+    await work
+    expect(offsets).toEqual(Array.from({ length: 8 }, (_, index) => index * slabBytes))
+    await pouring.settle()
+    hash.end()
+  })
+
+  it('end with the error of a write, and leave nothing under way', async () => {
+    const hash = growing()
+    let after = 0
+    const pouring = new Pour({
+      hash,
+      async write(_buffers, offset) {
+        if (offset === slabBytes) throw new Error('the disk is full')
+        if (offset > slabBytes) after += 1
+      },
+    })
+    const work = (async () => {
+      for await (const chunk of inPieces(randomBytes(8 * slabBytes), 65_536)) await pouring.add(chunk)
+      await pouring.end()
+    })()
+    await expect(work).rejects.toThrow('the disk is full')
+    await pouring.settle()
+    expect(after).toBe(0)
+    hash.end()
+  })
+})
+
+describe('the threads', () => {
+  it('fail what they were at when they end, and others take their place', async () => {
+    const own = new HashThreads(1)
+    const hash = own.begin('sha256')
+    const lost = expect(hash.update(new SharedArrayBuffer(8), 8)).rejects.toThrow('a hashing thread ended with')
+    await own.close()
+    await lost
+    await expect(hash.digest()).rejects.toThrow('a hashing thread ended with')
+    hash.end()
+    const bytes = randomBytes(2 * slabBytes)
+    expect(await hashOf(inPieces(bytes, 65_536), new GrowingHash('sha256', () => own))).toBe(hexOf(bytes))
+    await own.close()
+  })
+
+  it('keep many hashes apart', async () => {
+    const all = Array.from({ length: 12 }, (_, index) => randomBytes(slabBytes * 2 + index))
+    const found = await Promise.all(all.map((bytes) => hashOf(inPieces(bytes, 40_000), growing())))
+    expect(found).toEqual(all.map((bytes) => hexOf(bytes)))
+  })
+
+  it('refuse what comes after the end', async () => {
+    const hash = threads.begin('sha256')
+    hash.end()
+    hash.end()
+    await expect(hash.digest()).rejects.toThrow('has ended')
+  })
+})
+
+describe('what is held back', () => {
+  it.each([10, 2 * slabBytes])('of %i bytes, the last piece comes only when all were right', async (length) => {
+    const bytes = randomBytes(length)
+    let got = 0
+    let told = ''
+    const work = (async () => {
+      const passed = heldBack(inPieces(bytes, Math.ceil(length / 4)), growing(), (hex) => {
+        told = hex
+        throw new Error('not these')
+      })
+      for await (const chunk of passed) got += chunk.length
+    })()
+    await expect(work).rejects.toThrow('not these')
+    expect(told).toBe(hexOf(bytes))
+    expect(got).toBeLessThan(length)
+    const right = heldBack(inPieces(bytes, Math.ceil(length / 4)), growing(), () => undefined)
+    expect(Buffer.concat(await Array.fromAsync(right)).equals(bytes)).toBe(true)
+  })
+})
