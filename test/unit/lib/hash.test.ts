@@ -52,9 +52,9 @@ describe('bytes that are hashed and written as they come', () => {
   )
 
   it.each(cases)('%i bytes in pieces of %i', async (length, piece) => {
-    const bytes = randomBytes(length!)
+    const bytes = randomBytes(length)
     const hash = growing()
-    const written = await pour(hash, bytes, piece!)
+    const written = await pour(hash, bytes, piece)
     expect(written.equals(bytes)).toBe(true)
     expect(await hash.digest()).toBe(hexOf(bytes))
     hash.end()
