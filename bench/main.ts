@@ -2,6 +2,7 @@
 import { cpus } from 'node:os'
 import { run as runBundles } from './bundles.ts'
 import { run as runCatalog } from './catalog.ts'
+import { run as runFollow } from './follow.ts'
 import { run as runPush } from './push.ts'
 import type { Bench, Row } from './row.ts'
 
@@ -9,6 +10,7 @@ const benches: Record<string, Bench> = {
   push: runPush,
   bundles: runBundles,
   catalog: runCatalog,
+  follow: runFollow,
 }
 
 const names = process.argv.slice(2)
