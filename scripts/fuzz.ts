@@ -67,7 +67,9 @@ async function fuzz(group: string, { name, share }: Property): Promise<void> {
     if (done.failed) {
       failures++
       console.log(`FAILED ${group}: ${name}\n${done.message}`)
-      console.log(`again: node scripts/fuzz.ts --only '${group}: ${name}' --seed ${seed} --cases ${task.cases}\n`)
+      console.log(
+        `again: node scripts/fuzz.ts --only '${group}: ${name}' --seed ${seed} --cases ${Math.ceil(task.cases / share)}\n`,
+      )
       return
     }
     if (left > batch && (performance.now() - startedMs) / 1000 > seconds) {

@@ -48,7 +48,9 @@ async function run({ group, name, seed, cases, path }: Task): Promise<Done> {
     },
   }) as typeof found.property
   const details = await fc.check(counted, { numRuns: cases, seed, ...(path === undefined ? {} : { path }) })
-  return { failed: details.failed, message: (await fc.asyncDefaultReportMessage(details)) ?? '' }
+  const { errorInstance: error } = details
+  const why = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return { failed: details.failed, message: `${await fc.asyncDefaultReportMessage(details)}\n${why}` }
 }
 
 async function startCoverage(): Promise<Session> {

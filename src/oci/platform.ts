@@ -2,15 +2,19 @@ import { ConfigError } from '../lib/errors.ts'
 import type { IndexManifest } from './manifest.ts'
 import type { Descriptor, Platform } from './target.ts'
 
-const otherNames: Record<string, string> = {
-  x86_64: 'amd64',
-  'x86-64': 'amd64',
-  aarch64: 'arm64',
-  i386: '386',
-  armhf: 'arm',
-}
+const otherNames = new Map([
+  ['x86_64', 'amd64'],
+  ['x86-64', 'amd64'],
+  ['aarch64', 'arm64'],
+  ['i386', '386'],
+  ['armhf', 'arm'],
+])
 /** What an architecture means when no variant is named. https://github.com/containerd/platforms */
-const defaultVariants: Record<string, string> = { arm64: 'v8', arm: 'v7', amd64: 'v1' }
+const defaultVariants = new Map([
+  ['arm64', 'v8'],
+  ['arm', 'v7'],
+  ['amd64', 'v1'],
+])
 
 /** `linux/amd64`, `linux/arm/v7`. Throws ConfigError. */
 export function parsePlatform(text: string): Platform {
@@ -20,7 +24,7 @@ export function parsePlatform(text: string): Platform {
       hint: 'Write it as os/architecture, such as linux/amd64 or linux/arm/v7.',
     })
   }
-  return { os, architecture: otherNames[architecture] ?? architecture, ...(variant === undefined ? {} : { variant }) }
+  return { os, architecture: canonicalArchitecture(architecture), ...(variant === undefined ? {} : { variant }) }
 }
 
 /**
@@ -33,10 +37,10 @@ export function selectPlatform(index: IndexManifest, platform: string): Descript
   const matching = members.filter(({ platform: offered }) => offered !== undefined && sameMachine(offered, wanted))
   const byVariant = (variant: string | undefined) => matching.find((member) => member.platform?.variant === variant)
   if (wanted.variant !== undefined) {
-    const isDefault = wanted.variant === defaultVariants[wanted.architecture]
+    const isDefault = wanted.variant === defaultVariants.get(wanted.architecture)
     return byVariant(wanted.variant) ?? (isDefault ? byVariant(undefined) : undefined)
   }
-  const found = byVariant(undefined) ?? byVariant(defaultVariants[wanted.architecture]) ?? matching[0]
+  const found = byVariant(undefined) ?? byVariant(defaultVariants.get(wanted.architecture)) ?? matching[0]
   if (found !== undefined) return found
   return members.length === 1 && !namesPlatform(members[0]!) ? members[0] : undefined
 }
@@ -50,9 +54,12 @@ export function isAttestation(member: Descriptor): boolean {
   )
 }
 
-function sameMachine(offered: Platform, wanted: Platform): boolean {
-  const architecture = offered.architecture.toLowerCase()
-  return offered.os.toLowerCase() === wanted.os && (otherNames[architecture] ?? architecture) === wanted.architecture
+function sameMachine({ os, architecture }: Platform, wanted: Platform): boolean {
+  return os.toLowerCase() === wanted.os && canonicalArchitecture(architecture.toLowerCase()) === wanted.architecture
+}
+
+function canonicalArchitecture(name: string): string {
+  return otherNames.get(name) ?? name
 }
 
 function namesPlatform(member: Descriptor): boolean {

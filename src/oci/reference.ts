@@ -23,7 +23,7 @@ const ipv6 = /^\[[0-9a-f:.]+\]$/
 
 /**
  * Reads a reference by Docker's rules: https://github.com/distribution/reference. `alpine` is
- * `docker.io/library/alpine:latest`; the first component is a host when it is `localhost` or holds a dot, a port or a capital.
+ * `docker.io/library/alpine:latest`; the first component is a host when it is `localhost` or holds a dot or a port.
  * Throws ConfigError.
  */
 export function parseReference(text: string): Reference {
@@ -142,6 +142,14 @@ function splitPort(host: string): { hostname: string; port: string | undefined }
 }
 
 function checkName(text: string, host: string, repository: string): void {
+  // Only its capitals make it a host: in lower case, as hosts are written, it would be read as part of a name.
+  if (!/[.:]/.test(host) && host !== 'localhost') {
+    throw bad(
+      text,
+      `"${host.slice(0, 100)}" is no repository name, and no host without a port`,
+      'Names are lower case; a host without a dot has a port: host:443/repository:tag.',
+    )
+  }
   if (!isHost(host)) throw bad(text, `"${host.slice(0, 100)}" is no host`, 'Write it as host/repository:tag.')
   if (host.length + 1 + repository.length > maxNameLength) {
     throw bad(text, `host and repository have more than ${maxNameLength} characters`, 'Use a shorter repository name.')

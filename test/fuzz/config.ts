@@ -177,6 +177,11 @@ async function load(text: string, { configFile, ...how }: How): Promise<unknown>
   return loadConfig({ environment: named, cwd: scratch, now: () => Date.UTC(2026, 0, 1), ...how })
 }
 
+/** Whoever writes it into a URL or a name has it stand there. */
+function isOnlyWhereSecretsGo(text: string): boolean {
+  return !text.replaceAll(/^ *(?:token|password): \$\{SECRET\}$/gm, '').includes('SECRET')
+}
+
 const listens = fc.constantFrom('127.0.0.1:0', '[::1]:8085', 'nowhere', '')
 const hows: fc.Arbitrary<How> = fc.oneof(
   { weight: 6, arbitrary: fc.constant({}) },
@@ -214,7 +219,7 @@ const documentProperties = [
           throw error
         }
       }, ConfigError)
-      if (config !== undefined) ok(!JSON.stringify(config).includes(secret))
+      if (config !== undefined && isOnlyWhereSecretsGo(text)) ok(!JSON.stringify(config).includes(secret))
     },
     { share: 0.3 },
   ),

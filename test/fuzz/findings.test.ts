@@ -12,6 +12,7 @@ import { digestOf } from '../../src/oci/digest.ts'
 import { parseManifest } from '../../src/oci/manifest.ts'
 import { ociConfig, ociManifest } from '../../src/oci/media.ts'
 import { nextLink } from '../../src/oci/pages.ts'
+import { parsePlatform } from '../../src/oci/platform.ts'
 import { isHost, parseReference } from '../../src/oci/reference.ts'
 import { mergeDocuments, parseYaml } from '../../src/opa/data.ts'
 import { parseJson } from '../../src/opa/json.ts'
@@ -30,6 +31,18 @@ function cpuMsOf(run: () => unknown): number {
   const { user, system } = process.threadCpuUsage(before)
   return (user + system) / 1000
 }
+
+describe('names', () => {
+  it('a platform may be called as objects call their own', () => {
+    expect(parsePlatform('linux/__proto__')).toEqual({ os: 'linux', architecture: '__proto__' })
+    expect(parsePlatform('linux/constructor')).toEqual({ os: 'linux', architecture: 'constructor' })
+  })
+
+  it('a host that only its capitals tell from a name is refused: written in lower case it would be another place', () => {
+    expect(() => parseReference('Acme/app')).toThrow(/"acme" is no repository name/)
+    expect(parseReference('Acme:443/app').host).toBe('acme:443')
+  })
+})
 
 describe('archives', () => {
   it('an extended header without a blank after a whole record ends, as an error', () => {
