@@ -45,7 +45,7 @@ async function createSpec(
       logger: context.logger.child({ bundle: name }),
     }),
     recipe: recipeOf(bundle, config.opa, context.builderVersion),
-    places: deploy.map(({ to, form }) => ({ name: to, form, deployer: deployers.get(to)! })),
+    places: deploy.map(({ to, form, path }) => ({ name: to, form, path, limits, deployer: deployers.get(to)! })),
   }
 }
 
@@ -68,7 +68,8 @@ async function createDeployers(
   return new Map(await Promise.all(made))
 }
 
+/** As with stores. */
 async function createDeployer(config: DeployerConfig, context: DeployerContext): Promise<Deployer> {
   const plugin = await deployerTypes[config.type].load()
-  return plugin.createDeployer(config, context)
+  return plugin.createDeployer(config as never, context)
 }

@@ -7,7 +7,7 @@ const own = 'this server'
 
 export interface Addresses {
   /** One spelling for each place that can be read or written, whatever name the file gives it. */
-  addressOf(part: StoreConfig | DeployerConfig): string
+  addressOf(part: StoreConfig | Extract<DeployerConfig, { type: 'oci' }>): string
   /** Whether that is a repository of the built-in registry, `repository` or, with a slash at its end, below it. */
   isOwn(address: string, repository: string): boolean
 }

@@ -5,6 +5,7 @@ import { createAddresses } from './addresses.ts'
 import { checkAliases } from './aliases.ts'
 import type { PlacedProblem } from './issues.ts'
 import { suggest } from './nearest.ts'
+import { checkPlaces } from './places.ts'
 import type { CheckedConfig } from './schema.ts'
 
 /** The file as it is written: its names count whether or not what stands under them is right. */
@@ -20,8 +21,8 @@ type Bundle = CheckedConfig['bundles'][string]
 
 const shortestRemoteMs = 5_000
 
-/** What one key alone cannot show. `config` holds the parts of the file that are right by themselves. */
-export function checkTogether(config: CheckedConfig, written: Written, nowMs: number): PlacedProblem[] {
+/** What one key alone cannot show. `config` holds the parts of the file that are right by themselves, `folder` is where it stands. */
+export function checkTogether(config: CheckedConfig, written: Written, nowMs: number, folder: string): PlacedProblem[] {
   const bundles = Object.entries(config.bundles)
   return [
     ...checkPublicUrl(config, written),
@@ -33,6 +34,7 @@ export function checkTogether(config: CheckedConfig, written: Written, nowMs: nu
       ...checkLoops(name, bundle, config),
     ]),
     ...checkShared(config),
+    ...checkPlaces(config, folder),
     ...checkAliases(config.bundles),
   ]
 }
@@ -128,7 +130,7 @@ function checkLoops(name: string, bundle: Bundle, config: CheckedConfig): Placed
   return bundle.deploy.flatMap(({ to }, index) => {
     const path = ['bundles', name, 'deploy', index, 'to']
     const deployer = ownOf(config.deployers, to)
-    const target = deployer && addresses.addressOf(deployer)
+    const target = deployer?.type === 'oci' ? addresses.addressOf(deployer) : undefined
     if (target === undefined) return []
     if (target === source) {
       return [{ path, message: `\`${to}\` would write to ${target}, where the bundle's store reads` }]
@@ -146,7 +148,7 @@ function checkShared(config: CheckedConfig): PlacedProblem[] {
   return Object.entries(config.bundles).flatMap(([name, { deploy }]) =>
     deploy.flatMap(({ to }, index) => {
       const deployer = ownOf(config.deployers, to)
-      if (deployer === undefined) return []
+      if (deployer?.type !== 'oci') return []
       const tags = deployer.tags.map((tag) => `${addresses.addressOf(deployer)}:${tag}`)
       const owner = tags.map((tag) => owners.get(tag)).find((other) => other !== undefined && other !== name)
       for (const tag of tags) owners.set(tag, owners.get(tag) ?? name)

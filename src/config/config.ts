@@ -1,3 +1,4 @@
+import type { DeployForm } from '../deployers/deployer.ts'
 import type { DeployerConfig } from '../deployers/types.ts'
 import type { Schedule } from '../lib/schedule.ts'
 import type { Secret } from '../lib/secret.ts'
@@ -140,8 +141,9 @@ export interface BundleConfig {
 export interface DeployConfig {
   /** A key of `deployers`. */
   to: string
-  /** What goes there: what is served, or what the store offered. */
-  form: 'served' | 'source'
+  form: DeployForm
+  /** Where in the place; null for its root. */
+  path: string | null
 }
 
 /** The same as artifact's `ArchiveLimits`. */

@@ -90,7 +90,7 @@ async function checkDocument(
   const unknown = new Set(unresolved.map(({ path }) => path.join('.')))
   const wrong = issues.filter(({ path }) => !unknown.has(path.join('.')))
   const checked = result.success ? result.data : checkRest(value, result.error.issues)
-  const together = checkTogether(checked, value as Written, (options.now ?? Date.now)())
+  const together = checkTogether(checked, value as Written, (options.now ?? Date.now)(), folder)
   const files = await checkFiles(checked, options.redactor ?? new Redactor())
   const placed = [...unresolved, ...wrong, ...together, ...files].map((problem) =>
     hideUsed(place(problem, document), used),

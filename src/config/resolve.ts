@@ -1,4 +1,7 @@
 import { resolve } from 'node:path'
+import type { DeployForm } from '../deployers/deployer.ts'
+import type { DeployerConfig } from '../deployers/types.ts'
+import type { BundleKind } from '../model/release.ts'
 import { storeOf } from './check.ts'
 import type {
   AccessConfig,
@@ -107,7 +110,11 @@ function resolveBundle(name: string, bundle: CheckedConfig['bundles'][string], c
     follow,
     platform,
     schedule,
-    deploy,
+    deploy: deploy.map(({ to, form, path }) => ({
+      to,
+      form: form ?? usualForm(kind, checked.deployers[to]!),
+      path: path ?? null,
+    })),
     keep,
     aliases,
     limits: {
@@ -117,4 +124,10 @@ function resolveBundle(name: string, bundle: CheckedConfig['bundles'][string], c
       maxFileBytes: limits.max_file,
     },
   }
+}
+
+/** An OPA bundle is its files; of what is only files, each layer is one. */
+function usualForm(kind: BundleKind, deployer: DeployerConfig): DeployForm {
+  if (deployer.type === 'oci') return 'served'
+  return deployer.form ?? (kind === 'files' ? 'layers' : 'unpacked')
 }

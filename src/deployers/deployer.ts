@@ -1,14 +1,28 @@
+import type { ArchiveLimits } from '../artifact/types.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Release } from '../model/release.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Sink, Source } from '../oci/target.ts'
 
+/**
+ * What goes to a place. To a registry: what is served, or what the store offered. To a folder: the layers of what the store
+ * offered, the files of what is served, or that as one file.
+ */
+export type DeployForm = 'served' | 'source' | 'layers' | 'unpacked' | 'tarball'
+
+/** How one bundle goes to a place. */
+export interface DeployTo {
+  form: DeployForm
+  /** Where in the place, where it has folders: absolute or relative to its root; null for the root. */
+  path: string | null
+  /** What an archive of the bundle may hold. */
+  limits: ArchiveLimits
+}
+
 /** What is to be at the place, and where its bytes are. */
-export interface Deploy {
+export interface Deploy extends DeployTo {
   release: Release
-  /** What goes there: what is served, or what the store offered. */
-  form: 'served' | 'source'
   /** `bundles/NAME` of the built-in registry: the release's manifests and what belongs to them. */
   source: Source
   /** The `address` of the store that the release came from: blobs may be there as well. */

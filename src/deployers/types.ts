@@ -1,11 +1,24 @@
 import { z } from 'zod'
+import type { DeployForm } from './deployer.ts'
+import { directoryDeployerSchema } from './directory/schema.ts'
 import { ociDeployerSchema } from './oci/schema.ts'
 
-/** The config's words for deployers. `paths`: keys that are paths, relative to the config file. */
+/** The config's words for deployers. `paths`: keys that are paths, relative to the config file. `forms`: what can go there. */
 export const deployerTypes = {
-  oci: { schema: ociDeployerSchema, paths: [], load: () => import('./oci/index.ts') },
+  oci: {
+    schema: ociDeployerSchema,
+    paths: [],
+    forms: ['served', 'source'] satisfies DeployForm[],
+    load: () => import('./oci/index.ts'),
+  },
+  directory: {
+    schema: directoryDeployerSchema,
+    paths: ['root', 'pid_file'],
+    forms: ['layers', 'unpacked', 'tarball'] satisfies DeployForm[],
+    load: () => import('./directory/index.ts'),
+  },
 }
 
-export const deployerSchema = z.discriminatedUnion('type', [ociDeployerSchema])
+export const deployerSchema = z.discriminatedUnion('type', [ociDeployerSchema, directoryDeployerSchema])
 
 export type DeployerConfig = z.output<typeof deployerSchema>

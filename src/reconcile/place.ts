@@ -69,7 +69,8 @@ export class Place {
 
   /** Another deployer may mean another place: what it holds is asked again. */
   change(spec: PlaceSpec, origin: string): void {
-    const isOther = spec.deployer !== this.#spec.deployer || spec.form !== this.#spec.form
+    const { deployer, form, path } = this.#spec
+    const isOther = spec.deployer !== deployer || spec.form !== form || spec.path !== path
     this.#spec = spec
     this.#origin = origin
     if (isOther) this.wake()
@@ -102,9 +103,10 @@ export class Place {
     const { state, registry, clock, deadlineMs } = this.#context
     const release = await state.bundles.release(bundle, desired)
     if (release === undefined) return
-    const { form, deployer } = this.#spec
+    const { form, path, limits, deployer } = this.#spec
     const source = registry.repository(repositoryOf(bundle))
-    const what = { release, form, source, origin: this.#origin, idempotencyKey: keyOf(this.row, release) }
+    const key = { idempotencyKey: keyOf(this.row, release) }
+    const what = { release, form, path, limits, source, origin: this.#origin, ...key }
     const late = new AbortController()
     const cancelDeadline = clock.after(deadlineMs, () => late.abort(tookTooLong(deployer, deadlineMs)))
     try {

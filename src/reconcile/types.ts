@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { Assembled, AssembleOptions, ArchiveLimits, BlobFiles } from '../artifact/types.ts'
-import type { Deploy, Deployer } from '../deployers/deployer.ts'
+import type { Deployer, DeployTo } from '../deployers/deployer.ts'
 import type { Schedule } from '../lib/schedule.ts'
 import type { BundleKind, Look, Release } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
@@ -23,10 +23,9 @@ export interface BundleSpec {
   places: PlaceSpec[]
 }
 
-export interface PlaceSpec {
+export interface PlaceSpec extends DeployTo {
   /** A key of the config's `deployers`. */
   name: string
-  form: Deploy['form']
   /** Another object than before means that its config may have changed: the place is looked at anew. */
   deployer: Deployer
 }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { defaultLimits } from '../../src/artifact/limits.ts'
 import { digestOf, type Digest } from '../../src/oci/digest.ts'
 import type { RawManifest } from '../../src/oci/target.ts'
-import type { Deploy, Deployer } from '../../src/deployers/deployer.ts'
+import type { Deploy, Deployer, DeployTo } from '../../src/deployers/deployer.ts'
 import type { Release } from '../../src/model/release.ts'
 import { imageOf, MemoryRepository } from '../support/repository.ts'
 
@@ -32,21 +33,24 @@ export async function deployOf(text: string, more: Partial<Release> = {}): Promi
     kept: true,
     ...more,
   }
-  return { raw, release, form: 'served', source, origin: 'elsewhere/policies', idempotencyKey: `authz/${raw.digest}` }
+  const how = { form: 'served' as const, path: null, limits: defaultLimits }
+  return { raw, release, ...how, source, origin: 'elsewhere/policies', idempotencyKey: `authz/${raw.digest}` }
 }
 
-/** What every deployer promises. `open` gives an empty place each time. */
-export function testDeployer(kind: string, open: () => Promise<DeployerUnderTest>): void {
+/** What every deployer promises. `open` gives an empty place each time, `how` is what it is asked for. */
+export function testDeployer(kind: string, open: () => Promise<DeployerUnderTest>, how: Partial<DeployTo> = {}): void {
+  const made = async (...release: Parameters<typeof deployOf>) => ({ ...(await deployOf(...release)), ...how })
+
   describe(`deployer ${kind}`, () => {
     it('finds nothing at an empty place', async () => {
       const { deployer } = await open()
-      const said = await deployer.observe(await deployOf('one'), signal)
+      const said = await deployer.observe(await made('one'), signal)
       if (said !== undefined) expect(said).toEqual({ digest: null, settled: false })
     })
 
     it('puts a release there, and sees that it is', async () => {
       const { deployer, held } = await open()
-      const what = await deployOf('one')
+      const what = await made('one')
       await deployer.deploy(what, signal)
       expect(await held()).toBe(what.raw.digest)
       const said = await deployer.observe(what, signal)
@@ -55,7 +59,7 @@ export function testDeployer(kind: string, open: () => Promise<DeployerUnderTest
 
     it('sees that another release is there, and puts this one in its place', async () => {
       const { deployer, held } = await open()
-      const [one, two] = [await deployOf('one'), await deployOf('two', { number: 2 })]
+      const [one, two] = [await made('one'), await made('two', { number: 2 })]
       await deployer.deploy(one, signal)
       const said = await deployer.observe(two, signal)
       if (said !== undefined) expect(said).toEqual({ digest: one.raw.digest, settled: false })
@@ -67,7 +71,7 @@ export function testDeployer(kind: string, open: () => Promise<DeployerUnderTest
 
     it('may be asked twice for the same', async () => {
       const { deployer, held } = await open()
-      const what = await deployOf('one')
+      const what = await made('one')
       await deployer.deploy(what, signal)
       await deployer.deploy(what, signal)
       expect(await held()).toBe(what.raw.digest)
@@ -75,7 +79,7 @@ export function testDeployer(kind: string, open: () => Promise<DeployerUnderTest
 
     it('leaves the place as it was when a release cannot be read', async () => {
       const { deployer, held } = await open()
-      const [good, bad] = [await deployOf('good'), await deployOf('bad', { number: 2 })]
+      const [good, bad] = [await made('good'), await made('bad', { number: 2 })]
       await deployer.deploy(good, signal)
       ;(bad.source as MemoryRepository).blobs.delete(digestOf('bad'))
       await expect(deployer.deploy(bad, signal)).rejects.toMatchObject({ code: 'not_found' })
@@ -85,7 +89,7 @@ export function testDeployer(kind: string, open: () => Promise<DeployerUnderTest
     it('stops when it is told to', async () => {
       const { deployer, held } = await open()
       const aborted = AbortSignal.abort(new Error('enough'))
-      await expect(deployer.deploy(await deployOf('one'), aborted)).rejects.toThrow('enough')
+      await expect(deployer.deploy(await made('one'), aborted)).rejects.toThrow('enough')
       expect(await held()).toBeUndefined()
     })
 

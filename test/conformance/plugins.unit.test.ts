@@ -1,4 +1,9 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe } from 'vitest'
 import { createFolderContent } from '../../src/content/folder.ts'
+import { createDeployer as createDirectory } from '../../src/deployers/directory/index.ts'
+import { directoryDeployerSchema } from '../../src/deployers/directory/schema.ts'
 import { createDeployer } from '../../src/deployers/oci/index.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
 import { openLayout } from '../../src/oci/layout.ts'
@@ -10,7 +15,7 @@ import { FakeClock } from '../support/clock.ts'
 import { MemoryRepository } from '../support/repository.ts'
 import { tempDir } from '../support/temp.ts'
 import { openInProcess } from '../unit/state/open.ts'
-import { testDeployer } from './deployer.ts'
+import { deployOf, testDeployer } from './deployer.ts'
 import { testStore } from './store.ts'
 
 const logger = silentLogger
@@ -54,4 +59,23 @@ testDeployer('oci', async () => {
     { registries, logger },
   )
   return { deployer, held: async () => place.tagged.get('latest') }
+})
+
+describe.each(['files', 'swap'])('mode: %s', (mode) => {
+  testDeployer(
+    'directory',
+    async () => {
+      const root = join(tempDir('place'), 'bundles')
+      const deployer = createDirectory(directoryDeployerSchema.parse({ type: 'directory', root, mode }), {
+        registries: { repository: nowhere },
+        logger,
+      })
+      const held = async () => {
+        const text = await readFile(join(root, 'authz.tar.gz'), 'utf8').catch(() => undefined)
+        return text === undefined ? undefined : (await deployOf(text)).raw.digest
+      }
+      return { deployer, held }
+    },
+    { form: 'tarball' },
+  )
 })

@@ -47,9 +47,17 @@ const followSchema = z
 const deploySchema = z.strictObject({
   to: z.string().describe('A key of `deployers`.'),
   form: z
-    .enum(['served', 'source'])
-    .prefault('served')
-    .describe('`served`: what clients get here; `source`: what the store offered, where that was repacked.'),
+    .enum(['served', 'source', 'layers', 'unpacked', 'tarball'])
+    .optional()
+    .describe(
+      'To a registry `served` (the default): what clients get here, or `source`: what the store offered, where that was repacked. To a directory `layers`, `unpacked` or `tarball`, as there.',
+    ),
+  path: z
+    .string()
+    .min(1)
+    .regex(/^[^\0]*$/, { error: 'expected a path' })
+    .optional()
+    .describe('Where in a directory: absolute, or relative to its `root`, which is the default.'),
 })
 
 const limitsSchema = z.strictObject({

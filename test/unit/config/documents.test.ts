@@ -106,6 +106,14 @@ describe('docs/configuration.md', () => {
   })
 })
 
+describe('docs/from-the-coredns-plugin.md', () => {
+  it('shows a config that is right', async () => {
+    const [, example] = /```yaml\n([\s\S]*?)```/.exec(read('docs/from-the-coredns-plugin.md'))!
+    const found = await problems(example!)
+    expect(found.filter(({ message }) => !message.startsWith('cannot read'))).toEqual([])
+  })
+})
+
 describe('examples', () => {
   it('has a config for compose that is right', async () => {
     expect(await problems(read('examples/longshore.compose.yaml'))).toEqual([])

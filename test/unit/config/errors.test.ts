@@ -435,6 +435,92 @@ const single: [name: string, text: string, problem: object][] = [
     },
   ],
   [
+    'two bundles at one folder that is swapped',
+    `bundles:\n  a: { ${remote}, deploy: [{ to: zones, path: in }] }\n  b: { ${local}, deploy: [{ to: zones, path: in/b }] }\n` +
+      'deployers:\n  zones: { type: directory, root: /zones, mode: swap }\n',
+    {
+      line: 3,
+      key: 'bundles.b.deploy.0.to',
+      message:
+        '`zones` would write to /zones/in/b, and bundle `a` to /zones/in: with mode: swap a folder belongs to one',
+      hint: 'Give each a `path` of its own, or use mode: files.',
+    },
+  ],
+  [
+    'a form that is not the place’s',
+    authz('deploy: [{ to: zones, form: source }]\ndeployers:\n  zones: { type: directory, root: /zones }'),
+    {
+      line: 4,
+      key: 'bundles.authz.deploy.0.form',
+      message: '`zones` is of type directory: expected layers, unpacked or tarball',
+    },
+  ],
+  [
+    'a path where there are no folders',
+    authz('deploy: [{ to: prod, path: in }]\ndeployers:\n  prod: { type: oci, repository: reg.example/a }'),
+    { line: 4, key: 'bundles.authz.deploy.0.path', message: '`prod` is of type oci, which has no folders' },
+  ],
+  [
+    'a path that leads out of the root',
+    authz('deploy: [{ to: zones, path: ../etc }]\ndeployers:\n  zones: { type: directory, root: /zones }'),
+    {
+      line: 4,
+      key: 'bundles.authz.deploy.0.path',
+      message: 'leads out of /zones, the root of `zones`',
+      hint: 'To go there, write it as an absolute path.',
+    },
+  ],
+  [
+    'a folder that is our own',
+    authz('deploy: [{ to: zones, path: /srv/data/x }]\ndeployers:\n  zones: { type: directory, root: /zones }') +
+      'content: { path: /srv/data }\n',
+    {
+      line: 4,
+      key: 'bundles.authz.deploy.0.path',
+      message: "`zones` would write to /srv/data/x, and /srv/data is this server's own folder",
+    },
+  ],
+  [
+    'a folder where the store reads',
+    authz(
+      'deploy: [{ to: zones }]\ndeployers:\n  zones: { type: directory, root: /carried }',
+      'store: { type: oci-layout, path: /carried/layout }',
+    ),
+    {
+      line: 4,
+      key: 'bundles.authz.deploy.0.to',
+      message: "`zones` would write to /carried, where the bundle's store reads (/carried/layout)",
+    },
+  ],
+  [
+    'a mode that is a number',
+    'deployers:\n  zones: { type: directory, root: /zones, file_mode: 0644 }\n',
+    {
+      line: 2,
+      key: 'deployers.zones.file_mode',
+      message: 'expected three octal digits in quotes, such as "0644"',
+    },
+  ],
+  [
+    'a signal that nobody gets',
+    'deployers:\n  zones: { type: directory, root: /zones, signal: HUP }\n',
+    { line: 2, key: 'deployers.zones', message: 'expected both signal and pid_file, or neither' },
+  ],
+  [
+    'a command and a signal',
+    'deployers:\n  zones: { type: directory, root: /zones, command: [x], signal: HUP, pid_file: /run/x }\n',
+    { line: 2, key: 'deployers.zones', message: 'expected a command or a signal, not both' },
+  ],
+  [
+    'a program by a relative path',
+    'deployers:\n  zones: { type: directory, root: /zones, command: [bin/x] }\n',
+    {
+      line: 2,
+      key: 'deployers.zones.command.0',
+      message: 'expected an absolute path of a program, or its bare name, got `bin/x`',
+    },
+  ],
+  [
     'unset variable',
     authz('follow: ${VERSION}'),
     {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { defaultLimits } from '../../../src/artifact/limits.ts'
 import type { Assembled, AssembleOptions, BlobFiles } from '../../../src/artifact/types.ts'
 import { createFolderContent } from '../../../src/content/folder.ts'
 import type { Deploy, Deployer, Observation } from '../../../src/deployers/deployer.ts'
@@ -257,7 +258,7 @@ export class ScriptedPlace implements Deployer {
   }
 
   spec(more: Partial<PlaceSpec> = {}): PlaceSpec {
-    return { name: this.name, form: 'served', deployer: this, ...more }
+    return { name: this.name, form: 'served', path: null, limits: defaultLimits, deployer: this, ...more }
   }
 }
 

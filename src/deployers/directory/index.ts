@@ -1,0 +1,98 @@
+import { resolve } from 'node:path'
+import { lookIntoFolder, putIntoFolder } from '../../artifact/folder/folder.ts'
+import type { FolderContent, FolderSpec } from '../../artifact/folder/types.ts'
+import { partsOf, type StagePart } from '../../artifact/stage.ts'
+import { ConfigError, IntegrityError } from '../../lib/errors.ts'
+import type { Logger } from '../../lib/logger.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { parseManifest } from '../../oci/manifest.ts'
+import type { Descriptor } from '../../oci/target.ts'
+import type { Deploy, Deployer, DeployerContext, Observation } from '../deployer.ts'
+import type { DirectoryDeployerConfig } from './schema.ts'
+import { runCommand, sendSignal } from './tell.ts'
+
+export function createDeployer(config: DirectoryDeployerConfig, { logger }: DeployerContext): Deployer {
+  return new DirectoryDeployer(config, logger)
+}
+
+/** A folder of this machine, which some other program reads. */
+class DirectoryDeployer implements Deployer {
+  readonly name: string
+  readonly address: string
+  readonly #config: DirectoryDeployerConfig
+  readonly #logger: Logger
+
+  constructor(config: DirectoryDeployerConfig, logger: Logger) {
+    this.name = config.root
+    this.address = config.root
+    this.#config = config
+    this.#logger = logger
+  }
+
+  /** From the ledger, and from what each file is now. */
+  async observe(what: Deploy, signal: AbortSignal): Promise<Observation> {
+    const held = await lookIntoFolder(this.#folder(what), what.release.bundle, signal)
+    if (held === undefined) return { digest: null, settled: false }
+    const isSame = held.digest === digestToPut(what) && held.form === what.form
+    return { digest: held.digest, settled: isSame && held.isSettled }
+  }
+
+  async deploy(what: Deploy, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const folder = this.#folder(what)
+    const content: FolderContent = {
+      ...{ owner: what.release.bundle, digest: digestToPut(what), form: what.form, limits: what.limits },
+      ...{ parts: await partsToPut(what, signal), source: what.source },
+      // OPA writes its own bundles so.
+      leadingSlash: what.form === 'layers' ? 'refuse' : 'allow',
+    }
+    const { written, removed } = await putIntoFolder(folder, content, () => this.#tell(what, folder, signal), signal)
+    this.#logger.debug({ bundle: what.release.bundle, written, removed }, `${folder.path} was brought up to date`)
+  }
+
+  #folder({ path }: Deploy): FolderSpec {
+    const { root, mode, fileMode, folderMode, uid = null, gid = null } = this.#config
+    const full = resolve(root, path ?? '.')
+    const isBelow = full === root || full.startsWith(root === '/' ? root : `${root}/`)
+    return { path: full, within: isBelow ? root : null, mode, fileMode, folderMode, uid, gid }
+  }
+
+  async #tell({ release }: Deploy, { path }: FolderSpec, signal: AbortSignal): Promise<void> {
+    const { command, commandTimeoutMs: timeoutMs, signal: name, pidFile } = this.#config
+    const env = {
+      LONGSHORE_BUNDLE: release.bundle,
+      LONGSHORE_VERSION: release.version,
+      LONGSHORE_DIGEST: release.manifestDigest,
+      LONGSHORE_FOLDER: path,
+    }
+    if (command !== undefined) await runCommand(command, { cwd: path, env, timeoutMs, signal })
+    if (name !== undefined && pidFile !== undefined) await sendSignal(name, pidFile)
+  }
+}
+
+/** Layers are those of what the store offered: what was packed here has one. */
+function digestToPut({ release, form }: Deploy): Digest {
+  return form === 'layers' ? release.sourceDigest : release.manifestDigest
+}
+
+async function partsToPut(what: Deploy, signal: AbortSignal): Promise<StagePart[]> {
+  const { release, form, source } = what
+  const raw = await source.manifest(digestToPut(what), signal)
+  if (form === 'layers') return partsOf(raw, 'refuse')
+  if (release.bundleDigest === null) {
+    throw new ConfigError(`nothing of ${release.bundle} is kept that could be written to a folder`, {
+      hint: 'Let the bundle be pulled: pull: true.',
+    })
+  }
+  const manifest = parseManifest(raw)
+  const layer = manifest.kind === 'image' ? manifest.layers.find(isServed(release.bundleDigest)) : undefined
+  if (layer === undefined) {
+    throw new IntegrityError('bad_manifest', `${raw.digest} does not name the layer ${release.bundleDigest}`)
+  }
+  if (form === 'tarball') return [{ type: 'file', layer, path: `${release.bundle}.tar.gz` }]
+  return [{ type: 'archive', layer, within: '' }]
+}
+
+function isServed(digest: Digest): (layer: Descriptor) => boolean {
+  return (layer) => layer.digest === digest
+}
