@@ -1,64 +1,40 @@
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { migrate, migrations } from '../../../src/state/migrations/migrate.ts'
 import { openDatabase } from '../../../src/state/sqlite/database.ts'
+import { dumpDatabase } from '../../support/dump.ts'
+import { frozen, frozenVersions, thaw } from '../../support/frozen-state.ts'
 import { tempDir } from '../../support/temp.ts'
 import { draft, openInProcess } from './open.ts'
 
-const [manifest, layer, config] = [digestOf('manifest'), digestOf('layer'), digestOf('config')]
-
-/**
- * Rows of every table, as the first version wrote them; each later one adds what it has to `later`. SQL of its own: today's code
- * writes today's tables.
- */
-const first = [
-  `insert into facts values ('contentId', 'content-1'), ('example', 'there')`,
-  `insert into repositories values ('bundles/authz', 3, 3), ('policies/authz', 2, 1)`,
-  ...['bundles/authz', 'policies/authz'].flatMap((repository) => [
-    `insert into manifests (repository, digest, mediaType, size, artifactType, subject, annotations, putAt)
-     values ('${repository}', '${manifest}', 'application/vnd.oci.image.manifest.v1+json', 300, null, null, '{"a":"b"}', 1000)`,
-    `insert into tags values ('${repository}', 'latest', '${manifest}')`,
-    `insert into links values ('${repository}', '${manifest}', '${layer}', 'blob'), ('${repository}', '${manifest}', '${config}', 'blob')`,
-    `insert into blobs values ('${repository}', '${layer}', 10, 1000), ('${repository}', '${config}', 2, 1000)`,
-  ]),
-  `insert into blobs values ('policies/authz', '${digestOf('orphan')}', 7, 1000)`,
-  `insert into bundles values ('authz', 1)`,
-  `insert into releases values
-     ('authz', 1, '${layer}', 10, '${manifest}', '${manifest}', 'original', '1.0.0', 'rev', 1000, 'first', 1)`,
-  `insert into memos values ('authz', 'f', 'r', '{"release":1}', 1000)`,
-  `insert into looks values ('authz', 1, 2, 'released', 'push', '1.0.0', 'f', null, null, 0, 5000)`,
-  `insert into deployments values ('authz', 'prod', 1, 1, '${manifest}', 'done', 1, null, null, 1000, 1000)`,
-]
-const later: Record<number, string[]> = {
-  2: [
-    `insert into tombstones values ('${digestOf('buried')}', 1000)`,
-    `insert into holds values ('authz', 1000, 'somebody held it')`,
-  ],
-}
-
-async function writtenBy(version: number): Promise<string> {
-  const folder = tempDir(`version-${version}`)
-  const database = openDatabase(join(folder, 'state.db'))
-  await migrate(database.kysely, 'state.db', migrations.slice(0, version))
-  for (let at = 1; at <= version; at++) {
-    for (const statement of at === 1 ? first : (later[at] ?? [])) database.raw.exec(statement)
-  }
-  database.raw.close()
-  return folder
-}
+const [manifest, layer] = [digestOf(frozen.manifest), digestOf(frozen.layer)]
 
 describe('a state that an earlier version wrote', () => {
-  it.each(migrations.map(({ version }) => version))('version %s: opens, and everything is there', async (version) => {
-    const state = await openInProcess(await writtenBy(version))
+  it.each(frozenVersions)('version %s: opens, and everything is there', async (version) => {
+    const state = await openInProcess(thaw(version))
     const { catalog, bundles, deployments } = state
     expect(await state.facts.get('example')).toBe('there')
     expect(await catalog.repositories({ limit: 9 })).toEqual(['bundles/authz', 'policies/authz'])
-    const row = { digest: manifest, size: 300, annotations: { a: 'b' }, subject: null, artifactType: null }
+    const row = {
+      digest: manifest,
+      size: frozen.manifest.length,
+      annotations: { a: 'b' },
+      subject: null,
+      artifactType: null,
+    }
     expect(await catalog.manifest('policies/authz', 'latest')).toMatchObject(row)
-    expect(await catalog.blob('policies/authz', layer)).toEqual({ size: 10, usedAt: 1000 })
+    expect(await catalog.blob('policies/authz', layer)).toEqual({ size: frozen.layer.length, usedAt: 1000 })
     expect(await catalog.staleIndexes(9)).toMatchObject([{ repository: 'policies/authz', version: 2 }])
-    const release = { ...draft('manifest'), bundleDigest: layer, version: '1.0.0', revision: 'rev', reason: 'first' }
+    const release = {
+      ...draft(frozen.manifest),
+      bundleDigest: layer,
+      size: frozen.layer.length,
+      version: '1.0.0',
+      revision: 'rev',
+      reason: 'first',
+    }
     expect(await bundles.current()).toEqual([{ ...release, number: 1, activatedAt: 1000, kept: true }])
     expect(await bundles.memo('authz', 'f', 'r')).toMatchObject({ verdict: { release: 1 } })
     expect(await bundles.look('authz')).toMatchObject({ outcome: 'released', nextAt: 5000 })
@@ -67,14 +43,14 @@ describe('a state that an earlier version wrote', () => {
     await state.close()
   })
 
-  it.each(migrations.map(({ version }) => version))('version %s: can be gone on with', async (version) => {
-    const folder = await writtenBy(version)
+  it.each(frozenVersions)('version %s: can be gone on with', async (version) => {
+    const folder = thaw(version)
     const state = await openInProcess(folder)
     const drop = { limit: 9, usedBefore: 2000, without: [], dryRun: false }
     const { blobs } = await state.collection.dropBlobs('policies/authz', drop)
     expect(blobs.map(({ digest }) => digest)).toEqual([digestOf('orphan')])
     const context = { tags: ['latest'], memo: { bundle: 'authz', fingerprint: 'g', recipe: 'r' }, places: ['prod'] }
-    const next = { ...draft('manifest'), bundleDigest: layer }
+    const next = { ...draft(frozen.manifest), bundleDigest: layer }
     expect((await state.bundles.append(next, { ...context, keep: 1, at: 2000 })).number).toBe(2)
     await state.close()
     const again = await openInProcess(folder)
@@ -82,9 +58,24 @@ describe('a state that an earlier version wrote', () => {
     await again.close()
   })
 
-  it('has rows in every table', async () => {
-    const newest = migrations.at(-1)!.version
-    const { raw } = openDatabase(join(await writtenBy(newest), 'state.db'))
+  it.each(frozenVersions)('version %s: becomes the very schema that a new one has', async (version) => {
+    const schemaOf = async (path: string) => {
+      const { raw, kysely } = openDatabase(join(path, 'state.db'))
+      await migrate(kysely, 'state.db')
+      const query = 'select "type", "name", "sql" from sqlite_schema order by "type", "name"'
+      const schema = raw.prepare(query).all()
+      raw.close()
+      return schema
+    }
+    expect(await schemaOf(thaw(version))).toEqual(await schemaOf(tempDir('new')))
+  })
+
+  it('is there for every version: `node scripts/freeze-state.ts` makes the next', () => {
+    expect(frozenVersions).toEqual(migrations.map(({ version }) => version))
+  })
+
+  it('has rows in every table', () => {
+    const raw = new DatabaseSync(join(thaw(frozenVersions.at(-1)!), 'state.db'))
     const tables = raw.prepare("select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'").all()
     expect(tables.length).toBeGreaterThan(10)
     for (const { name } of tables) {
@@ -92,5 +83,21 @@ describe('a state that an earlier version wrote', () => {
       expect(count, String(name)).toBeGreaterThan(0)
     }
     raw.close()
+  })
+
+  it('and that a newer one wrote is refused, and left as it is', async () => {
+    const folder = thaw(frozenVersions.at(-1)!)
+    const raw = new DatabaseSync(join(folder, 'state.db'))
+    raw.exec('update schema_version set version = 99')
+    const before = dumpDatabase(raw)
+    raw.close()
+    await expect(openInProcess(folder)).rejects.toMatchObject({
+      ...{ name: 'StorageError', code: 'foreign' },
+      message: expect.stringMatching(/has schema version 99, this longshore knows only up to \d+/) as string,
+      hint: expect.stringMatching(/A newer longshore wrote it/) as string,
+    })
+    const again = new DatabaseSync(join(folder, 'state.db'))
+    expect(dumpDatabase(again)).toBe(before)
+    again.close()
   })
 })
