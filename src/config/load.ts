@@ -4,10 +4,11 @@ import { ConfigError, type Problem } from '../lib/errors.ts'
 import { hideLogins, Redactor } from '../lib/redact.ts'
 import { checkTogether, type Written } from './check.ts'
 import type { Config } from './config.ts'
-import { documentOf, readConfigDocument, type ConfigDocument } from './document.ts'
+import { documentOf, readConfigDocument, type ConfigDocument, type Path } from './document.ts'
 import type { Environment } from './environment.ts'
 import { checkFiles } from './files.ts'
 import { describeIssue, problemsOf, type PlacedProblem } from './issues.ts'
+import { isMisnamed, renameKeys } from './misnamed.ts'
 import { anchorPaths } from './paths.ts'
 import { sortProblems } from './problems.ts'
 import { resolveConfig } from './resolve.ts'
@@ -84,18 +85,38 @@ async function checkDocument(
   const { value, problems: unresolved, used } = substitute(written, lookups)
   anchorPaths(value, folder)
   if (options.listen !== undefined) setListen(value, options.listen)
-  const result = configSchema.safeParse(value, { error: describeIssue })
-  const issues = result.success ? [] : problemsOf(result.error.issues, value, document.textAt)
+  const { checked, issues, restore } = checkValue(value, document)
   // What could not be looked up is empty now, and said already.
   const unknown = new Set(unresolved.map(({ path }) => path.join('.')))
   const wrong = issues.filter(({ path }) => !unknown.has(path.join('.')))
-  const checked = result.success ? result.data : checkRest(value, result.error.issues)
-  const together = checkTogether(checked, value as Written, (options.now ?? Date.now)(), folder)
-  const files = await checkFiles(checked, options.redactor ?? new Redactor())
+  const together = checkTogether(checked.config, checked.written, (options.now ?? Date.now)(), folder).map(restore)
+  const files = (await checkFiles(checked.config, options.redactor ?? new Redactor())).map(restore)
   const placed = [...unresolved, ...wrong, ...together, ...files].map((problem) =>
     hideUsed(place(problem, document), used),
   )
-  return { checked, problems: [...document.problems, ...placed] }
+  return { checked: checked.config, problems: [...document.problems, ...placed] }
+}
+
+/** What is right by itself, and every problem of the rest; under a wrong name too. `restore`: with the names that the file has. */
+function checkValue(value: unknown, document: ConfigDocument) {
+  const parse = (what: unknown) => configSchema.safeParse(what, { error: describeIssue })
+  const first = parse(value)
+  const misnamed = first.success ? [] : first.error.issues.filter(isMisnamed)
+  const renamed = renameKeys(value, misnamed)
+  const result = misnamed.length === 0 ? first : parse(renamed.value)
+  const others = result.success ? [] : result.error.issues.filter((issue) => !isMisnamed(issue))
+  const textAt = (path: Path) => document.textAt(renamed.restorePath(path))
+  return {
+    checked: {
+      config: result.success ? result.data : checkRest(renamed.value, result.error.issues),
+      written: renamed.value as Written,
+    },
+    issues: [
+      ...problemsOf(misnamed, value, document.textAt),
+      ...problemsOf(others, renamed.value, textAt).map(renamed.restore),
+    ],
+    restore: renamed.restore,
+  }
 }
 
 function checkListen(listen: string | undefined): void {

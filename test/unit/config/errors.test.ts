@@ -732,6 +732,39 @@ bundles:
     ])
   })
 
+  it('under a wrong name as well', async () => {
+    const text = [
+      'registries:',
+      '  https://ghcr.io:',
+      '    usrname: ci',
+      'stores:',
+      '  Policies:',
+      '    type: oci',
+      '    repositry: ghcr.io/acme/policies',
+      'bundles:',
+      '  Authz:',
+      '    store: { type: oci, repository: ghcr.io/acme/policies }',
+      '    follow: 1.10',
+      '    schedule: 1s',
+      '',
+    ].join('\n')
+    expect(await problems(text)).toMatchObject([
+      { line: 2, key: 'registries.https://ghcr.io' },
+      { line: 3, key: 'registries.https://ghcr.io.usrname', message: expect.stringContaining('unknown key') },
+      { line: 5, key: 'stores.Policies' },
+      { line: 5, key: 'stores.Policies.repository' },
+      { line: 7, key: 'stores.Policies.repositry', message: expect.stringContaining('`repository`') },
+      { line: 9, key: 'bundles.Authz' },
+      {
+        line: 11,
+        key: 'bundles.Authz.follow',
+        message: expect.stringContaining('1.10'),
+        hint: 'Quote it: follow: "1.10"',
+      },
+      { line: 12, key: 'bundles.Authz.schedule' },
+    ])
+  })
+
   it('counts them in the message', async () => {
     await expect(load(text)).rejects.toThrow('the config has 11 problems')
     await expect(load('sever: {}')).rejects.toThrow('the config has a problem')
