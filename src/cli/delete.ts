@@ -29,7 +29,7 @@ export const addDelete: AddCommand = (program, context) => {
 }
 
 const withoutDeletes =
-  'This registry lets nobody delete: many are started so. In distribution `storage.delete.enabled: true` allows it, elsewhere a setting or the web page of the registry.'
+  'Many registries are started so that nobody may delete: in distribution `storage.delete.enabled: true` allows it, elsewhere a setting or the web page of the registry.'
 
 /** Nobody may lose what a tag stands for because the tag was left out. */
 export function requireVersion({ text, explicit }: Opened, verb: string): void {

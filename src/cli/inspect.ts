@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { ConfigError } from '../lib/errors.ts'
+import { ConfigError, IntegrityError } from '../lib/errors.ts'
 import type { AddCommand, CommandContext } from './command.ts'
 import { describeArtifact, describeSummary } from './inspect-text.ts'
 import { inspectArtifact } from './inspect-artifact.ts'
@@ -22,7 +22,7 @@ export const addInspect: AddCommand = (program, context) => {
 async function inspect(context: CommandContext, text: string, options: RemoteOptions): Promise<void> {
   const { output, cwd, signal } = context
   if (await isPath(text, cwd)) {
-    const summary = await summarizePath(resolve(cwd, text), signal)
+    const summary = await summarizePath(resolve(cwd, text), signal).catch(nameFile(text))
     return output.result({ file: text, bundle: summary }, describeSummary(summary))
   }
   await withReferences(context, options, async (open) => {
@@ -30,6 +30,18 @@ async function inspect(context: CommandContext, text: string, options: RemoteOpt
     const artifact = await inspectArtifact(context, opened)
     output.result(artifact, describeArtifact(artifact))
   })
+}
+
+function nameFile(path: string): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof IntegrityError)) throw error
+    const { code, message, file, hint } = error
+    throw new IntegrityError(code, `cannot read ${path} as a bundle: ${message}`, {
+      cause: error,
+      ...(file !== undefined && { file }),
+      hint: hint ?? 'A bundle is a folder, or a .tar.gz as `longshore build` and `opa build` make it.',
+    })
+  }
 }
 
 /** What is there as a file or a folder is one; what only looks like one must not be asked of Docker Hub. */

@@ -54,6 +54,6 @@ export interface ServerOptions extends ConfigOption {
 export function addServerOptions(command: Command): Command {
   return addConfigOption(command).option(
     '--server <url>',
-    'the running server (else LONGSHORE_SERVER, else where the config says that it listens)',
+    'the running server (else LONGSHORE_SERVER, else where the config says that it listens); LONGSHORE_TOKEN goes along',
   )
 }

@@ -8,8 +8,8 @@ type Issue = z.core.$ZodIssue
 export interface Renamed {
   value: unknown
   /** As it stands in the file. */
-  restore(problem: PlacedProblem): PlacedProblem
-  restorePath(path: Path): Path
+  restore: (problem: PlacedProblem) => PlacedProblem
+  restorePath: (path: Path) => Path
 }
 
 /** A name, a host, a bundle: right wherever a name is asked for, and nobody's. https://www.rfc-editor.org/rfc/rfc6761#section-6.4 */

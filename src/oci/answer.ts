@@ -176,14 +176,24 @@ export function explainFailure(error: unknown, host: string, what: string): unkn
     return new RemoteError('protocol', `cannot ${what}: ${host} does not speak HTTP properly: ${error.message}`, at)
   }
   const had = lost.has(code) ? 'lost the' : 'no'
-  return new RemoteError(
-    'network',
-    `cannot ${what}: ${had} connection to ${host}: ${error.message || code} (${code})`,
-    {
-      ...at,
-      retryable: true,
-    },
-  )
+  const why = error.message.includes(code) ? error.message : `${error.message} (${code})`.trim()
+  const hint = hintFor(code, host)
+  return new RemoteError('network', `cannot ${what}: ${had} connection to ${host}: ${why}`, {
+    ...at,
+    retryable: true,
+    ...(hint === undefined ? {} : { hint }),
+  })
+}
+
+function hintFor(code: string, host: string): string | undefined {
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
+    return `Check how ${host} is spelled, and that this machine can look it up; behind a proxy, set HTTPS_PROXY.`
+  }
+  if (code === 'ECONNREFUSED') return `Nothing listens there: check host and port, and that the registry runs.`
+  if (code === 'ENETUNREACH' || code === 'EHOSTUNREACH') {
+    return `Check that ${host} can be reached from here; behind a proxy, set HTTPS_PROXY.`
+  }
+  return undefined
 }
 
 function codeOf(error: Error): string | undefined {

@@ -4,6 +4,7 @@ import { digestOf } from '../../../src/oci/digest.ts'
 import type { RequestEvent } from '../../../src/oci/exchange.ts'
 import { nextHop } from '../../../src/oci/redirect.ts'
 import { retryAfterOf } from '../../../src/oci/transport.ts'
+import { freePort } from '../../support/ports.ts'
 import { scriptedServer, type Reply } from '../../support/scripted-server.ts'
 import { blobOf, bytesOf, failureOf, manifestOf, manifestReply, testClient } from './setup.ts'
 
@@ -147,6 +148,13 @@ describe('retries', () => {
     expect(server.requests).toHaveLength(1)
     await t.clock.advance(2_000)
     expect(await second).toMatchObject({ digest: manifest.digest })
+  })
+
+  it('says what to do where nothing listens, and each thing once', async () => {
+    await using t = testClient({ limits: { tries: 1 } })
+    const error = await failureOf(t.client.repository(`127.0.0.1:${await freePort()}/acme/app`).head('v1'))
+    expect(error).toMatchObject({ code: 'network', hint: expect.stringContaining('check host and port') })
+    expect((error as Error).message.match(/ECONNREFUSED/g)).toHaveLength(1)
   })
 
   it('leaves a registry alone to which there is no connection', async () => {
