@@ -11,12 +11,13 @@ const name = fc.stringMatching(/^[A-Z_][A-Z0-9_]{0,10}$/)
 describe('substitute', () => {
   it('leaves alone what holds no reference', () => {
     fc.assert(
-      fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
+      fc.property(fc.jsonValue({ maxDepth: 3 }), (value) => {
         fc.pre(!JSON.stringify(value).includes('${'))
         // JSON has no -0.
         const plain: unknown = JSON.parse(JSON.stringify(value))
-        expect(replace(plain)).toMatchObject({ problems: [] })
-        expect(JSON.stringify(replace(plain).value)).toBe(JSON.stringify(plain))
+        const { value: replaced, problems } = replace(plain)
+        expect(problems).toEqual([])
+        expect(JSON.stringify(replaced)).toBe(JSON.stringify(plain))
       }),
     )
   })
