@@ -1,4 +1,5 @@
 import { InvalidArgumentError, type Command } from 'commander'
+import { parseSchedule, type Schedule } from '../lib/schedule.ts'
 import { parseDuration } from '../lib/units.ts'
 
 /** What every command that talks to registries takes. */
@@ -32,6 +33,15 @@ export function durationOption(minMs: number): (text: string) => number {
     if (ms === undefined) throw new InvalidArgumentError('Write it as 30s, 5m or 1h.')
     if (ms < minMs) throw new InvalidArgumentError(`The least is ${minMs / 1000}s.`)
     return ms
+  }
+}
+
+/** For an option that takes what the config's `schedule` takes as text. */
+export function scheduleOption(text: string): Schedule {
+  try {
+    return parseSchedule(text)
+  } catch (error) {
+    throw new InvalidArgumentError(`${(error as Error).message}.`)
   }
 }
 
