@@ -1,5 +1,6 @@
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import type { Clock } from './clock.ts'
+import { httpMetrics } from './http-metrics.ts'
 
 /** What is counted, as the rest of the code says it; names and units of what is shown are decided here. */
 export interface Metrics {
@@ -41,7 +42,6 @@ export interface CollectedNumbers {
 }
 
 const maxHosts = 100
-const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30]
 
 /** Its own registry, no globals. Labels are bounded: names come from the config, hosts beyond a hundred count as `other`. */
 export function createMetrics(clock: Pick<Clock, 'now'>): Metrics {
@@ -147,36 +147,6 @@ function bundleMetrics(register: Registry, clock: Pick<Clock, 'now'>) {
       servedBytes.delete(bundle)
       for (const metric of [fetches, fetchedBytes]) metric.remove({ bundle })
       for (const outcome of ['released', 'unchanged', 'refused', 'failed']) looks.remove({ bundle, outcome })
-    },
-  }
-}
-
-function httpMetrics(register: Registry) {
-  // Plain numbers, as with the bytes: route → status → count.
-  const requests = new Map<string, Map<number, number>>()
-  new Counter({
-    name: 'longshore_http_requests_total',
-    help: 'HTTP requests answered',
-    labelNames: ['route', 'status'],
-    registers: [register],
-    collect() {
-      this.reset()
-      for (const [route, statuses] of requests)
-        for (const [status, count] of statuses) this.inc({ route, status }, count)
-    },
-  })
-  const durations = new Histogram({
-    name: 'longshore_http_request_duration_seconds',
-    help: 'Until an answer was handed to the network; long polls not counted',
-    labelNames: ['route'],
-    buckets: latencyBuckets,
-    registers: [register],
-  })
-  return {
-    answered(route: string, status: number, seconds?: number) {
-      const statuses = requests.get(route) ?? new Map<number, number>()
-      requests.set(route, statuses.set(status, (statuses.get(status) ?? 0) + 1))
-      if (seconds !== undefined) durations.observe({ route }, seconds)
     },
   }
 }

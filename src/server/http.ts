@@ -113,6 +113,8 @@ function serverOptions(limits: HttpLimits): ServerOptions & { handshakeTimeout: 
     connectionsCheckingInterval: Math.min(checkEveryMs, headersTimeout / 2),
     // An upload takes as long as it takes, while it moves.
     requestTimeout: 0,
+    // A request without a body is no stream that has to be read to its end.
+    optimizeEmptyRequests: true,
     keepAliveTimeout: limits.keepAliveMs ?? 10_000,
     maxHeaderSize: limits.maxHeaderBytes ?? maxHeaderBytes,
   }
@@ -155,7 +157,7 @@ function createDispatcher(
     if ('refusal' in admission) return refuseRequest(request, response, path, admission.refusal)
     const { caller } = admission
     if (isForBundles(path, request, routes.bundles)) {
-      return routes.bundles.answer({ request, response, path, caller, requestId: () => requestId(request) })
+      return routes.bundles.answer({ request, response, path, caller, requestId })
     }
     if (guard.hasLogins && isLoginProbe(request, path)) return refuseRequest(request, response, path, mayLogIn)
     void exchange(request, response, path, caller)

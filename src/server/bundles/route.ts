@@ -9,7 +9,7 @@ import { notAllowed, refuse, type Refusal } from '../refusal.ts'
 import { createSlots, defaultDownloads, type Slots } from '../slots.ts'
 import type { Caller } from '../types.ts'
 import { compareEtag } from './etag.ts'
-import { readBundlePath, type BundlePath } from './path.ts'
+import { readBundlePath } from './path.ts'
 import { readWaitSeconds } from './prefer.ts'
 import {
   beforeFirstRelease,
@@ -54,7 +54,7 @@ export interface BundleRequest {
   /** As it stood in the request, without the query. */
   path: string
   caller: Caller
-  requestId: () => string
+  requestId: (request: IncomingMessage) => string
 }
 
 export interface BundleRoute {
@@ -121,20 +121,21 @@ class BundleAnswers implements BundleRoute {
   }
 
   handles(path: string): boolean {
-    return path.startsWith('/bundles/') || path.startsWith('/v1/bundles/') || this.#table.alias(path) !== undefined
+    return path.startsWith('/bundles/') || path.startsWith('/v1/bundles/') || this.#table.isAlias(path)
   }
 
   answer(asked: BundleRequest): void {
     const startedMs = this.#options.clock.monotonic()
-    const { request, path, caller } = asked
+    const { request, response, path, caller, requestId } = asked
     if (request.method !== 'GET' && request.method !== 'HEAD') return this.#refuse(asked, onlyGet)
     const { name, entry, digest } = find(this.#table, path)
     if (!caller.may('read', entry?.target ?? `bundles/${name}`)) {
       return this.#refuse(asked, notAllowed(caller, `read bundles/${name}`))
     }
     if (entry === undefined) return this.#refuse(asked, unknownBundle(name))
-    if (this.#draining) asked.response.shouldKeepAlive = false
-    const wanted: Wanted = { ...asked, entry, waitSeconds: readWaitSeconds(request.headers.prefer), startedMs }
+    if (this.#draining) response.shouldKeepAlive = false
+    const waitSeconds = readWaitSeconds(request.headers.prefer)
+    const wanted: Wanted = { request, response, path, caller, requestId, entry, waitSeconds, startedMs }
     if (digest !== undefined) return void this.#answerPinned(wanted, digest)
     if (!this.#answerCurrent(wanted, 'may hold')) this.#hold(wanted, name, (stay) => this.#answerCurrent(wanted, stay))
   }
@@ -214,7 +215,7 @@ class BundleAnswers implements BundleRoute {
     const { response, request, entry } = wanted
     const done = this.#sender.full(response, served, wanted.waitSeconds !== undefined)
     this.#count(wanted, 200, stay)
-    if (request.method !== 'HEAD') this.#options.metrics.served(entry.name, served.bytes?.length ?? served.release.size)
+    if (request.method !== 'HEAD') this.#options.metrics.served(entry.name, served.release.size)
     done?.then(
       (isSent) => {
         if (!isSent) this.#refuseAt('max_downloads', wanted, tooManyDownloads)
@@ -234,7 +235,7 @@ class BundleAnswers implements BundleRoute {
   }
 
   #refuse(asked: BundleRequest, refusal: Refusal): void {
-    refuse(asked.response, asked.path, asked.requestId(), refusal)
+    refuse(asked.response, asked.path, asked.requestId(asked.request), refusal)
     this.#options.metrics.answered('bundles', refusal.status)
   }
 
@@ -252,10 +253,9 @@ interface Found {
 }
 
 function find(table: BundleTable, path: string): Found {
-  const alias = table.alias(path)
-  if (alias !== undefined) return { name: alias, entry: table.get(alias), digest: undefined }
-  const read: BundlePath | undefined = readBundlePath(path)
+  const entry = table.at(path)
+  if (entry !== undefined) return { name: entry.name, entry, digest: undefined }
+  const read = readBundlePath(path)
   if (read === undefined) return { name: path.replace(/^\/(v1\/)?bundles\//, ''), entry: undefined, digest: undefined }
-  const { name, stem, digest } = read
-  return { name: stem, entry: (digest === undefined ? table.get(name) : undefined) ?? table.get(stem), digest }
+  return { name: read.stem, entry: table.get(read.stem), digest: read.digest }
 }

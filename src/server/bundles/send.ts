@@ -46,9 +46,10 @@ export function createSender({ readBlob, downloads }: SenderOptions): Sender {
     },
     full(response, served, waiting) {
       const headers = waiting ? served.headers.fullWaiting : served.headers.full
-      if (response.req.method !== 'HEAD' && served.bytes === undefined) return fromDisk(response, served, headers)
+      if (response.req.method !== 'HEAD' && served.body === undefined) return fromDisk(response, served, headers)
       response.writeHead(200, headers as string[])
-      response.end(response.req.method === 'HEAD' ? undefined : served.bytes)
+      if (response.req.method === 'HEAD') response.end()
+      else response.end(served.body, 'latin1')
     },
   }
 }

@@ -2,10 +2,17 @@ import type { Metrics } from '../../lib/metrics.ts'
 import type { Release } from '../../model/release.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { ServedBundle } from '../types.ts'
+import { createBundleNames } from './names.ts'
 
 /** What one release of a bundle is answered with; made once, used for every request. */
-export interface ServedRelease extends ServedBundle {
+export interface ServedRelease {
+  release: Release
   digest: Digest
+  /**
+   * Undefined when it is read from disk for each request. A small one is text, a character for each byte (latin1): Node sends head
+   * and body in one piece if both are text, which costs it a third less.
+   */
+  body: Buffer | string | undefined
   etag: string
   headers: AnswerHeaders
 }
@@ -41,8 +48,10 @@ export interface BundleTable {
   /** Makes a release current. Nothing happens for a name that is not configured. */
   activate(served: ServedBundle): void
   get(name: string): TableEntry | undefined
-  /** The bundle that an exact URL path stands for. */
-  alias(path: string): string | undefined
+  /** The bundle that a URL path stands for (without query, as it came): by its name or as an alias. */
+  at(path: string): TableEntry | undefined
+  /** Whether an exact URL path stands for a bundle. */
+  isAlias(path: string): boolean
   /** Whether the bundle ever was what this ETag (quoted) says. */
   isKnown(name: string, etag: string): boolean
   /** Called with a bundle's name after it changed or went. */
@@ -59,15 +68,16 @@ export interface BundleTableOptions {
 
 const defaultMemoryBytes = 256 * 1024 ** 2
 const rememberedReleases = 1_000
+/** With its head it fits into what Node writes to the network without asking for memory. */
+const maxTextBytes = 15 * 1024
 
 export function createBundleTable(options: BundleTableOptions): BundleTable {
   const { metrics, maxMemoryBytes = defaultMemoryBytes } = options
   const listeners: ((name: string) => void)[] = []
+  const names = createBundleNames()
   const histories = new Map<string, Set<string>>()
   let entries: ReadonlyMap<string, TableEntry> = new Map()
-  let aliases: ReadonlyMap<string, string> = new Map()
   let memoryBytes = 0
-
   function replace(next: ReadonlyMap<string, TableEntry>, changed: readonly string[]): void {
     entries = next
     memoryBytes = [...next.values()].reduce((sum, entry) => sum + heldBytes(entry), 0)
@@ -90,7 +100,7 @@ export function createBundleTable(options: BundleTableOptions): BundleTable {
     configure(bundles) {
       const next = new Map(bundles.map(({ name }) => [name, entries.get(name) ?? emptyEntry(name)]))
       const gone = [...entries.keys()].filter((name) => !next.has(name))
-      aliases = new Map(bundles.flatMap(({ name, aliases }) => aliases.map((path) => [path, name] as const)))
+      names.configure(bundles)
       for (const name of gone) {
         histories.delete(name)
         metrics.forget(name)
@@ -111,7 +121,11 @@ export function createBundleTable(options: BundleTableOptions): BundleTable {
       replace(withinMemory(next, maxMemoryBytes), [name])
     },
     get: (name) => entries.get(name),
-    alias: (path) => aliases.get(path),
+    at(path) {
+      const name = names.at(path)
+      return name === undefined ? undefined : entries.get(name)
+    },
+    isAlias: (path) => names.isAlias(path),
     isKnown: (name, etag) => histories.get(name)?.has(etag) ?? false,
     onChange: (listener) => void listeners.push(listener),
     get memoryBytes() {
@@ -132,7 +146,8 @@ export function serve(release: Release, digest: Digest, bytes: Buffer | undefine
     same: ['ETag', etag, ...always],
     sameUntold: always,
   }
-  return { release, bytes, digest, etag, headers }
+  const body = bytes !== undefined && bytes.length <= maxTextBytes ? bytes.toString('latin1') : bytes
+  return { release, digest, body, etag, headers }
 }
 
 function etagOf(digest: Digest): string {
@@ -144,7 +159,7 @@ function emptyEntry(name: string): TableEntry {
 }
 
 function heldBytes(entry: TableEntry): number {
-  return entry.served?.bytes?.length ?? 0
+  return entry.served?.body?.length ?? 0
 }
 
 /** Lets bytes go, of the bundles that were activated longest ago first, until the rest fits; one too large by itself goes at once. */
@@ -153,7 +168,7 @@ function withinMemory(entries: Map<string, TableEntry>, maxBytes: number): Map<s
   for (const entry of [...entries.values()].reverse()) {
     const bytes = heldBytes(entry)
     if (sum + bytes <= maxBytes) sum += bytes
-    else entries.set(entry.name, { ...entry, served: { ...entry.served!, bytes: undefined } })
+    else entries.set(entry.name, { ...entry, served: { ...entry.served!, body: undefined } })
   }
   return entries
 }

@@ -6,6 +6,7 @@ import { challenge, type Refusal } from '../refusal.ts'
 import type { Caller } from '../types.ts'
 import { isLoopbackAddress, sourceOf } from './address.ts'
 import { createBrowserGuard } from './browser.ts'
+import { createKnownConnections } from './connections.ts'
 import { readCredentials, type Credentials } from './credentials.ts'
 import { createPasswords } from './passwords.ts'
 import { readRights, type Grant } from './rights.ts'
@@ -64,6 +65,7 @@ export function createGuard(options: GuardOptions): Guard {
   const browser = createBrowserGuard(options)
   const passwords = createPasswords({ clock, ...maxChecks, waiting: options.maxWaitingChecks ?? maxChecks.waiting })
   const slowdown = createSlowdown(clock)
+  const connections = createKnownConnections<Admission>()
   let held = 0
   let rules = readAccess(options.access, options.adminToken)
 
@@ -103,8 +105,11 @@ export function createGuard(options: GuardOptions): Guard {
   function identify(request: IncomingMessage, credentials: Credentials): Admission | Promise<Admission> {
     if (credentials.scheme === 'none') return withoutCredentials(request)
     if (credentials.scheme === 'other') return fail(request, credentials)
-    const token = rules.ownerOf(credentials.scheme === 'bearer' ? credentials.token : credentials.password)
-    if (token !== undefined) return token
+    const token = rules.tokens.ownerOf(credentials.scheme === 'bearer' ? credentials.token : credentials.password)
+    if (token !== undefined) {
+      connections.remember(request, rules.tokens, token)
+      return token
+    }
     if (credentials.scheme === 'bearer') return fail(request, credentials)
     const user = rules.users.get(credentials.user)
     if (user !== undefined && passwords.isKnown(user, credentials.password)) return user.admission
@@ -115,14 +120,13 @@ export function createGuard(options: GuardOptions): Guard {
     admit(request) {
       const foreign = browser.checkOrigin(request)
       if (foreign !== undefined) return { refusal: foreign }
-      if (!rules.configured) {
-        if (isForwarded(request)) return { refusal: behindProxy }
-        if (isLoopbackAddress(request.socket.remoteAddress)) {
-          const refusal = browser.checkHost(request)
-          return refusal === undefined ? loopback : { refusal }
-        }
+      if (!rules.configured && isForwarded(request)) return { refusal: behindProxy }
+      if (!rules.configured && isLoopbackAddress(request.socket.remoteAddress)) {
+        const refusal = browser.checkHost(request)
+        return refusal === undefined ? loopback : { refusal }
       }
-      return identify(request, readCredentials(request.headers.authorization))
+      const { authorization } = request.headers
+      return connections.recall(request, rules.tokens) ?? identify(request, readCredentials(authorization))
     },
     get hasLogins() {
       return rules.configured && rules.hasLogins
@@ -161,7 +165,7 @@ function readAccess(access: Access | null, adminToken: string) {
   return {
     configured: access !== null,
     hasLogins: tokens.length > 1 || users.length > 0,
-    ownerOf: createTokenIndex(tokens),
+    tokens: createTokenIndex(tokens),
     users: new Map(users),
     anonymous: access === null ? undefined : admission('anonymous', access.anonymous, true),
   }

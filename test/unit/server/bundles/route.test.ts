@@ -29,6 +29,14 @@ describe('a bundle over HTTP', () => {
     }
   })
 
+  it.each([15 * 1024, 15 * 1024 + 1])('has exactly its bytes, whatever they are, with %i of them', async (size) => {
+    const server = await startServer()
+    const bytes = Buffer.from(Array.from({ length: size }, (_, index) => index % 256))
+    server.table.activate({ release: releaseOf('authz', bytes), bytes })
+    const answer = await fetch(`${server.url}/bundles/authz`)
+    expect(Buffer.from(await answer.arrayBuffer()).equals(bytes)).toBe(true)
+  })
+
   it('is never said to be encoded, whatever the client accepts', async () => {
     const server = await startServer()
     release(server, 'authz', 'one')

@@ -12,7 +12,7 @@ function createTable(maxMemoryBytes: number, names: string[]) {
     const bytes = Buffer.alloc(size, name)
     table.activate({ release: releaseOf(name, bytes), bytes })
   }
-  const inMemory = () => names.filter((name) => table.get(name)?.served?.bytes !== undefined)
+  const inMemory = () => names.filter((name) => table.get(name)?.served?.body !== undefined)
   return { table, metrics, activate, inMemory }
 }
 
@@ -54,9 +54,22 @@ describe('the table of bundles', () => {
     const before = table.get('a')
     table.configure([{ name: 'a', aliases: ['/x'] }])
     expect(table.get('a')).toBe(before)
-    expect(table.alias('/x')).toBe('a')
+    expect(table.at('/x')?.name).toBe('a')
     table.configure([{ name: 'a', aliases: [] }])
-    expect(table.alias('/x')).toBeUndefined()
+    expect(table.at('/x')).toBeUndefined()
+  })
+
+  it('finds a bundle by its paths, those of one that came later with just that name first', () => {
+    const { table } = createTable(100, ['a'])
+    const at = (path: string) => table.at(path)?.name
+    for (const path of ['/bundles/a', '/v1/bundles/a', '/bundles/a.tar.gz', '/bundles/%61']) expect(at(path)).toBe('a')
+    for (const path of ['/bundles/b', '/bundles/', '/a', `/bundles/a@sha256:${'0'.repeat(64)}`])
+      expect(at(path)).toBeUndefined()
+    table.configure(['a', 'a.tar.gz'].map((name) => ({ name, aliases: [] })))
+    expect(at('/bundles/a.tar.gz')).toBe('a.tar.gz')
+    table.configure([{ name: 'b', aliases: ['/bundles/a'] }])
+    expect(at('/bundles/a')).toBe('b')
+    expect(at('/v1/bundles/a')).toBeUndefined()
   })
 
   it('knows what a bundle was before, and forgets what is a thousand releases old', () => {

@@ -230,6 +230,31 @@ describe('with access configured', () => {
     expect(await who(guard, {})).toBe('loopback')
   })
 
+  it('forgets whom it knows a connection as with every such change, and with other credentials', async () => {
+    let secret = 'the first secret'
+    const rotating = { name: 'ci', token: { current: () => secret }, allow: [grant('read')] }
+    const rotated = { anonymous: [], tokens: [rotating], users: [] }
+    const { guard } = setUp(rotated)
+    const connection = request({})
+    const ask = async (token: string) => {
+      connection.headers.authorization = bearer(token)
+      return told(await guard.admit(connection))
+    }
+    expect(await ask('the first secret')).toBe('ci')
+    expect(await ask('the first secret')).toBe('ci')
+    expect(await ask('another secret')).toBe(401)
+    delete connection.headers.authorization
+    expect(told(await guard.admit(connection))).toBe('anonymous')
+    expect(await ask('the first secret')).toBe('ci')
+    secret = 'the second secret'
+    expect(await ask('the first secret')).toBe(401)
+    expect(await ask('the second secret')).toBe('ci')
+    guard.setAccess({ ...rotated, tokens: [{ ...rotating, name: 'other' }] })
+    expect(await ask('the second secret')).toBe('other')
+    guard.setAccess({ ...rotated, tokens: [] })
+    expect(await ask('the second secret')).toBe(401)
+  })
+
   it('takes an empty token for nobody', async () => {
     const { guard } = setUp({
       anonymous: [],
