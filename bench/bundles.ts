@@ -1,144 +1,83 @@
-import { fork, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
-import { fileURLToPath } from 'node:url'
-import type { Cost, Order } from './bundles/server.ts'
+import { stopAllProcesses } from '../test/support/process.ts'
+import { removeTempDirs } from '../test/support/temp.ts'
+import { compareRates, type Measured } from './rates/compare.ts'
+import { authorization, packPolicy, pushTo, startOurs } from './rates/ours.ts'
+import { bring, startBare, startGo, startNginx, type Served, type Server } from './rates/servers.ts'
+import { holdMany } from './rates/waiting.ts'
 import type { Row } from './row.ts'
 
-// What serving a bundle costs beside a bare node:http server that sends the same bytes, as processor time of the server's
-// process per request (the machine's speed swings: short paired rounds, medians); and what 10,000 long polls cost.
+// A real longshore that guards and counts, on one core, beside servers on the same core that hand out the same bytes to whoever
+// asks; and what 10,000 clients that wait cost it.
 
-const rounds = 15
-const requestsPerRound = 4_000
-const connections = 16
-const waiters = 10_000
-/** Processor time per request, relative to the bare server. */
-const bound = 1.35
-const longestHoldMs = 50
+const rounds = 7
+const sizes = { small: 10 * 1024, large: 5 * 1024 ** 2 }
 
-interface Server {
-  child: ChildProcess
-  port: number
-  etag: string
+interface Goal {
+  what: string
+  bundle: keyof typeof sizes
+  conditional: boolean
+  /** Our rate's share of theirs. */
+  least: Partial<Record<string, number>>
 }
+
+const goals: Goal[] = [
+  { what: '200, 10 KiB', bundle: 'small', conditional: false, least: { 'bare node:http': 0.9, 'Go net/http': 1.2 } },
+  { what: '304', bundle: 'small', conditional: true, least: { 'bare node:http': 0.9, 'Go net/http': 0.95 } },
+  { what: '200, 5 MiB', bundle: 'large', conditional: false, least: { nginx: 0.65 } },
+]
 
 export async function* run(): AsyncGenerator<Row> {
-  const servers = [await start('bare'), await start('ours')] as const
+  await bring('nginx', 'wrk')
   try {
-    for (const [what, headers] of [
-      ['200, 10 KiB', ''],
-      ['304', `If-None-Match: ${servers[1].etag}\r\nPrefer: modes=snapshot,delta\r\n`],
-    ] as const) {
-      const [bare, ours] = await compare(servers, headers)
-      const ratio = ours / bare
-      yield {
-        what: `bundle endpoint: ${what}, processor time`,
-        ours: `${ratio.toFixed(2)} × bare (${ours.toFixed(1)} µs)`,
-        beside: `bare node:http ${bare.toFixed(1)} µs`,
-        goal: `≤ ${bound}`,
-        holds: ratio <= bound,
-      }
+    const ours = await startOurs(Object.keys(sizes))
+    const served: Served[] = []
+    for (const [name, bytes] of Object.entries(sizes)) {
+      await pushTo(ours.host, `policies/${name}`, await packPolicy(name, bytes))
+      await ours.look(name)
+      const answer = await ours.fetch(`/bundles/${name}`)
+      const path = `/bundles/${name}`
+      served.push({ path, etag: answer.headers.get('etag')!, bytes: new Uint8Array(await answer.arrayBuffer()) })
     }
-    yield await measureWaiting(servers[1])
+    const others = [await startNginx(served), await startBare(served), await startGo(served)]
+    for (const goal of goals) yield await measure(goal, { name: 'ours', url: ours.url, pid: ours.process.pid }, others)
+    yield* holdMany(ours)
   } finally {
-    for (const { child } of servers) child.disconnect()
+    await stopAllProcesses()
+    removeTempDirs()
   }
 }
 
-async function start(kind: 'bare' | 'ours'): Promise<Server> {
-  const child = fork(fileURLToPath(new URL('./bundles/server.ts', import.meta.url)), [kind])
-  const [{ url, etag }] = (await once(child, 'message')) as [{ url: string; etag: string }]
-  return { child, port: Number(new URL(url).port), etag }
-}
-
-async function order({ child }: Server, what: Order): Promise<Cost> {
-  child.send(what)
-  const [cost] = (await once(child, 'message')) as [Cost]
-  return cost
-}
-
-/** Median processor time in microseconds per request, of each. */
-async function compare(servers: readonly [Server, Server], headers: string): Promise<[number, number]> {
-  const costs: [number[], number[]] = [[], []]
-  for (let round = -2; round < rounds; round++) {
-    for (const index of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
-      await order(servers[index], 'reset')
-      await load(servers[index].port, headers)
-      const { cpuUs } = await order(servers[index], 'cost')
-      if (round >= 0) costs[index].push(cpuUs / requestsPerRound)
+async function measure({ what, bundle, conditional, least }: Goal, ours: Server, others: Server[]): Promise<Row> {
+  const path = `/bundles/${bundle}`
+  const target = async ({ name, url, pid }: Server) => {
+    const etag = conditional ? await etagOf(url + path) : undefined
+    return {
+      ...{ name, url: url + path, pid },
+      headers: [
+        authorization,
+        'User-Agent: Open Policy Agent/1.22.0 (linux, amd64)',
+        ...(etag === undefined ? [] : [`If-None-Match: ${etag}`]),
+      ],
     }
   }
-  return [median(costs[0]), median(costs[1])]
-}
-
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!
-}
-
-/** Keep-alive connections, one request at a time on each; as little client as can be, it shares the machine. */
-async function load(port: number, headers: string): Promise<void> {
-  const head = `GET /bundles/authz HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUser-Agent: Open Policy Agent/1.22.0 (linux, amd64)\r\n${headers}\r\n`
-  const perConnection = requestsPerRound / connections
-  await Promise.all(
-    Array.from({ length: connections }, async () => {
-      const socket = connect(port, '127.0.0.1')
-      for (let sent = 0; sent < perConnection; sent++) {
-        socket.write(head)
-        await answer(socket)
-      }
-      socket.destroy()
-    }),
-  )
-}
-
-/** Until one answer has arrived. */
-function answer(socket: Socket): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let missing: number | undefined
-    const take = (chunk: Buffer) => {
-      if (missing === undefined) {
-        const end = chunk.indexOf('\r\n\r\n') + 4
-        const length = /^Content-Length: (\d+)/im.exec(chunk.toString('latin1', 0, end))
-        missing = end + Number(length?.[1] ?? 0)
-      }
-      missing -= chunk.length
-      if (missing > 0) return
-      socket.off('data', take).off('error', reject)
-      resolve()
-    }
-    socket.on('data', take).once('error', reject)
-  })
-}
-
-async function measureWaiting(server: Server): Promise<Row> {
-  const before = await order(server, 'cost')
-  const head = `GET /bundles/authz HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nPrefer: wait=50\r\nIf-None-Match: ${server.etag}\r\n\r\n`
-  const sockets: Socket[] = []
-  for (let at = 0; at < waiters; at += 250) {
-    await Promise.all(
-      Array.from({ length: 250 }, async () => {
-        const socket = connect(server.port, '127.0.0.1')
-        await once(socket, 'connect')
-        socket.write(head)
-        sockets.push(socket)
-      }),
-    )
-  }
-  await new Promise((resolve) => setTimeout(resolve, 500))
-  const held = await order(server, 'reset')
-  const answers = Promise.all(sockets.map(answer))
-  const startedMs = performance.now()
-  await order(server, 'activate')
-  await answers
-  const tookMs = performance.now() - startedMs
-  const { longestMs } = await order(server, 'cost')
-  for (const socket of sockets) socket.destroy()
-  const each = (held.residentBytes - before.residentBytes) / waiters / 1024
+  const result = await compareRates(await target(ours), await Promise.all(others.map(target)), rounds)
+  const judged = result.others.filter(({ name }) => least[name] !== undefined)
   return {
-    what: `${waiters} waiting clients: memory each, all answered after a push, longest stall of the loop`,
-    ours: `${each.toFixed(1)} KiB, ${tookMs.toFixed(0)} ms, ${longestMs.toFixed(0)} ms`,
-    beside: '',
-    goal: `loop ≤ ${longestHoldMs} ms`,
-    holds: longestMs <= longestHoldMs,
+    what: `bundle endpoint on one core: ${what}`,
+    ours: `${judged.map(({ name, ratio }) => `${ratio.toFixed(2)} × ${name}`).join(', ')} (${text(result)})`,
+    beside: result.others.map((other) => `${other.name} ${text(other)}`).join(', '),
+    goal: judged.map(({ name }) => `≥ ${least[name]} × ${name}`).join(', '),
+    holds: judged.every(({ name, ratio }) => ratio >= least[name]!),
   }
+}
+
+function text({ rate, cpuUs }: Measured): string {
+  return `${rate.toFixed(0)}/s, ${cpuUs.toFixed(1)} µs`
+}
+
+/** Each server has its own. */
+async function etagOf(url: string): Promise<string> {
+  const [name, value] = authorization.split(': ') as [string, string]
+  const response = await fetch(url, { method: 'HEAD', headers: { [name]: value } })
+  return response.headers.get('etag')!
 }

@@ -25,6 +25,7 @@ export const components = {
   podman: { from: 'debian', package: 'podman', path: '/usr/bin/podman' },
   strace: { from: 'debian', package: 'strace', path: '/usr/bin/strace' },
   nginx: { from: 'debian', package: 'nginx-light', path: '/usr/sbin/nginx' },
+  wrk: { from: 'debian', package: 'wrk', path: '/usr/bin/wrk' },
   olareg: { from: 'go', binary: 'olareg' },
   oras: { from: 'go', binary: 'oras' },
   regctl: { from: 'go', binary: 'regctl' },
@@ -39,6 +40,11 @@ export const components = {
 export type ComponentName = keyof typeof components
 
 export const componentNames = Object.keys(components) as ComponentName[]
+
+const benchOnly: readonly ComponentName[] = ['nginx', 'wrk']
+
+/** What tests need; benches bring the rest themselves. */
+export const testComponentNames = componentNames.filter((name) => !benchOnly.includes(name))
 
 export function isComponentName(word: string): word is ComponentName {
   return Object.hasOwn(components, word)

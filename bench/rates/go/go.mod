@@ -1,0 +1,3 @@
+module longshore.invalid/bench
+
+go 1.24

@@ -1,0 +1,101 @@
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Longshore } from '../../test/support/longshore.ts'
+import type { Row } from '../row.ts'
+import { authorization, packPolicy, pushTo } from './ours.ts'
+
+const clients = 10_000
+const atOnce = 250
+const pushes = 5
+const goals = { bytesEach: 20_000, answeredMs: 500, stallMs: 50 }
+
+/** What 10,000 clients that wait cost a running server, and how long it takes to tell them all of a push. */
+export async function* holdMany(server: Longshore): AsyncGenerator<Row> {
+  const path = '/bundles/small'
+  let etag = (await server.fetch(path)).headers.get('etag')!
+  const ask = (socket: Socket) =>
+    socket.write(
+      `GET ${path} HTTP/1.1\r\nHost: ${server.host}\r\n${authorization}\r\nPrefer: wait=50\r\nIf-None-Match: ${etag}\r\n\r\n`,
+    )
+  const before = residentBytes(server)
+  const sockets: Socket[] = []
+  while (sockets.length < clients) {
+    sockets.push(...(await Promise.all(Array.from({ length: atOnce }, () => open(server.port)))))
+    for (const socket of sockets.slice(-atOnce)) ask(socket)
+  }
+  await held(server)
+  const each = (residentBytes(server) - before) / clients
+  yield row(`memory for each of ${clients}`, `${each.toFixed(0)} B`, `≤ ${goals.bytesEach} B`, each <= goals.bytesEach)
+
+  const times: number[] = []
+  const stalls: number[] = []
+  for (let push = 0; push < pushes; push++) {
+    const packed = await packPolicy('small', 10 * 1024)
+    await longestStallMs(server)
+    const answered = Promise.all(sockets.map(answer))
+    const startedMs = performance.now()
+    // From the beginning of the request that releases it.
+    const pushMs = pushTo(server.host, 'policies/small', packed)
+    const [last] = (await answered).sort((a, b) => b.atMs - a.atMs)
+    await pushMs
+    times.push(last!.atMs - startedMs)
+    stalls.push(await longestStallMs(server))
+    etag = last!.etag
+    for (const socket of sockets) ask(socket)
+    await held(server)
+  }
+  const [tookMs, stallMs] = [Math.max(...times), Math.max(...stalls)]
+  const [took, stall] = [`${tookMs.toFixed(0)} ms`, `${stallMs.toFixed(0)} ms`]
+  const worst = `the longest of ${pushes} pushes`
+  yield row(`all answered after a push, ${worst}`, took, `≤ ${goals.answeredMs} ms`, tookMs <= goals.answeredMs)
+  yield row(`longest stall of the loop meanwhile, ${worst}`, stall, `≤ ${goals.stallMs} ms`, stallMs <= goals.stallMs)
+  for (const socket of sockets) socket.destroy()
+}
+
+function row(what: string, ours: string, goal: string, holds: boolean): Row {
+  return { what: `${clients} waiting clients: ${what}`, ours, beside: '', goal, holds }
+}
+
+async function open(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  return socket
+}
+
+/** Until all are held, and what was thrown away meanwhile is collected. */
+async function held(server: Longshore): Promise<void> {
+  while ((await server.metric('longshore_waiting_clients')) < clients) await sleep(100)
+  await sleep(1_000)
+}
+
+function residentBytes({ process }: Longshore): number {
+  const status = readFileSync(`/proc/${process.pid}/status`, 'utf8')
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) * 1024
+}
+
+/** Since it was last asked. */
+async function longestStallMs(server: Longshore): Promise<number> {
+  return (await server.metric('nodejs_eventloop_lag_max_seconds')) * 1000
+}
+
+/** Until one answer has arrived in full. */
+function answer(socket: Socket): Promise<{ atMs: number; etag: string }> {
+  return new Promise((resolve, reject) => {
+    let missing: number | undefined
+    let head = ''
+    const take = (chunk: Buffer) => {
+      if (missing === undefined) {
+        const end = chunk.indexOf('\r\n\r\n') + 4
+        head = chunk.toString('latin1', 0, end)
+        missing = end + Number(/^Content-Length: (\d+)/im.exec(head)![1])
+      }
+      missing -= chunk.length
+      if (missing > 0) return
+      socket.off('data', take).off('error', reject)
+      resolve({ atMs: performance.now(), etag: /^ETag: (.*)$/im.exec(head)![1]!.trim() })
+    }
+    socket.on('data', take).once('error', reject)
+  })
+}
