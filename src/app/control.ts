@@ -50,7 +50,8 @@ export function createControl(options: ControlOptions): Control {
       return look
     },
     reload,
-    resume: (name) => reconciler.resume(name),
+    steering: reconciler.steering,
+    events: (bundle, limit) => state.events.ofBundle(bundle, limit),
     collect: (options) => maintenance.collect(options),
     backUp: (options) => maintenance.backUp(options),
     async verify(options) {

@@ -40,7 +40,7 @@ export async function rebuildState({ config, content, state, clock, logger }: Pa
     if (release === undefined) logger.warn({ bundle }, 'the newest release could not be found; it is fetched anew')
     else await state.bundles.adopt({ bundle, ...release, reason }, clock.now())
   }
-  await state.holds.hold([...bundles], reason, clock.now())
+  await state.decisions.hold([...bundles], { by: 'longshore', at: clock.now(), reason })
   await state.facts.set(underWay, 'no')
   const { repositories, manifests, tags } = rebuilt
   logger.info(

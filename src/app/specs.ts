@@ -45,7 +45,10 @@ async function createSpec(
       logger: context.logger.child({ bundle: name }),
     }),
     recipe: recipeOf(bundle, config.opa, context.builderVersion),
-    places: deploy.map(({ to, form, path }) => ({ name: to, form, path, limits, deployer: deployers.get(to)! })),
+    places: deploy.map(({ to, form, path, autoDeploy }) => ({
+      ...{ name: to, form, path, limits, autoDeploy: bundle.autoDeploy && autoDeploy },
+      deployer: deployers.get(to)!,
+    })),
   }
 }
 

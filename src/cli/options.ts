@@ -67,3 +67,12 @@ export function addServerOptions(command: Command): Command {
     'the running server (else LONGSHORE_SERVER, else where the config says that it listens); LONGSHORE_TOKEN goes along',
   )
 }
+
+/** Of commands by which a person decides something. */
+export interface ReasonOption {
+  reason: string
+}
+
+export function addReasonOption(command: Command): Command {
+  return command.option('--reason <text>', 'why, for those who read it later', '')
+}

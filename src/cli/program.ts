@@ -1,12 +1,15 @@
 import { Command, CommanderError } from 'commander'
 import type { AddCommand, CommandContext } from './command.ts'
+import { addAutoDeploy } from './auto-deploy.ts'
 import { addBackup } from './backup.ts'
 import { addBuild } from './build.ts'
 import { addConfig } from './config.ts'
 import { addCopy } from './copy.ts'
 import { addDelete } from './delete.ts'
+import { addDeploy } from './deploy.ts'
 import { BadResult, describeError, errorDocument, exitStatus, exitStatusOf } from './exit.ts'
 import { addGc } from './gc.ts'
+import { addHold } from './hold.ts'
 import { addInspect } from './inspect.ts'
 import { addLogin } from './login.ts'
 import { addLogout } from './logout.ts'
@@ -38,6 +41,9 @@ const commands: AddCommand[] = [
   addStatus,
   addReleases,
   addLook,
+  addDeploy,
+  addAutoDeploy,
+  addHold,
   addResume,
   addConfig,
   addGc,

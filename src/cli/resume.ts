@@ -1,5 +1,5 @@
 import type { AddCommand } from './command.ts'
-import { addExamples, addServerOptions, type ServerOptions } from './options.ts'
+import { addExamples, addReasonOption, addServerOptions, type ReasonOption, type ServerOptions } from './options.ts'
 import { withServer } from './server.ts'
 
 export const addResume: AddCommand = (program, context) => {
@@ -8,12 +8,12 @@ export const addResume: AddCommand = (program, context) => {
     .summary('go on deploying what was held')
     .description('Go on deploying a bundle whose deployments were held, or all of them.')
     .argument('[name]', 'the bundle; all unless said')
-    .action((name: string | undefined, options: ServerOptions) =>
+    .action((name: string | undefined, options: ServerOptions & ReasonOption) =>
       withServer(context, options, async (server) => {
-        const resumed = await server.resume(name)
-        const lines = resumed.map((bundle) => `${bundle}: deployed again`)
+        const resumed = await server.resume(name, options.reason)
+        const lines = resumed.map((bundle) => `${bundle === '*' ? 'all bundles' : bundle}: deployed again`)
         context.output.result({ resumed }, lines.length === 0 ? 'nothing was held' : lines)
       }),
     )
-  addExamples(addServerOptions(command), 'resume authz', 'resume')
+  addExamples(addServerOptions(addReasonOption(command)), 'resume authz', 'resume')
 }

@@ -1,5 +1,6 @@
 import { Agent, request } from 'undici'
 import { RemoteError, type RemoteCode } from '../lib/errors.ts'
+import type { Deployment, Plan } from '../model/deployment.ts'
 import type { Look, Release } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
 import type { BackedUp } from '../registry/backup.ts'
@@ -48,10 +49,31 @@ export class ServerClient {
     return answer as unknown as Look
   }
 
+  /** One bundle, or all; false where that was held already. */
+  async hold(bundle: string | undefined, reason: string): Promise<boolean> {
+    const path = bundle === undefined ? '/api/v1/hold' : `/api/v1/bundles/${pathOf(bundle)}/hold`
+    return (await this.#call('POST', path, `hold ${bundle ?? 'all bundles'}`, { reason })).held as boolean
+  }
+
   /** One bundle, or all; returns which were held. */
-  async resume(bundle?: string): Promise<string[]> {
+  async resume(bundle: string | undefined, reason: string): Promise<string[]> {
     const path = bundle === undefined ? '/api/v1/resume' : `/api/v1/bundles/${pathOf(bundle)}/resume`
-    return (await this.#call('POST', path, `resume ${bundle ?? 'deploying'}`)).resumed as string[]
+    return (await this.#call('POST', path, `resume ${bundle ?? 'deploying'}`, { reason })).resumed as string[]
+  }
+
+  async switchAutoDeploy(bundle: string, body: { to: string | null; on: boolean; reason: string }): Promise<void> {
+    await this.#call('POST', `/api/v1/bundles/${pathOf(bundle)}/auto-deploy`, `switch auto-deploy of ${bundle}`, body)
+  }
+
+  /** Which deployments begin. */
+  async deploy(bundle: string, body: { to: string | null; reason: string }): Promise<Deployment[]> {
+    const answer = await this.#call('POST', `/api/v1/bundles/${pathOf(bundle)}/deploy`, `deploy ${bundle}`, body)
+    return answer.deployments as Deployment[]
+  }
+
+  async plan(bundle: string, to: string | null): Promise<Plan[]> {
+    const path = `/api/v1/bundles/${pathOf(bundle)}/deploy`
+    return (await this.#call('POST', path, `plan deploying ${bundle}`, { to, dryRun: true })).plans as Plan[]
   }
 
   /** Answers when it is done. */

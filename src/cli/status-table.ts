@@ -1,5 +1,6 @@
+import { everyBundle, type Hold } from '../model/decision.ts'
 import type { Deployment } from '../model/deployment.ts'
-import type { BundleStatus } from '../model/status.ts'
+import type { BundleStatus, PlaceStatus } from '../model/status.ts'
 import { formatAge, oneLine } from './format.ts'
 import type { Output } from './output.ts'
 
@@ -42,13 +43,18 @@ function describeNextLook({ looking, nextLookAt }: BundleStatus, now: number): s
   return nextLookAt <= now ? 'due' : `in ${formatAge(nextLookAt - now)}`
 }
 
-/** `2 done`, `1 of 2, zones failed`. */
-export function describePlaces(deployments: readonly Deployment[]): string {
+/** `2 done`, `1 of 2, zones failed`; `off` where nothing goes by itself. */
+export function describePlaces(deployments: readonly PlaceStatus[]): string {
   if (deployments.length === 0) return '-'
   const others = deployments.filter(({ state }) => state !== 'done')
   const done = deployments.length - others.length
-  if (others.length === 0) return `${done} done`
-  return [`${done} of ${deployments.length}`, ...others.map(({ place, state }) => `${place} ${state}`)].join(', ')
+  const off = deployments.filter(({ autoDeploy, state }) => !autoDeploy && state === 'done')
+  const count = others.length === 0 ? `${done} done` : `${done} of ${deployments.length}`
+  return [count, ...[...others, ...off].map(describePlace)].join(', ')
+}
+
+function describePlace({ place, state, autoDeploy }: PlaceStatus): string {
+  return autoDeploy || state === 'deploying' ? `${place} ${state}` : `${place} off`
 }
 
 /** When it is tried again comes first: errors are long. */
@@ -58,10 +64,16 @@ function describeFailure(bundle: string, { place, lastError, nextAttemptAt }: De
   return [`${bundle} to ${place}${next}: ${lastError}`]
 }
 
+function describeHold(name: string, { bundle, by, reason }: Hold): string {
+  const why = reason === '' ? `held by ${by}` : reason
+  const what = bundle === everyBundle ? 'longshore resume' : `longshore resume ${name}`
+  return `${name} is not deployed: ${why}; go on with: ${what}`
+}
+
 function describeReasons(bundles: readonly BundleStatus[], now: number, columns: number): string[] {
   const reasons = bundles.flatMap(({ name, health, look, deployments, held }) => [
     ...(health !== 'ok' && look?.message ? [`${name}: ${look.message}`] : []),
-    ...(held == null ? [] : [`${name} is not deployed: ${held.reason}; go on with: longshore resume ${name}`]),
+    ...(held === null ? [] : [describeHold(name, held)]),
     ...deployments.flatMap((deployment) => describeFailure(name, deployment, now)),
   ])
   if (reasons.length === 0) return []

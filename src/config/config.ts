@@ -131,6 +131,8 @@ export interface BundleConfig {
   platform: string
   schedule: Schedule
   deploy: DeployConfig[]
+  /** False: no place gets new releases by itself. */
+  autoDeploy: boolean
   /** Releases whose bytes are kept. */
   keep: number
   /** Exact URL paths. */
@@ -144,6 +146,8 @@ export interface DeployConfig {
   form: DeployForm
   /** Where in the place; null for its root. */
   path: string | null
+  /** Whether new releases go there by themselves. */
+  autoDeploy: boolean
 }
 
 /** The same as artifact's `ArchiveLimits`. */

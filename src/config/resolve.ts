@@ -110,11 +110,13 @@ function resolveBundle(name: string, bundle: CheckedConfig['bundles'][string], c
     follow,
     platform,
     schedule,
-    deploy: deploy.map(({ to, form, path }) => ({
+    deploy: deploy.map(({ to, form, path, auto_deploy: autoDeploy }) => ({
       to,
       form: form ?? usualForm(kind, checked.deployers[to]!),
       path: path ?? null,
+      autoDeploy,
     })),
+    autoDeploy: bundle.auto_deploy,
     keep,
     aliases,
     limits: {

@@ -27,6 +27,8 @@ export interface Deploy extends DeployTo {
   source: Source
   /** The `address` of the store that the release came from: blobs may be there as well. */
   origin: string
+  /** A person asked for it, whatever is there already. */
+  isForced: boolean
   /** The same for one deployment however often it is tried. */
   idempotencyKey: string
 }

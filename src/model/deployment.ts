@@ -18,13 +18,21 @@ export interface Deployment {
   lastError: string | null
   lastAttemptAt: number | null
   deployedAt: number | null
+  /** How often a person asked for it whatever is there already. */
+  forced: number
+  /** Up to which of these it was done. */
+  forcedDone: number
 }
 
-/** Nothing of this bundle is deployed before a person says so. */
-export interface Hold {
+/** What deploying would do now. */
+export interface Plan {
   bundle: string
-  /** Since when, in milliseconds since the epoch. */
-  at: number
-  /** For a person. */
-  reason: string
+  place: string
+  desired: number | null
+  deployed: number | null
+  /** What the place said just now; null where it holds nothing or cannot be asked. */
+  observed: Digest | null
+  /** `repeat`: it is there already. */
+  does: 'deploy' | 'repeat' | 'nothing'
+  why: string
 }

@@ -1,4 +1,5 @@
-import type { Deployment, Hold } from './deployment.ts'
+import type { Hold, Pin, Switch } from './decision.ts'
+import type { Deployment } from './deployment.ts'
 import type { BundleKind, Look, Release } from './release.ts'
 
 /** One bundle as `status` and `/api/v1/bundles` show it. */
@@ -13,9 +14,18 @@ export interface BundleStatus {
   look: Look | null
   looking: boolean
   nextLookAt: number | null
-  deployments: Deployment[]
-  /** Since when and why nothing of it is deployed; null where nothing is held. */
-  held: Omit<Hold, 'bundle'> | null
+  deployments: PlaceStatus[]
+  /** By whom, since when and why nothing of it is deployed (`*`: of any bundle); null where nothing is held. */
+  held: Hold | null
+  /** What goes before `follow`; null where nothing does. */
+  pin: Pin | null
   /** `ok`: serving and the last look was well; `stale`: serving, but the last look failed or refused; `empty`: nothing to serve yet. */
   health: 'ok' | 'stale' | 'empty'
+}
+
+export interface PlaceStatus extends Deployment {
+  /** Whether new releases go there by themselves. */
+  autoDeploy: boolean
+  /** Who switched that; null where it is as the config says. */
+  switched: Switch | null
 }

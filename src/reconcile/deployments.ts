@@ -1,5 +1,6 @@
 import { LimitByKey } from '../lib/limit.ts'
 import type { Deployment } from '../model/deployment.ts'
+import type { PlaceStatus } from '../model/status.ts'
 import type { Release } from '../model/release.ts'
 import { hostOf } from './host.ts'
 import { Place, type DeployContext } from './place.ts'
@@ -60,20 +61,30 @@ export class Deployments {
 
   /** It is desired already, in the same transaction that made it. */
   released({ bundle, number }: Release): void {
-    for (const place of this.#bundles.get(bundle)?.values() ?? []) place.desire(number)
+    for (const place of this.places(bundle)) place.desire(number)
   }
 
-  /** It is no longer held. */
-  resume(bundle: string): void {
-    for (const place of this.#bundles.get(bundle)?.values() ?? []) place.wake()
+  /** What kept it from being deployed may be over: every place is looked at anew. Of all bundles where none is named. */
+  wake(bundle?: string): void {
+    const places = bundle === undefined ? [...this.#bundles.values()].flatMap(placesOf) : this.places(bundle)
+    for (const place of places) place.wake()
   }
 
-  list(bundle: string): Deployment[] {
-    return [...(this.#bundles.get(bundle)?.values() ?? [])].map(({ row }) => row)
+  places(bundle: string): Place[] {
+    return placesOf(this.#bundles.get(bundle))
+  }
+
+  /** These rows are as the state has them now. */
+  force(rows: readonly Deployment[]): void {
+    for (const row of rows) this.#bundles.get(row.bundle)?.get(row.place)?.force(row)
+  }
+
+  list(bundle: string): PlaceStatus[] {
+    return this.places(bundle).map((place) => place.status())
   }
 
   async close(): Promise<void> {
-    const places = [...this.#bundles.values()].flatMap((places) => [...places.values()])
+    const places = [...this.#bundles.values()].flatMap(placesOf)
     await Promise.all(places.map((place) => place.close()))
   }
 
@@ -96,6 +107,10 @@ export class Deployments {
       return this.#queues.do(spec.name, () => this.#limit.do(hostOf(spec.deployer.address), run))
     })
   }
+}
+
+function placesOf(places: ReadonlyMap<string, Place> | undefined): Place[] {
+  return [...(places?.values() ?? [])]
 }
 
 function byBundle(rows: readonly Deployment[]): Map<string, Deployment[]> {

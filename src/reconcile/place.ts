@@ -5,10 +5,12 @@ import { OneMore } from '../lib/one-more.ts'
 import { backoffMs, type Backoff } from '../lib/retry.ts'
 import type { Logger } from '../lib/logger.ts'
 import { formatDuration } from '../lib/units.ts'
-import type { Deployment } from '../model/deployment.ts'
+import type { Deployment, Plan } from '../model/deployment.ts'
+import type { PlaceStatus } from '../model/status.ts'
 import type { Release } from '../model/release.ts'
 import type { Registry } from '../registry/types.ts'
 import type { State } from '../state/state.ts'
+import type { Decisions } from './decisions.ts'
 import { repositoryOf } from './prepare.ts'
 import type { PlaceSpec, ReconcileEvents } from './types.ts'
 
@@ -18,11 +20,16 @@ export interface DeployContext {
   clock: Clock
   random: () => number
   logger: Logger
-  /** While it says so, nothing of the bundle is deployed. */
-  isHeld(bundle: string): boolean
+  /** What persons decided. */
+  decisions: Pick<Decisions, 'holdOf' | 'switchOf'>
   /** How long one attempt may take before it counts as failed. */
   deadlineMs: number
   deployed(event: ReconcileEvents['deployed'][0]): void
+}
+
+interface Put {
+  isPut: boolean
+  forced: number
 }
 
 const backoff: Backoff = { firstMs: 1000, factor: 2, capMs: 600_000 }
@@ -69,8 +76,9 @@ export class Place {
 
   /** Another deployer may mean another place: what it holds is asked again. */
   change(spec: PlaceSpec, origin: string): void {
-    const { deployer, form, path } = this.#spec
-    const isOther = spec.deployer !== deployer || spec.form !== form || spec.path !== path
+    const { deployer, form, path, autoDeploy } = this.#spec
+    const isElsewhere = spec.deployer !== deployer || spec.form !== form || spec.path !== path
+    const isOther = isElsewhere || (spec.autoDeploy && !autoDeploy)
     this.#spec = spec
     this.#origin = origin
     if (isOther) this.wake()
@@ -80,6 +88,34 @@ export class Place {
   desire(release: number): void {
     this.row = { ...this.row, desired: release, state: 'pending', attempts: 0, nextAttemptAt: null, lastError: null }
     this.wake()
+  }
+
+  /** As `row` has it from the state: it goes there whatever is there already, and whether or not it would by itself. */
+  force({ forced }: Deployment): void {
+    this.row = { ...this.row, forced }
+    this.wake()
+  }
+
+  status(): PlaceStatus {
+    const { bundle, place } = this.row
+    const switched = this.#context.decisions.switchOf(bundle, place)
+    return { ...this.row, autoDeploy: switched?.on ?? this.#spec.autoDeploy, switched }
+  }
+
+  /** What the next attempt would do, and why. The place is asked, nothing is changed. */
+  async plan(signal: AbortSignal): Promise<Plan> {
+    const { bundle, desired, ...row } = this.row
+    const about = { bundle, place: row.place, desired, deployed: row.deployed }
+    const release = desired === null ? undefined : await this.#context.state.bundles.release(bundle, desired)
+    if (release === undefined) return { ...about, observed: null, does: 'nothing', why: 'there is no release yet' }
+    const { deployer } = this.#spec
+    const said = await deployer.observe(this.#whatOf(release), signal)
+    const observed = said?.digest ?? null
+    const hold = this.#context.decisions.holdOf(bundle)
+    if (hold !== null) return { ...about, observed, does: 'nothing', why: `held by ${hold.by}: ${hold.reason}` }
+    const isThere = said?.settled ?? row.deployed === release.number
+    const why = isThere ? 'it is there; asked for, it goes there once more' : `${deployer.name} does not have it`
+    return { ...about, observed, does: isThere ? 'repeat' : 'deploy', why }
   }
 
   wake(): void {
@@ -99,14 +135,12 @@ export class Place {
 
   async #attempt(): Promise<void> {
     const { bundle, desired } = this.row
-    if (desired === null || this.#stop.signal.aborted || this.#context.isHeld(bundle)) return
-    const { state, registry, clock, deadlineMs } = this.#context
+    if (desired === null || this.#stop.signal.aborted || !this.#mayDeploy()) return
+    const { state, clock, deadlineMs } = this.#context
     const release = await state.bundles.release(bundle, desired)
     if (release === undefined) return
-    const { form, path, limits, deployer } = this.#spec
-    const source = registry.repository(repositoryOf(bundle))
-    const key = { idempotencyKey: keyOf(this.row, release) }
-    const what = { release, form, path, limits, source, origin: this.#origin, ...key }
+    const { deployer } = this.#spec
+    const what = this.#whatOf(release)
     const late = new AbortController()
     const cancelDeadline = clock.after(deadlineMs, () => late.abort(tookTooLong(deployer, deadlineMs)))
     try {
@@ -120,27 +154,43 @@ export class Place {
     }
   }
 
+  #mayDeploy(): boolean {
+    const { bundle, forced, forcedDone } = this.row
+    if (this.#context.decisions.holdOf(bundle) !== null) return false
+    return forced > forcedDone || this.status().autoDeploy
+  }
+
+  #whatOf(release: Release): Deploy {
+    const { bundle, forced, forcedDone } = this.row
+    const source = this.#context.registry.repository(repositoryOf(bundle))
+    const { form, path, limits } = this.#spec
+    const how = { form, path, limits, isForced: forced > forcedDone }
+    return { release, ...how, source, origin: this.#origin, idempotencyKey: keyOf(this.row, release) }
+  }
+
   async #bringTo(what: Deploy, deployer: Deployer, signal: AbortSignal): Promise<void> {
     const { number } = what.release
+    const { forced } = this.row
     const before = await deployer.observe(what, signal)
-    const isThere = before?.settled ?? this.row.deployed === number
-    if (isThere) return this.#done(what.release, before, false)
+    const isThere = !what.isForced && (before?.settled ?? this.row.deployed === number)
+    if (isThere) return this.#done(what.release, before, { isPut: false, forced })
     const lastAttemptAt = this.#context.clock.now()
     // Written before anything is done: an attempt that a crash cuts short counts.
     await this.#save({ ...this.row, state: 'deploying', attempts: this.row.attempts + 1, lastAttemptAt })
     await deployer.deploy(what, signal)
     const after = await deployer.observe(what, signal)
     if (after?.settled === false) throw notThere(deployer, number, after)
-    await this.#done(what.release, after, true)
+    await this.#done(what.release, after, { isPut: true, forced })
   }
 
-  async #done(release: Release, said: Observation | undefined, isPut: boolean): Promise<void> {
+  async #done(release: Release, said: Observation | undefined, { isPut, forced }: Put): Promise<void> {
     const { number } = release
     const before = this.row
     const isNew = isPut || before.deployed !== number
     const facts = {
       observed: said?.digest ?? null,
       deployed: number,
+      forcedDone: forced,
       deployedAt: isNew ? this.#context.clock.now() : before.deployedAt,
     }
     const isLast = before.desired === number
@@ -179,8 +229,8 @@ export class Place {
     await this.#context.state.deployments.save(row)
     if (this.row === before) this.row = row
     else {
-      const { deployed, observed, deployedAt, lastAttemptAt } = row
-      this.row = { ...this.row, deployed, observed, deployedAt, lastAttemptAt }
+      const { deployed, observed, deployedAt, lastAttemptAt, forcedDone } = row
+      this.row = { ...this.row, deployed, observed, deployedAt, lastAttemptAt, forcedDone }
     }
   }
 
@@ -194,9 +244,10 @@ export class Place {
   }
 }
 
-/** The same for a release at a place, however often it is tried. */
-function keyOf({ bundle, place }: Deployment, { number, manifestDigest }: Release): string {
-  return `${bundle}/${place}/${number}/${manifestDigest}`
+/** The same for a release at a place, however often it is tried; another one each time that a person asks for it. */
+function keyOf({ bundle, place, forced }: Deployment, { number, manifestDigest }: Release): string {
+  const key = `${bundle}/${place}/${number}/${manifestDigest}`
+  return forced === 0 ? key : `${key}/${forced}`
 }
 
 function tookTooLong({ name }: Deployer, deadlineMs: number): RemoteError {

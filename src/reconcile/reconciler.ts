@@ -4,13 +4,15 @@ import { LongshoreError } from '../lib/errors.ts'
 import { LimitByKey } from '../lib/limit.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Metrics } from '../lib/metrics.ts'
-import type { Hold } from '../model/deployment.ts'
 import type { Look, Release } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
+import type { Steering } from '../model/steering.ts'
 import type { RepositoryChange } from '../registry/types.ts'
 import type { Follow } from '../stores/store.ts'
+import { Decisions } from './decisions.ts'
 import { Deployments } from './deployments.ts'
 import { nameOf, type LookContext } from './look.ts'
+import { createSteering } from './steering.ts'
 import type { BundleSpec, Reconciler, ReconcileEvents } from './types.ts'
 import { Watch, type WatchContext } from './watch.ts'
 
@@ -36,14 +38,15 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
 
 class LevelReconciler implements Reconciler {
   readonly events = new EventEmitter<ReconcileEvents>()
+  readonly steering: Steering
   readonly #options: ReconcilerOptions
   readonly #watchContext: WatchContext
+  readonly #decisions: Decisions
   readonly #deployments: Deployments
   readonly #watches = new Map<string, Watch>()
   /** Names by the repository of the built-in registry that they follow. */
   #followers = new Map<string, string[]>()
   #past: { current: Map<string, Release>; looks: Map<string, Look> } | undefined
-  #held = new Map<string, Omit<Hold, 'bundle'>>()
   #configuring: Promise<unknown> = Promise.resolve()
   #isFirst = true
 
@@ -57,22 +60,30 @@ class LevelReconciler implements Reconciler {
       released: (release) => this.#released(release),
       looked: (look, more) => this.#looked(look, more),
     }
+    this.#decisions = new Decisions(options.state.decisions)
     this.#deployments = new Deployments({
       ...options,
       deadlineMs,
-      isHeld: (bundle) => this.#held.has(bundle),
+      decisions: this.#decisions,
       deployed: (event) => {
         metrics?.deployed(event.place, event.error === null ? 'done' : 'failed')
         this.#tell('deployed', event)
       },
     })
+    this.steering = createSteering({
+      decisions: this.#decisions,
+      deployments: this.#deployments,
+      state: options.state.deployments,
+      clock: options.clock,
+    })
   }
 
   async start(): Promise<Release[]> {
-    const { bundles, holds } = this.#options.state
-    const [current, looks, held] = await Promise.all([bundles.current(), bundles.looks(), holds.list()])
-    this.#held = new Map(held.map(({ bundle, at, reason }) => [bundle, { at, reason }]))
-    for (const hold of held) this.#options.logger.warn(hold, `${hold.bundle} is not deployed: ${hold.reason}`)
+    const { bundles } = this.#options.state
+    const [current, looks] = await Promise.all([bundles.current(), bundles.looks(), this.#decisions.load()])
+    for (const hold of this.#decisions.holds()) {
+      this.#options.logger.warn(hold, `${hold.bundle} is not deployed: ${hold.reason}`)
+    }
     this.#past = {
       current: new Map(current.map((release) => [release.bundle, release])),
       looks: new Map(looks.map((look) => [look.bundle, look])),
@@ -101,13 +112,6 @@ class LevelReconciler implements Reconciler {
     }
   }
 
-  async resume(name?: string): Promise<string[]> {
-    const resumed = await this.#options.state.holds.resume(name)
-    for (const bundle of resumed) this.#held.delete(bundle)
-    for (const bundle of resumed) this.#deployments.resume(bundle)
-    return resumed
-  }
-
   status(name?: string): BundleStatus[] {
     const one = name === undefined ? undefined : this.#watches.get(name)
     const watches = name === undefined ? [...this.#watches.values()] : one === undefined ? [] : [one]
@@ -121,7 +125,8 @@ class LevelReconciler implements Reconciler {
       looking,
       nextLookAt: nextAt,
       deployments: this.#deployments.list(spec.name),
-      held: this.#held.get(spec.name) ?? null,
+      held: this.#decisions.holdOf(spec.name),
+      pin: this.#decisions.pinOf(spec.name),
       health: current === null ? 'empty' : isBad(look) ? 'stale' : 'ok',
     }))
   }

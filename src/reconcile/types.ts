@@ -4,6 +4,7 @@ import type { Deployer, DeployTo } from '../deployers/deployer.ts'
 import type { Schedule } from '../lib/schedule.ts'
 import type { BundleKind, Look, Release } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
+import type { Steering } from '../model/steering.ts'
 import type { RawManifest } from '../oci/target.ts'
 import type { RepositoryChange } from '../registry/types.ts'
 import type { Follow, Store } from '../stores/store.ts'
@@ -26,6 +27,8 @@ export interface BundleSpec {
 export interface PlaceSpec extends DeployTo {
   /** A key of the config's `deployers`. */
   name: string
+  /** Whether new releases go there by themselves, as the config says. */
+  autoDeploy: boolean
   /** Another object than before means that its config may have changed: the place is looked at anew. */
   deployer: Deployer
 }
@@ -59,8 +62,7 @@ export interface Reconciler {
   look(name: string, trigger: string, signal?: AbortSignal): Promise<Look | undefined>
   /** A push to a repository of the built-in registry, or a deletion there: bundles that follow it are looked at. */
   repositoryChanged(change: RepositoryChange): void
-  /** Goes on deploying one bundle that was held, or all; returns which those were. */
-  resume(name?: string): Promise<string[]>
+  readonly steering: Steering
   /** Of all bundles, in the config's order, or of one; from memory. */
   status(name?: string): BundleStatus[]
   /** Stops looks and deployments, and waits until they have stopped. */

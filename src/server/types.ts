@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Event } from '../model/event.ts'
 import type { BundleStatus } from '../model/status.ts'
+import type { Steering } from '../model/steering.ts'
 import type { Look, Release } from '../model/release.ts'
 import type { BackedUp } from '../registry/backup.ts'
 import type { Collected } from '../registry/collect.ts'
@@ -38,8 +40,10 @@ export interface Control {
   look(bundle: string, trigger: string, signal?: AbortSignal): Promise<Look | undefined>
   /** Takes up the changed config, or refuses it as a whole with ConfigError. */
   reload(): Promise<{ added: string[]; changed: string[]; removed: string[] }>
-  /** Goes on deploying a bundle that was held, or all; which those were. */
-  resume(name?: string): Promise<string[]>
+  /** What persons may say of a bundle that is configured. */
+  readonly steering: Steering
+  /** What happened to a bundle, newest first. */
+  events(bundle: string, limit: number): Promise<Event[]>
   /** Removes what nobody needs, or says what that is. Waits for its turn; the signal breaks it off. */
   collect(options: { dryRun: boolean; signal?: AbortSignal }): Promise<Collected>
   /** Copies everything that is kept into a new folder of the server's machine. Throws ConfigError for one that cannot be meant. */

@@ -19,7 +19,12 @@ export interface Schema {
   deployments: DeploymentTable
   /** Blobs that no repository has, and whose files are about to be removed. */
   tombstones: { digest: string; at: number }
-  holds: { bundle: string; at: number; reason: string }
+  holds: WordTable
+  /** `to` is JSON. */
+  pins: WordTable & { to: string }
+  /** `place` is empty where it is about all places of the bundle. */
+  switches: WordTable & { place: string; on: number }
+  events: EventTable
 }
 
 interface ManifestTable {
@@ -77,6 +82,26 @@ interface DeploymentTable {
   lastError: string | null
   lastAttemptAt: number | null
   deployedAt: number | null
+  forced: number
+  forcedDone: number
+}
+
+interface WordTable {
+  bundle: string
+  by: string
+  at: number
+  reason: string
+}
+
+interface EventTable {
+  seq: Generated<number>
+  at: number
+  type: string
+  bundle: string
+  place: string | null
+  by: string | null
+  /** JSON. */
+  data: string
 }
 
 /** A database or a transaction in it. */

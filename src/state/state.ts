@@ -1,4 +1,6 @@
-import type { Deployment, Hold } from '../model/deployment.ts'
+import type { Hold, Pin, Switch, Word } from '../model/decision.ts'
+import type { Deployment } from '../model/deployment.ts'
+import type { Event } from '../model/event.ts'
 import type { Look, Memo, Release } from '../model/release.ts'
 import type { Digest } from '../oci/digest.ts'
 
@@ -11,7 +13,8 @@ export interface State {
   readonly bundles: BundleState
   readonly deployments: DeploymentState
   readonly collection: CollectionState
-  readonly holds: HoldState
+  readonly decisions: DecisionState
+  readonly events: EventState
   /** Small facts about this folder, such as its id. */
   readonly facts: { get(key: string): Promise<string | undefined>; set(key: string, value: string): Promise<void> }
   /**
@@ -140,6 +143,8 @@ export interface DeploymentState {
    * desired by now, that stands: only what was deployed, observed and went wrong is noted.
    */
   save(deployment: Deployment): Promise<void>
+  /** A person wants it there whatever is there already: at one place, or at all of the bundle. Returns the rows as they are now. */
+  force(bundle: string, place: string | null, word: Word): Promise<Deployment[]>
 }
 
 /**
@@ -175,11 +180,28 @@ export interface CollectionState {
   unbury(digests: readonly Digest[]): Promise<void>
 }
 
-/** Bundles that are not deployed before a person says so. */
-export interface HoldState {
-  list(): Promise<Hold[]>
-  /** Those that are held already stay as they are. */
-  hold(bundles: readonly string[], reason: string, at: number): Promise<void>
-  /** Of one bundle or of all; returns which were held. */
-  resume(bundle?: string): Promise<string[]>
+/** What persons decided. It outlives restarts and changes of the config; each decision is an event too. */
+export interface DecisionState {
+  /** In order of the names. */
+  all(): Promise<{ pins: Pin[]; switches: Switch[]; holds: Hold[] }>
+  /** In place of the pin that was there. */
+  pin(pin: Pin): Promise<void>
+  /** False where nothing was pinned. */
+  unpin(bundle: string, word: Word): Promise<boolean>
+  /** What is said of a bundle takes off what was said of its places before. */
+  switchAutoDeploy(to: Switch): Promise<void>
+  /** Those that are held already stay as they are; returns the others. */
+  hold(bundles: readonly string[], word: Word): Promise<string[]>
+  /** Takes one hold off, or with `*` all of them; returns which. */
+  resume(bundle: string, word: Word): Promise<string[]>
+}
+
+/** What happened, in order. Written in the transactions of what it tells of; the newest 100,000 are kept. */
+export interface EventState {
+  /** 0 before the first. */
+  newest(): Promise<number>
+  /** Oldest first. */
+  after(seq: number, limit: number): Promise<Event[]>
+  /** Newest first. */
+  ofBundle(bundle: string, limit: number): Promise<Event[]>
 }

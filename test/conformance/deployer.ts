@@ -33,7 +33,7 @@ export async function deployOf(text: string, more: Partial<Release> = {}): Promi
     kept: true,
     ...more,
   }
-  const how = { form: 'served' as const, path: null, limits: defaultLimits }
+  const how = { form: 'served' as const, path: null, limits: defaultLimits, isForced: false }
   return { raw, release, ...how, source, origin: 'elsewhere/policies', idempotencyKey: `authz/${raw.digest}` }
 }
 

@@ -44,6 +44,8 @@ const followSchema = z
   .refine((text) => isTag(text) || isDigest(text), { error: followError })
   .transform((text): Follow => (isDigest(text) ? { digest: text } : { tag: text }))
 
+const autoDeploySchema = z.boolean({ error: 'expected true or false' }).prefault(true)
+
 const deploySchema = z.strictObject({
   to: z.string().describe('A key of `deployers`.'),
   form: z
@@ -58,6 +60,7 @@ const deploySchema = z.strictObject({
     .regex(/^[^\0]*$/, { error: 'expected a path' })
     .optional()
     .describe('Where in a directory: absolute, or relative to its `root`, which is the default.'),
+  auto_deploy: autoDeploySchema.describe('Whether new releases go to this place by themselves.'),
 })
 
 const limitsSchema = z.strictObject({
@@ -82,6 +85,9 @@ export const bundleSchema = z.strictObject({
     .prefault({ min: '60s', max: '120s' })
     .describe('When to look: `{ min, max }`, `60s` (±10 %), a cron expression in local time, or `off` (looks once).'),
   deploy: z.array(deploySchema).prefault([]).describe('Where each release is put.'),
+  auto_deploy: autoDeploySchema.describe(
+    'Whether new releases go to the places by themselves; what is served is not touched by it.',
+  ),
   keep: z.int().min(1).max(1000).prefault(10).describe('Releases whose bytes are kept.'),
   aliases: z
     .array(z.string({ error: aliasError }).regex(/^(?:\/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+$/, { error: aliasError }))

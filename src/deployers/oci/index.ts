@@ -36,7 +36,7 @@ class OciDeployer implements Deployer {
   async deploy(what: Deploy, signal: AbortSignal): Promise<void> {
     const mountFrom = this.#neighbour(what)
     await copy(what.source, digestToPut(what), this.#target, {
-      tags: await this.#wrongTags(what, signal),
+      tags: what.isForced ? this.#tags(what) : await this.#wrongTags(what, signal),
       referrers: this.#config.referrers,
       ...(mountFrom && { mountFrom }),
       signal,

@@ -7,6 +7,7 @@ import { unknownBundle } from '../bundles/refusals.ts'
 import type { Control, Exchange } from '../types.ts'
 import { maintenanceOperations } from './maintenance.ts'
 import { Refused, type Operation } from './operation.ts'
+import { steeringOperations } from './steering.ts'
 
 export interface OperationOptions {
   control: Control
@@ -15,16 +16,17 @@ export interface OperationOptions {
   isDraining: () => boolean
 }
 
-const releasesQuery = z.object({ limit: z.coerce.number().int().min(1).max(1000).default(50) })
+const historyQuery = z.object({ limit: z.coerce.number().int().min(1).max(1000).default(50) })
 /** A look downloads, and answers when it is done. */
 const lookTimeoutMs = 15 * 60_000
 
 export function createOperations(options: OperationOptions): Operation[] {
   return [
     ...bundleOperations(options),
+    ...lookOperations(options),
     ...serverOperations(options),
     ...maintenanceOperations(options),
-    ...holdOperations(options),
+    ...steeringOperations({ ...options, statusOf: (name) => statusOf(options.control, name) }),
     ...probes(options),
   ]
 }
@@ -52,13 +54,30 @@ function bundleOperations({ control }: OperationOptions): Operation[] {
       path: '/api/v1/bundles/{name}/releases',
       summary: 'The history of a bundle',
       needs: { action: 'read', of: 'bundle' },
-      query: releasesQuery,
+      query: historyQuery,
       answers: { 200: { description: 'Newest first', schema: 'Releases' } },
       async handle({ name, query }) {
         await statusOf(control, name)
-        return { body: { releases: await control.releases(name, releasesQuery.parse(query).limit) } }
+        return { body: { releases: await control.releases(name, historyQuery.parse(query).limit) } }
       },
     },
+    {
+      method: 'GET',
+      path: '/api/v1/bundles/{name}/events',
+      summary: 'What happened to a bundle, and what persons decided',
+      needs: { action: 'read', of: 'bundle' },
+      query: historyQuery,
+      answers: { 200: { description: 'Newest first', schema: 'Events' } },
+      async handle({ name, query }) {
+        await statusOf(control, name)
+        return { body: { events: await control.events(name, historyQuery.parse(query).limit) } }
+      },
+    },
+  ]
+}
+
+function lookOperations({ control }: OperationOptions): Operation[] {
+  return [
     {
       method: 'POST',
       path: '/api/v1/bundles/{name}/look',
@@ -90,35 +109,6 @@ function bundleOperations({ control }: OperationOptions): Operation[] {
         const bundles = await readable(control, caller)
         return { body: { deployments: bundles.flatMap((bundle) => bundle.deployments) } }
       },
-    },
-  ]
-}
-
-function holdOperations({ control, logger }: OperationOptions): Operation[] {
-  const resume = async ({ caller, requestId }: Exchange, name?: string) => {
-    const resumed = await control.resume(name)
-    logger.info({ audit: true, who: caller.name, action: 'resume', requestId, resumed }, 'deploying goes on')
-    return { body: { resumed } }
-  }
-  return [
-    {
-      method: 'POST',
-      path: '/api/v1/bundles/{name}/resume',
-      summary: 'Go on deploying a bundle that was held',
-      needs: { action: 'deploy', of: 'bundle' },
-      answers: { 200: { description: 'Its name, if it was held', schema: 'Resumed' } },
-      async handle(call) {
-        await statusOf(control, call.name)
-        return resume(call, call.name)
-      },
-    },
-    {
-      method: 'POST',
-      path: '/api/v1/resume',
-      summary: 'Go on deploying all bundles that were held',
-      needs: { action: 'deploy', of: 'server' },
-      answers: { 200: { description: 'Which were held', schema: 'Resumed' } },
-      handle: (call) => resume(call),
     },
   ]
 }

@@ -1,7 +1,9 @@
 import { z } from 'zod'
-import type { Deployment } from '../../model/deployment.ts'
+import type { Hold, Pin, Switch } from '../../model/decision.ts'
+import type { Deployment, Plan } from '../../model/deployment.ts'
+import { eventTypes, type Event } from '../../model/event.ts'
 import type { Look, Release } from '../../model/release.ts'
-import type { BundleStatus } from '../../model/status.ts'
+import type { BundleStatus, PlaceStatus } from '../../model/status.ts'
 import type { BackedUp } from '../../registry/backup.ts'
 import type { Collected } from '../../registry/collect.ts'
 import type { Control } from '../types.ts'
@@ -52,7 +54,53 @@ export const deployment = z.object({
   lastError: z.string().nullable(),
   lastAttemptAt: time.nullable(),
   deployedAt: time.nullable(),
+  forced: z.int().describe('How often a person asked for it whatever is there already'),
+  forcedDone: z.int().describe('Up to which of these it was done'),
 }) satisfies z.ZodType<Deployment>
+
+const word = {
+  bundle: z.string().describe('`*`: all of them'),
+  by: z.string().describe('Who decided it'),
+  at: time,
+  reason: z.string(),
+}
+
+export const hold = z.object(word) satisfies z.ZodType<Hold>
+export const pin = z.object({
+  ...word,
+  to: z.union([z.object({ tag: z.string() }), z.object({ release: z.int() }), z.object({ digest })]),
+}) satisfies z.ZodType<Pin>
+
+const autoDeploySwitch = z.object({
+  ...word,
+  place: z.string().nullable().describe('Null: all places of the bundle'),
+  on: z.boolean(),
+}) satisfies z.ZodType<Switch>
+
+export const place = deployment.extend({
+  autoDeploy: z.boolean().describe('Whether new releases go there by themselves'),
+  switched: autoDeploySwitch.nullable().describe('Who switched that; null: it is as the config says'),
+}) satisfies z.ZodType<PlaceStatus>
+
+export const plan = z.object({
+  bundle: z.string(),
+  place: z.string(),
+  desired: z.int().nullable(),
+  deployed: z.int().nullable(),
+  observed: digest.nullable().describe('What the place said just now'),
+  does: z.enum(['deploy', 'repeat', 'nothing']).describe('`repeat`: it is there already'),
+  why: z.string(),
+}) satisfies z.ZodType<Plan>
+
+export const event = z.object({
+  seq: z.int().describe('1, 2, 3, …: in the order in which it became durable'),
+  at: time,
+  type: z.enum(eventTypes),
+  bundle: z.string(),
+  place: z.string().nullable(),
+  by: z.string().nullable().describe('Who decided it; null for what happened by itself'),
+  data: z.record(z.string(), z.unknown()),
+}) satisfies z.ZodType<Event>
 
 export const bundle = z.object({
   name: z.string(),
@@ -63,14 +111,20 @@ export const bundle = z.object({
   look: look.nullable(),
   looking: z.boolean(),
   nextLookAt: time.nullable(),
-  deployments: z.array(deployment),
-  held: z.object({ at: time, reason: z.string() }).nullable().describe('Why nothing of it is deployed; null: it is'),
+  deployments: z.array(place),
+  held: hold.nullable().describe('Why nothing of it is deployed; null: it is'),
+  pin: pin.nullable().describe('What goes before `follow`; null: nothing does'),
   health: z.enum(['ok', 'stale', 'empty']),
 }) satisfies z.ZodType<BundleStatus>
 
 export const bundles = z.object({ bundles: z.array(bundle) })
 export const releases = z.object({ releases: z.array(release) })
-export const deployments = z.object({ deployments: z.array(deployment) })
+export const deployments = z.object({ deployments: z.array(place) })
+export const forced = z.object({ deployments: z.array(deployment) })
+export const plans = z.object({ plans: z.array(plan) })
+export const events = z.object({ events: z.array(event) })
+export const held = z.object({ held: z.boolean().describe('False where it was held already') })
+export const switched = z.object({ on: z.boolean() })
 export const resumed = z.object({ resumed: z.array(z.string()).describe('Bundles that were held') })
 export const reloaded = z.object({
   added: z.array(z.string()),
@@ -149,6 +203,11 @@ export const named = {
   Deployments: deployments,
   Reloaded: reloaded,
   Resumed: resumed,
+  Held: held,
+  Switched: switched,
+  Forced: forced,
+  Plans: plans,
+  Events: events,
   Collected: collected,
   BackedUp: backedUp,
   Verified: verified,

@@ -2,6 +2,7 @@ import { sql, type Kysely } from 'kysely'
 import { StorageError } from '../../lib/errors.ts'
 import { up as start } from './0001-start.ts'
 import { up as collection } from './0002-collection.ts'
+import { up as decisions } from './0003-decisions.ts'
 
 export interface Migration {
   /** The schema's version once it is done: 1, 2, 3, … */
@@ -12,6 +13,7 @@ export interface Migration {
 export const migrations: readonly Migration[] = [
   { version: 1, up: start },
   { version: 2, up: collection },
+  { version: 3, up: decisions },
 ]
 
 /**

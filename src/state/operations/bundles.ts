@@ -2,6 +2,7 @@ import type { Look, Memo, Release } from '../../model/release.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { Db, Schema } from '../schema.ts'
 import type { BundleState } from '../state.ts'
+import { note, type Happening } from './events.ts'
 import type { Operations } from './operation.ts'
 import { noteChange, pieces, pointTag } from './repository.ts'
 
@@ -62,6 +63,7 @@ export const bundleOperations: Operations<BundleState> = {
     await remember(db, { ...memo, verdict: { release: release.number }, at })
     for (const place of places) await desire(db, release.bundle, place, release.number)
     await letGo(db, release, keep)
+    await note(db, createdOf(release))
     return release
   },
 
@@ -102,12 +104,32 @@ export const bundleOperations: Operations<BundleState> = {
 
   async saveLook(db, look) {
     const { bundle, ...columns } = look
+    const before = await db.selectFrom('looks').selectAll().where('bundle', '=', bundle).executeTakeFirst()
     await db
       .insertInto('looks')
       .values({ bundle, ...columns })
       .onConflict((conflict) => conflict.column('bundle').doUpdateSet(columns))
       .execute()
+    const happening = happeningOf(before as Look | undefined, look)
+    if (happening !== undefined) await note(db, happening)
   },
+}
+
+function createdOf({ bundle, number, version, bundleDigest, manifestDigest, reason, activatedAt }: Release): Happening {
+  const data = { release: number, version, digest: bundleDigest ?? manifestDigest, reason }
+  return { type: 'release.created', bundle, at: activatedAt, data }
+}
+
+/** A release has its own. */
+function happeningOf(before: Look | undefined, look: Look): Happening | undefined {
+  const { bundle, endedAt: at, outcome, version, message: error, code } = look
+  const about = { bundle, at }
+  if (outcome === 'refused') return { type: 'look.refused', ...about, data: { version, error, code } }
+  if (outcome === 'failed') return { type: 'look.failed', ...about, data: { version, error, code } }
+  if (before?.outcome === 'failed' || before?.outcome === 'refused') {
+    return { type: 'look.recovered', ...about, data: { version } }
+  }
+  return undefined
 }
 
 async function findRelease(db: Db, bundle: string, number: number): Promise<Release | undefined> {
@@ -147,9 +169,10 @@ async function remember(db: Db, memo: Memo): Promise<void> {
 async function desire(db: Db, bundle: string, place: string, number: number): Promise<void> {
   const wanted = { desired: number, state: 'pending', attempts: 0, nextAttemptAt: null, lastError: null }
   const unknown = { deployed: null, observed: null, lastAttemptAt: null, deployedAt: null }
+  const never = { forced: 0, forcedDone: 0 }
   await db
     .insertInto('deployments')
-    .values({ bundle, place, ...wanted, ...unknown })
+    .values({ bundle, place, ...wanted, ...unknown, ...never })
     .onConflict((conflict) => conflict.columns(['bundle', 'place']).doUpdateSet(wanted))
     .execute()
 }

@@ -1,4 +1,12 @@
-import type { BundleState, CatalogState, CollectionState, DeploymentState, HoldState, State } from '../state.ts'
+import type {
+  BundleState,
+  CatalogState,
+  CollectionState,
+  DecisionState,
+  DeploymentState,
+  EventState,
+  State,
+} from '../state.ts'
 import type { Db } from '../schema.ts'
 
 export interface Groups {
@@ -6,7 +14,8 @@ export interface Groups {
   bundles: BundleState
   deployments: DeploymentState
   collection: CollectionState
-  holds: HoldState
+  decisions: DecisionState
+  events: EventState
   facts: State['facts']
 }
 
@@ -58,7 +67,7 @@ export const access: { [Group in keyof Groups]: Access<Groups[Group]> } = {
     looks: 'read',
     saveLook: 'write',
   },
-  deployments: { list: 'read', configure: 'write', save: 'write' },
+  deployments: { list: 'read', configure: 'write', save: 'write', force: 'write' },
   collection: {
     repositories: 'read',
     dropManifests: 'write',
@@ -69,6 +78,14 @@ export const access: { [Group in keyof Groups]: Access<Groups[Group]> } = {
     isBuried: 'read',
     unbury: 'write',
   },
-  holds: { list: 'read', hold: 'write', resume: 'write' },
+  decisions: {
+    all: 'read',
+    pin: 'write',
+    unpin: 'write',
+    switchAutoDeploy: 'write',
+    hold: 'write',
+    resume: 'write',
+  },
+  events: { newest: 'read', after: 'read', ofBundle: 'read' },
   facts: { get: 'read', set: 'write' },
 }

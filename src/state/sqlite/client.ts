@@ -42,7 +42,8 @@ export async function createSqliteState({ path, contentId, logger }: SqliteOptio
     bundles: part('bundles'),
     deployments: part('deployments'),
     collection: part('collection'),
-    holds: part('holds'),
+    decisions: part('decisions'),
+    events: part('events'),
     facts: part('facts'),
     async snapshot(file) {
       await thread.snapshot(file)

@@ -5,9 +5,10 @@ import { migrate } from '../migrations/migrate.ts'
 import { bundleOperations } from '../operations/bundles.ts'
 import { catalogOperations } from '../operations/catalog.ts'
 import { collectionOperations } from '../operations/collect.ts'
+import { decisionOperations } from '../operations/decisions.ts'
 import { deploymentOperations } from '../operations/deployments.ts'
+import { eventOperations } from '../operations/events.ts'
 import { factOperations } from '../operations/facts.ts'
-import { holdOperations } from '../operations/holds.ts'
 import { access, type Groups, type Operations } from '../operations/operation.ts'
 import type { Db } from '../schema.ts'
 import { openDatabase, type OpenDatabase } from './database.ts'
@@ -104,7 +105,8 @@ export function nameOperations(): Map<string, NamedOperation> {
     bundles: bundleOperations,
     deployments: deploymentOperations,
     collection: collectionOperations,
-    holds: holdOperations,
+    decisions: decisionOperations,
+    events: eventOperations,
     facts: factOperations,
   }
   return new Map(

@@ -65,7 +65,7 @@ describe('rebuilding the state', () => {
     await lose()
     await clock.advance(5)
     await open(true)
-    const { bundles, holds, catalog } = storage.state
+    const { bundles, decisions, catalog } = storage.state
     expect(await bundles.current()).toMatchObject([
       {
         ...{ bundle: 'authz', number: 1, version: 'v2', manifestDigest: newest.digest, bundleDigest: digestOf('v2') },
@@ -73,7 +73,7 @@ describe('rebuilding the state', () => {
       },
       { bundle: 'former', number: 1, version: 'v7' },
     ])
-    expect((await holds.list()).map(({ bundle }) => bundle)).toEqual(['authz', 'former', 'new'])
+    expect((await decisions.all()).holds.map(({ bundle }) => bundle)).toEqual(['authz', 'former', 'new'])
     expect((await catalog.manifest('policies/a', 'x'))?.digest).toBeDefined()
     await close()
     await open()
@@ -86,7 +86,7 @@ describe('rebuilding the state', () => {
     rmSync(join(path, 'blobs/sha256', digestOf('v1').slice(7)))
     await open(true)
     expect(await storage.state.bundles.current()).toEqual([])
-    expect(await storage.state.holds.list()).toHaveLength(2)
+    expect((await storage.state.decisions.all()).holds).toHaveLength(2)
   })
 
   it('is not done where there is a state', async () => {

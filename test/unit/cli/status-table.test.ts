@@ -4,7 +4,7 @@ import { Output } from '../../../src/cli/output.ts'
 import { describePlaces, describeStatus } from '../../../src/cli/status-table.ts'
 import type { Deployment } from '../../../src/model/deployment.ts'
 import type { Look, Release } from '../../../src/model/release.ts'
-import type { BundleStatus } from '../../../src/model/status.ts'
+import type { BundleStatus, PlaceStatus } from '../../../src/model/status.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 
 const now = Date.UTC(2026, 0, 2)
@@ -47,15 +47,17 @@ function look(part: Partial<Look> = {}): Look {
 function bundle(part: Partial<BundleStatus> = {}): BundleStatus {
   return {
     ...{ name: 'authz', kind: 'opa', store: 'ghcr.io/acme/policies', follow: 'latest', current: release() },
-    ...{ look: look(), looking: false, nextLookAt: now + 42_000, deployments: [], held: null, health: 'ok' },
+    ...{ look: look(), looking: false, nextLookAt: now + 42_000, deployments: [], held: null },
+    ...{ pin: null, health: 'ok' },
     ...part,
   }
 }
 
-function place(name: string, state: Deployment['state'], lastError: string | null = null): Deployment {
+function place(name: string, state: Deployment['state'], lastError: string | null = null): PlaceStatus {
   return {
     ...{ bundle: 'authz', place: name, desired: 3, deployed: 3, observed: null, state, attempts: 1 },
     ...{ nextAttemptAt: null, lastError, lastAttemptAt: null, deployedAt: null },
+    ...{ forced: 0, forcedDone: 0, autoDeploy: true, switched: null },
   }
 }
 
@@ -68,11 +70,17 @@ describe('describeStatus', () => {
   })
 
   it('says what is held, and how to go on', () => {
-    const lines = describeStatus([bundle({ held: { at: now, reason: 'the state was rebuilt' } })], now, output())
+    const hold = { bundle: 'authz', by: 'longshore', at: now, reason: 'the state was rebuilt' }
+    const lines = describeStatus([bundle({ held: hold })], now, output())
     expect(lines.slice(2)).toEqual([
       '',
       'authz is not deployed: the state was rebuilt; go on with: longshore resume authz',
     ])
+  })
+
+  it('says who holds all of them, where no reason was given', () => {
+    const lines = describeStatus([bundle({ held: { bundle: '*', by: 'ann', at: now, reason: '' } })], now, output())
+    expect(lines.at(-1)).toBe('authz is not deployed: held by ann; go on with: longshore resume')
   })
 
   it('fits thirty bundles, some of them unwell, on a screen of 80 by 40', () => {

@@ -81,6 +81,7 @@ describe('finding the file', () => {
           platform: 'linux/amd64',
           schedule: { kind: 'interval', minMs: 60_000, maxMs: 120_000 },
           deploy: [],
+          autoDeploy: true,
           keep: 10,
           aliases: [],
           limits: {

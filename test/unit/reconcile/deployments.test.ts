@@ -57,7 +57,7 @@ describe('deploying', () => {
       { place: 'prod', observed: prod.holds, ...done },
       { place: 'test', observed: test.holds, ...done },
     ])
-    expect(rig.reconciler.status()[0]!.deployments).toEqual(await rows())
+    expect(rig.reconciler.status()[0]!.deployments).toMatchObject(await rows())
     expect(rig.deployed).toContainEqual({ bundle: 'authz', place: 'prod', release: 1, error: null })
   })
 

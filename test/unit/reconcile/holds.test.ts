@@ -6,10 +6,11 @@ let store: ScriptedStore
 let prod: ScriptedPlace
 const schedule = { kind: 'off' } as const
 const why = 'the state was rebuilt'
+const said = { by: 'ann', reason: 'looked at it' }
 
 beforeEach(async () => {
   const first = await openRig()
-  await first.state.holds.hold(['authz', 'gone'], why, first.clock.now())
+  await first.state.decisions.hold(['authz', 'gone'], { by: 'longshore', at: first.clock.now(), reason: why })
   await first.close()
   rig = await openRig({ folder: first.folder })
   store = new ScriptedStore()
@@ -34,7 +35,7 @@ it('releases what is held, and deploys nothing of it before somebody says so', a
   await configure()
   await release('one')
   await release('two')
-  expect(held()).toEqual({ at: rig.clock.now(), reason: why })
+  expect(held()).toEqual({ bundle: 'authz', by: 'longshore', at: rig.clock.now(), reason: why })
   expect(rig.released).toHaveLength(2)
   // A second place would be asked by now.
   const other = new ScriptedPlace('other')
@@ -47,11 +48,11 @@ it('releases what is held, and deploys nothing of it before somebody says so', a
   expect(prod).toMatchObject({ observations: 0, puts: [] })
   expect(rig.reconciler.status('free')[0]!.held).toBeNull()
 
-  expect(await rig.reconciler.resume('authz')).toEqual(['authz'])
+  expect(await rig.reconciler.steering.resume('authz', said)).toEqual(['authz'])
   await deployed(2)
   expect(prod.puts.map((put) => put.release)).toEqual([2])
   expect(held()).toBeNull()
-  expect(await rig.reconciler.resume('authz')).toEqual([])
+  expect(await rig.reconciler.steering.resume('authz', said)).toEqual([])
 })
 
 it('stays held over a restart, until it is resumed for good', async () => {
@@ -62,7 +63,7 @@ it('stays held over a restart, until it is resumed for good', async () => {
   rig = await openRig({ folder })
   await configure()
   expect(held()).toMatchObject({ reason: why })
-  expect(await rig.reconciler.resume()).toEqual(['authz', 'gone'])
+  expect(await rig.reconciler.steering.resume('*', said)).toEqual(['authz', 'gone'])
   await deployed(1)
   await rig.close()
   rig = await openRig({ folder })
@@ -74,7 +75,24 @@ it('finds what a place holds already, and puts nothing there again', async () =>
   await configure()
   await release('one')
   prod.holds = rig.released[0]!.manifestDigest
-  await rig.reconciler.resume()
+  await rig.reconciler.steering.resume('*', said)
   await deployed(1)
   expect(prod.puts).toEqual([])
+})
+
+it('holds all of them with one word, those to come included, and lets none of them go alone', async () => {
+  await rig.reconciler.steering.resume('*', said)
+  expect(await rig.reconciler.steering.hold('*', { by: 'ann', reason: 'freeze' })).toBe(true)
+  expect(await rig.reconciler.steering.hold('*', { by: 'bob', reason: 'late' })).toBe(false)
+  await configure()
+  await release('one')
+  expect(held()).toMatchObject({ bundle: '*', by: 'ann', reason: 'freeze' })
+  await expect(rig.reconciler.steering.resume('authz', said)).rejects.toMatchObject({
+    name: 'ConfigError',
+    message: 'cannot resume authz alone: ann holds all bundles',
+  })
+  await expect(rig.reconciler.steering.deploy('authz', null, said)).rejects.toMatchObject({ code: 'held' })
+  expect(prod.observations).toBe(0)
+  expect(await rig.reconciler.steering.resume('*', said)).toEqual(['*'])
+  await deployed(1)
 })

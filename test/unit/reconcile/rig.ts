@@ -258,7 +258,8 @@ export class ScriptedPlace implements Deployer {
   }
 
   spec(more: Partial<PlaceSpec> = {}): PlaceSpec {
-    return { name: this.name, form: 'served', path: null, limits: defaultLimits, deployer: this, ...more }
+    const how = { form: 'served' as const, path: null, limits: defaultLimits, autoDeploy: true }
+    return { name: this.name, ...how, deployer: this, ...more }
   }
 }
 

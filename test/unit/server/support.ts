@@ -3,6 +3,7 @@ import { afterEach } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger, type Logger } from '../../../src/lib/logger.ts'
 import { createMetrics, type Metrics } from '../../../src/lib/metrics.ts'
+import type { Steering } from '../../../src/model/steering.ts'
 import type { BundleStatus } from '../../../src/model/status.ts'
 import type { Look, Release } from '../../../src/model/release.ts'
 import { digestOf, type Digest } from '../../../src/oci/digest.ts'
@@ -154,9 +155,14 @@ export function statusOf(name: string, parts: Partial<BundleStatus> = {}): Bundl
         lastError: null,
         lastAttemptAt: null,
         deployedAt: null,
+        forced: 0,
+        forcedDone: 0,
+        autoDeploy: true,
+        switched: null,
       },
     ],
     held: null,
+    pin: null,
     health: 'ok',
     ...parts,
   }
@@ -179,13 +185,32 @@ export function lookOf(bundle: string, parts: Partial<Look> = {}): Look {
   }
 }
 
+export function steeringOf(): Steering {
+  return {
+    hold: async () => true,
+    resume: async (bundle) => (bundle === '*' ? ['authz', 'team/a'] : [bundle]),
+    switchAutoDeploy: async () => undefined,
+    deploy: async (bundle) => statusOf(bundle).deployments,
+    plan: async (bundle) => [
+      {
+        ...{ bundle, place: 'prod', desired: 1, deployed: null, observed: null },
+        does: 'deploy',
+        why: 'it is not there',
+      },
+    ],
+  }
+}
+
 function createControl(parts: Partial<Control> = {}): Control {
   return {
     status: async () => [statusOf('authz'), statusOf('team/a')],
     releases: async (bundle) => [releaseOf(bundle, Buffer.from('a'))],
     look: async (bundle) => (['authz', 'team/a'].includes(bundle) ? lookOf(bundle) : undefined),
     reload: async () => ({ added: ['new'], changed: [], removed: [] }),
-    resume: async (name) => (name === undefined ? ['authz', 'team/a'] : [name]),
+    steering: steeringOf(),
+    events: async (bundle) => [
+      { seq: 1, at: 1, type: 'deployments.held', bundle, place: null, by: 'ann', data: { reason: 'freeze' } },
+    ],
     collect: async ({ dryRun }) => ({
       ...{ dryRun, releases: 0, manifests: 1, blobs: 2, files: 3, bytes: 4, left: { files: 5, bytes: 6 }, items: [] },
     }),

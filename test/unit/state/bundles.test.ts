@@ -235,6 +235,8 @@ describe('deployments', () => {
     lastError: null,
     lastAttemptAt: null,
     deployedAt: null,
+    forced: 0,
+    forcedDone: 0,
   })
 
   it('follow the config: new places want the current release, those that stay are left, others go', async () => {

@@ -39,7 +39,11 @@ describe('a state that an earlier version wrote', () => {
     expect(await bundles.memo('authz', 'f', 'r')).toMatchObject({ verdict: { release: 1 } })
     expect(await bundles.look('authz')).toMatchObject({ outcome: 'released', nextAt: 5000 })
     expect(await deployments.list()).toMatchObject([{ place: 'prod', desired: 1, deployed: 1, state: 'done' }])
-    expect(await state.holds.list()).toHaveLength(version >= 2 ? 1 : 0)
+    const { holds, pins, switches } = await state.decisions.all()
+    expect(holds).toHaveLength(version >= 2 ? 1 : 0)
+    expect([pins, switches, await state.events.after(0, 9)].map((rows) => rows.length)).toEqual(
+      version >= 3 ? [1, 1, 1] : [0, 0, 0],
+    )
     await state.close()
   })
 

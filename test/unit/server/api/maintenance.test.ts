@@ -70,30 +70,6 @@ describe('/api/v1/verify-content', () => {
   })
 })
 
-describe('resuming', () => {
-  const access = {
-    anonymous: [{ action: 'deploy' as const, pattern: 'bundles/team/*' }],
-    tokens: [],
-    users: [],
-  }
-
-  it('is of one bundle, by who may deploy it', async () => {
-    const { url } = await startServer({ guard: { access } })
-    const answer = await ask(`${url}/api/v1/bundles/team/a/resume`, json, post())
-    expect(named.Resumed.parse(JSON.parse(answer.body))).toEqual({ resumed: ['team/a'] })
-    expect((await ask(`${url}/api/v1/bundles/authz/resume`, json, post())).status).toBe(401)
-    const open = await startServer()
-    expect((await ask(`${open.url}/api/v1/bundles/unknown/resume`, json, post())).status).toBe(404)
-  })
-
-  it('is of all, by who may deploy all', async () => {
-    const { url } = await startServer()
-    expect(JSON.parse((await ask(`${url}/api/v1/resume`, json, post())).body)).toEqual({ resumed: ['authz', 'team/a'] })
-    const guarded = await startServer({ guard: { access } })
-    expect((await ask(`${guarded.url}/api/v1/resume`, json, post())).status).toBe(401)
-  })
-})
-
 describe('POST /api/v1/gc', () => {
   it('collects, or says what would go', async () => {
     const { url } = await startServer()

@@ -1,0 +1,16 @@
+import type { Said } from './decision.ts'
+import type { Deployment, Plan } from './deployment.ts'
+
+/** What a person may say. It is durable when it is answered; `bundle` is one that is configured. */
+export interface Steering {
+  /** False where it was held already. With `*` all bundles, those to come included. */
+  hold(bundle: string, said: Said): Promise<boolean>
+  /** Goes on deploying what was held; which that was. `*` takes off every hold. Throws ConfigError where all are held and one is named. */
+  resume(bundle: string, said: Said): Promise<string[]>
+  /** Place null: all places of the bundle. Throws ConfigError for a place that the bundle does not have. */
+  switchAutoDeploy(bundle: string, place: string | null, on: boolean, said: Said): Promise<void>
+  /** What is desired goes there whatever is there already. Throws ConfigError where that is nothing, held, or no place. */
+  deploy(bundle: string, place: string | null, said: Said): Promise<Deployment[]>
+  /** What `deploy` would do. Throws ConfigError, and what the places throw. */
+  plan(bundle: string, place: string | null, signal: AbortSignal): Promise<Plan[]>
+}
