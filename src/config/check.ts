@@ -141,19 +141,21 @@ function checkLoops(name: string, bundle: Bundle, config: CheckedConfig): Placed
   })
 }
 
-/** Two bundles at one place would overwrite each other for ever. */
+/** Two bundles at one place would overwrite each other for ever, and so would two forms of one. */
 function checkShared(config: CheckedConfig): PlacedProblem[] {
   const addresses = createAddresses(config.server)
-  const owners = new Map<string, string>()
+  const owners = new Map<string, { name: string; form: string }>()
   return Object.entries(config.bundles).flatMap(([name, { deploy }]) =>
-    deploy.flatMap(({ to }, index) => {
+    deploy.flatMap(({ to, form = 'served' }, index) => {
       const deployer = ownOf(config.deployers, to)
       if (deployer?.type !== 'oci') return []
       const tags = deployer.tags.map((tag) => `${addresses.addressOf(deployer)}:${tag}`)
-      const owner = tags.map((tag) => owners.get(tag)).find((other) => other !== undefined && other !== name)
-      for (const tag of tags) owners.set(tag, owners.get(tag) ?? name)
+      const isOther = (other: { name: string; form: string }) => other.name !== name || other.form !== form
+      const owner = tags.map((tag) => owners.get(tag)).find((other) => other !== undefined && isOther(other))
+      for (const tag of tags) owners.set(tag, owners.get(tag) ?? { name, form })
       if (owner === undefined) return []
-      const message = `\`${to}\` would overwrite what bundle \`${owner}\` puts at the same repository and tag`
+      const what = owner.name === name ? `the same bundle with \`form: ${owner.form}\`` : `bundle \`${owner.name}\``
+      const message = `\`${to}\` would overwrite what ${what} puts at the same repository and tag`
       return [{ path: ['bundles', name, 'deploy', index, 'to'], message }]
     }),
   )

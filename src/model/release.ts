@@ -56,12 +56,12 @@ export interface Look {
   nextAt: number | null
 }
 
-/** The verdict on one candidate under one recipe: what it gave, or why it was refused. */
+/** The verdict on one candidate under one recipe: what it gave, or why it was refused; `tries`: how often it was fetched for that. */
 export interface Memo {
   bundle: string
   fingerprint: string
   /** Hash of the config that bears on content, and the builder's version. */
   recipe: string
-  verdict: { release: number } | { refused: string; code: string; file: string | null }
+  verdict: { release: number } | { refused: string; code: string; file: string | null; tries?: number }
   at: number
 }

@@ -70,7 +70,7 @@ export class Transport {
     let last: RemoteError | undefined
     for (let attempt = 1; ; attempt++) {
       try {
-        return await read(await this.#attempt(site, call, signal, budget))
+        return await read(await this.#attempt(site, again(call, last), signal, budget))
       } catch (error) {
         signal.throwIfAborted()
         if (!(error instanceof RemoteError) || !error.retryable) throw error
@@ -204,6 +204,14 @@ export class Transport {
     })
     return { signal: aborter.signal, cancel }
   }
+}
+
+const mayHaveCome = new Set<RemoteError['code']>(['network', 'timeout', 'unavailable'])
+
+/** A deletion whose answer was lost may have been done: then what it was to delete is gone. */
+function again(call: Call, last: RemoteError | undefined): Call {
+  const isLost = call.method === 'DELETE' && last !== undefined && mayHaveCome.has(last.code)
+  return isLost ? { ...call, ok: [...call.ok, 404] } : call
 }
 
 interface Budget {

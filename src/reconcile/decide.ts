@@ -11,24 +11,42 @@ export interface Facts {
   /** The newest look that found out something: `released` or `unchanged`. */
   settled: Look | null
   trigger: string
+  /** Milliseconds since the epoch. */
+  now: number
 }
 
 export type Decision =
-  { do: 'nothing' } | { do: 'refuse'; reason: string; code: string } | { do: 'fetch'; reason: string }
+  | { do: 'nothing' }
+  | { do: 'refuse'; reason: string; code: string; againAt: number | null }
+  | { do: 'fetch'; reason: string }
 
-/** Transfers that went wrong on the way: the candidate may be well, so a person who asks gets another try. */
-const mendable = new Set(['digest_mismatch', 'size_mismatch'])
+/** What came was not what was asked for: that says nothing of the candidate, and a proxy or a mirror may be mended. */
+const garbled = new Set(['digest_mismatch', 'size_mismatch'])
+const again = { firstMs: 60_000, factor: 2, capMs: 3_600_000 }
 
 /** What is to be done with what a store offers. Pure. */
-export function decide({ candidate, current, memo, settled, trigger }: Facts): Decision {
+export function decide({ candidate, current, memo, settled, trigger, now }: Facts): Decision {
   if (memo === undefined) return { do: 'fetch', reason: reasonOf(candidate, current, settled) }
   const { verdict } = memo
   if ('refused' in verdict) {
-    if (trigger === 'request' && mendable.has(verdict.code)) return { do: 'fetch', reason: 'tried again' }
-    return { do: 'refuse', reason: verdict.refused, code: verdict.code }
+    const againAt = triedAgainAt(memo)
+    // A person who asks waits for nothing; nor does a clock that was set back make it longer.
+    const isDue = againAt !== null && (trigger === 'request' || now >= againAt || now < memo.at)
+    if (isDue) return { do: 'fetch', reason: 'tried again' }
+    return { do: 'refuse', reason: verdict.refused, code: verdict.code, againAt }
   }
   if (verdict.release === current?.number) return { do: 'nothing' }
   return { do: 'fetch', reason: `back to release ${verdict.release}` }
+}
+
+export function isGarbled(code: string): boolean {
+  return garbled.has(code)
+}
+
+/** When a refused candidate is fetched again; null where what came proves that it is bad. */
+export function triedAgainAt({ verdict, at }: Pick<Memo, 'verdict' | 'at'>): number | null {
+  if (!('refused' in verdict) || !isGarbled(verdict.code)) return null
+  return at + Math.min(again.capMs, again.firstMs * again.factor ** ((verdict.tries ?? 1) - 1))
 }
 
 function reasonOf({ fingerprint }: Candidate, current: Release | null, settled: Look | null): string {

@@ -5,7 +5,7 @@ import { tagOf } from '../oci/tag.ts'
 import type { Registry } from '../registry/types.ts'
 import type { ReleaseDraft, State } from '../state/state.ts'
 import type { Candidate, Follow } from '../stores/store.ts'
-import { decide } from './decide.ts'
+import { decide, isGarbled, triedAgainAt } from './decide.ts'
 import { isWhole, mend } from './mend.ts'
 import { prepare, repositoryOf, withdraw } from './prepare.ts'
 import type { Assembler, BundleSpec } from './types.ts'
@@ -36,7 +36,8 @@ export interface Known {
 export type Finding = { candidate: Candidate; bytes: number } & (
   | { outcome: 'released'; release: Release }
   | { outcome: 'unchanged' }
-  | { outcome: 'refused'; message: string; code: string }
+  /** `againAt`: when it is fetched again, where what came was not what was asked for. */
+  | { outcome: 'refused'; message: string; code: string; againAt: number | null }
 )
 
 /**
@@ -57,18 +58,19 @@ export async function lookAt(
   const { fingerprint } = candidate
   const memo = await context.state.bundles.memo(spec.name, fingerprint, spec.recipe)
   signal.throwIfAborted()
-  const decision = decide({ ...known, candidate, memo })
+  const decision = decide({ ...known, candidate, memo, now: context.clock.now() })
   if (decision.do === 'nothing') {
     if (lost.error !== undefined) throw lost.error
     return { outcome: 'unchanged', candidate, bytes: lost.bytes }
   }
   if (decision.do === 'refuse') {
-    return { outcome: 'refused', candidate, bytes: 0, message: decision.reason, code: decision.code }
+    const { reason: message, code, againAt } = decision
+    return { outcome: 'refused', candidate, bytes: 0, message, code, againAt }
   }
   // What comes is named by no manifest yet, and its manifest by no release.
   const end = context.registry.hold(repositoryOf(spec.name))
   try {
-    return await bringIn(spec, candidate, { ...known, reason: decision.reason }, context, signal)
+    return await bringIn(spec, candidate, { ...known, reason: decision.reason, memo }, context, signal)
   } finally {
     end()
   }
@@ -96,13 +98,17 @@ async function mendCurrent(
 async function bringIn(
   spec: BundleSpec,
   candidate: Candidate,
-  known: Known & { reason: string },
+  known: Known & { reason: string; memo: Memo | undefined },
   context: LookContext,
   signal: AbortSignal,
 ): Promise<Finding> {
   const { state, clock } = context
   const key = { bundle: spec.name, fingerprint: candidate.fingerprint, recipe: spec.recipe }
-  const remember = (verdict: Memo['verdict']) => state.bundles.remember({ ...key, verdict, at: clock.now() })
+  const remember = async (verdict: Memo['verdict']) => {
+    const memo = { ...key, verdict, at: clock.now() }
+    await state.bundles.remember(memo)
+    return memo
+  }
   let prepared
   try {
     prepared = await prepare(spec, candidate, context, signal)
@@ -110,8 +116,10 @@ async function bringIn(
     signal.throwIfAborted()
     if (!(error instanceof IntegrityError)) throw error
     const message = messageOf(error)
-    await remember({ refused: message, code: error.code, file: error.file ?? null })
-    return { outcome: 'refused', candidate, bytes: 0, message, code: error.code }
+    const { code, file = null } = error
+    const tries = isGarbled(code) ? { tries: triesOf(known.memo) + 1 } : {}
+    const memo = await remember({ refused: message, code, file, ...tries })
+    return { outcome: 'refused', candidate, bytes: 0, message, code, againAt: triedAgainAt(memo) }
   }
   const { bytes, ...made } = prepared
   const draft: ReleaseDraft = { bundle: spec.name, version: candidate.version, reason: known.reason, ...made }
@@ -130,6 +138,10 @@ async function bringIn(
     at: clock.now(),
   })
   return { outcome: 'released', candidate, bytes, release }
+}
+
+function triesOf(memo: Memo | undefined): number {
+  return memo !== undefined && 'refused' in memo.verdict ? (memo.verdict.tries ?? 1) : 0
 }
 
 function isSame(current: Release, draft: ReleaseDraft): boolean {

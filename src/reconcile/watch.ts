@@ -177,7 +177,7 @@ export class Watch {
     const { clock, state } = this.#context
     const endedAt = clock.now()
     const failures = outcome.outcome === 'failed' ? (this.look?.failures ?? 0) + 1 : 0
-    const next = this.#closed ? null : this.#next(endedAt, failures, error)
+    const next = this.#closed ? null : this.#next(endedAt, { failures, finding, error })
     const nextAt = next?.at ?? null
     const look: Look = { bundle: this.spec.name, startedAt, endedAt, trigger, failures, nextAt, ...outcome }
     // Served first, and only then written down how it came about.
@@ -197,10 +197,15 @@ export class Watch {
   }
 
   /** By the schedule; sooner after a failure, but never before the other side wants to be asked again. */
-  #next(now: number, failures: number, error: unknown): Due | null {
+  #next(
+    now: number,
+    { failures, finding, error }: { failures: number; finding: Finding | undefined; error: unknown },
+  ): Due | null {
     const { random } = this.#context
     const { schedule } = this.spec
     const due = nextLookAt(schedule, now, random)
+    const againAt = finding?.outcome === 'refused' ? finding.againAt : null
+    if (againAt !== null) return { at: Math.min(due ?? Infinity, Math.max(againAt, now)), isTimeOfDay: false }
     if (failures === 0) return due === null ? null : { at: due, isTimeOfDay: schedule.kind === 'cron' }
     const retryAt = now + Math.round(backoffMs(failures, backoff, random))
     const notBefore = now + (error instanceof RemoteError ? (error.retryAfterMs ?? 0) : 0)

@@ -435,6 +435,16 @@ const single: [name: string, text: string, problem: object][] = [
     },
   ],
   [
+    'two forms of one bundle at one place',
+    `bundles:\n  a: { ${remote}, deploy: [{ to: prod }, { to: again, form: source }] }\n` +
+      'deployers:\n  prod: { type: oci, repository: reg.example/a }\n  again: { type: oci, repository: reg.example/a, tags: [other, latest] }\n',
+    {
+      line: 2,
+      key: 'bundles.a.deploy.1.to',
+      message: '`again` would overwrite what the same bundle with `form: served` puts at the same repository and tag',
+    },
+  ],
+  [
     'two bundles at one folder that is swapped',
     `bundles:\n  a: { ${remote}, deploy: [{ to: zones, path: in }] }\n  b: { ${local}, deploy: [{ to: zones, path: in/b }] }\n` +
       'deployers:\n  zones: { type: directory, root: /zones, mode: swap }\n',

@@ -30,6 +30,27 @@ describe('looking for change', () => {
   })
 })
 
+describe('a deletion whose answer was lost', () => {
+  const gone = `DELETE ${path}`
+
+  it.each([{ drop: true }, { status: 502 }])('is done when the next try finds nothing: %j', async (lost) => {
+    await using server = await scriptedServer({ [gone]: [lost, { status: 404 }] })
+    await using t = testClient()
+    await t.run(t.client.repository(`${server.host}/acme/app`).deleteTag('v1'))
+    expect(server.asked()).toEqual([gone, gone])
+  })
+
+  it.each([[[{ status: 404 }]], [[{ status: 429 }, { status: 404 }]]])(
+    'else nothing was there: %j',
+    async (replies) => {
+      await using server = await scriptedServer({ [gone]: replies })
+      await using t = testClient()
+      const failed = failureOf(t.run(t.client.repository(`${server.host}/acme/app`).deleteTag('v1')))
+      expect(await failed).toMatchObject({ code: 'not_found' })
+    },
+  )
+})
+
 describe('retries', () => {
   it.each([408, 429, 500, 502, 503, 504])('tries again after %i', async (status) => {
     await using server = await scriptedServer({ [`GET ${path}`]: [{ status }, { status }, ok] })

@@ -1,13 +1,16 @@
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { IntegrityError } from '../../../src/lib/errors.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { imageOf, indexOf } from '../../support/repository.ts'
+import { waitFor } from '../../support/wait.ts'
 import { down, openRig, ScriptedStore, specOf, type Rig } from './rig.ts'
 
 let rig: Rig
 let store: ScriptedStore
 const off = { kind: 'off' } as const
+const hour = 3_600_000
 
 beforeEach(async () => {
   rig = await openRig()
@@ -129,6 +132,26 @@ describe('a look', () => {
     expect(await rig.registry.repository('bundles/authz').head(bad.digest)).toBeUndefined()
     await store.push('policy')
     expect(await look()).toMatchObject({ outcome: 'unchanged' })
+  })
+
+  it('fetches what came garbled again by itself, later each time, and takes it when it comes as it should', async () => {
+    const raw = await store.push('policy')
+    const garbled = () => new IntegrityError('digest_mismatch', 'other bytes came')
+    store.fetchFailures = [garbled(), garbled()]
+    await rig.reconciler.configure([specOf(store, { schedule: { kind: 'interval', minMs: hour, maxMs: hour } })])
+    expect(await look()).toMatchObject({ outcome: 'refused', nextAt: rig.clock.now() + 60_000 })
+    const tries = async () => (await rig.state.bundles.memo('authz', raw.digest, 'r1'))?.verdict
+    expect(await tries()).toEqual({ refused: 'other bytes came', code: 'digest_mismatch', file: null, tries: 1 })
+    await rig.clock.advance(59_000)
+    expect(store.fetches).toBe(1)
+    await rig.clock.advance(1_000)
+    await waitFor('the second', async () => (await tries())?.['tries' as never] === 2)
+    await rig.clock.advance(119_000)
+    expect(store.fetches).toBe(2)
+    await rig.clock.advance(1_000)
+    await waitFor('the release', () => rig.released.length === 1)
+    expect(rig.released).toMatchObject([{ reason: 'tried again', manifestDigest: raw.digest }])
+    expect(store.fetches).toBe(3)
   })
 
   it('looks anew at what was refused when the recipe changes', async () => {
