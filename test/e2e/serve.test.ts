@@ -106,6 +106,31 @@ needs('opa-1.22.0')('the commands that it shows to copy', () => {
   })
 })
 
+needs('opa-1.22.0')('examples/opa-oci.yaml', () => {
+  test('has OPA pull the example as from any registry', async () => {
+    const [port, opaPort] = [await freePort(), await freePort()]
+    const server = await start(tempDir('oci-example'), port)
+    const host = `127.0.0.1:${port}`
+    const set = [`services.longshore.url=http://${host}`, `bundles.example.resource=${host}/bundles/example:latest`]
+    const opa = await startProcess({
+      command: component('opa-1.22.0'),
+      args: [
+        ...['run', '--server', '--addr', `127.0.0.1:${opaPort}`, '--skip-version-check'],
+        ...['--config-file', join(root, 'examples/opa-oci.yaml'), ...set.flatMap((value) => ['--set', value])],
+      ],
+      ready: async () => (await fetch(`http://127.0.0.1:${opaPort}/health?bundles`)).ok,
+      cwd: tempDir('opa'),
+    })
+    const asked = await fetch(`http://127.0.0.1:${opaPort}/v1/data/example/allow`, {
+      method: 'POST',
+      body: '{"input":{"user":"alice","action":"write"}}',
+    })
+    expect(await asked.json()).toMatchObject({ result: true })
+    await opa.stop()
+    await server.stop()
+  })
+})
+
 describe('it does not start, and says why', () => {
   test('in a folder that another one works in: whose it is, with 1', async () => {
     const [folder, port] = [tempDir('shared'), await freePort()]

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
@@ -70,9 +70,12 @@ describe('config/longshore.yaml', () => {
     expect(found.length).toBeGreaterThan(0)
   })
 
-  it('has every key', () => {
-    const written = keysIn(parse(withOptions(text)))
-    const missing = keys.map(({ path }) => path.at(-1)!).filter((key) => !written.has(key) && key !== 'file')
+  it('has every key, at its place', () => {
+    const written = new Set(keysWritten(jsonSchema(), parse(withOptions(text))))
+    // A store spelled out in place has the keys of one under `stores`, a schedule those of a bundle's; any secret may be a file.
+    const elsewhere = /^bundles\.store\.|^content\.gc\.schedule\.|\.file$/
+    const isElsewhere = (path: string) => elsewhere.test(path)
+    const missing = keys.map(({ path }) => path.join('.')).filter((path) => !written.has(path) && !isElsewhere(path))
     expect(missing).toEqual([])
   })
 
@@ -123,6 +126,20 @@ describe('examples', () => {
     expect(parse(read(`examples/${name}`))).toHaveProperty('services')
   })
 
+  it('has a systemd unit that starts what is there, and gives it time to stop', async () => {
+    const unit = read('examples/longshore.service')
+    const { program, args } = /^ExecStart=\/usr\/bin\/env node \/opt\/longshore\/(?<program>\S+) (?<args>.+)$/m.exec(
+      unit,
+    )!.groups as { program: string; args: string }
+    expect(existsSync(join(root, program))).toBe(true)
+    const [command, option] = args.split(' ')
+    expect({ command, option }).toEqual({ command: 'serve', option: '--config' })
+    const stopMs = Number(/^TimeoutStopSec=(\d+)$/m.exec(unit)![1]) * 1000
+    expect(stopMs).toBeGreaterThan((await load('')).server.shutdownTimeoutMs)
+    const descriptors = Number(/^LimitNOFILE=(\d+)$/m.exec(unit)![1])
+    expect(descriptors).toBeGreaterThan((await load('')).server.limits.maxConnections)
+  })
+
   it.each(['policy', 'policy-v2'])('%s has its roots', (name) => {
     const manifest = JSON.parse(read(`examples/${name}/.manifest`)) as { roots: string[] }
     expect(manifest.roots).toEqual(['example'])
@@ -131,7 +148,18 @@ describe('examples', () => {
   })
 })
 
-function keysIn(value: unknown): Set<string> {
-  if (typeof value !== 'object' || value === null) return new Set()
-  return new Set(Object.entries(value).flatMap(([key, child]) => [key, ...keysIn(child)]))
+/** The paths of `keysOf` that a file has. */
+function keysWritten(node: Node, value: unknown, path: string[] = []): string[] {
+  if (typeof value !== 'object' || value === null) return []
+  const branches = [...(node.anyOf ?? []), ...(node.oneOf ?? [])]
+  const inside = [node.items, node.additionalProperties].filter((child) => typeof child === 'object')
+  return [
+    ...branches.flatMap((branch) => keysWritten(branch, value, path)),
+    ...inside.flatMap((child) => Object.values(value).flatMap((one) => keysWritten(child, one, path))),
+    ...Object.entries(node.properties ?? {}).flatMap(([key, child]) => {
+      if (!Object.hasOwn(value, key)) return []
+      const below = (value as Record<string, unknown>)[key]
+      return [[...path, key].join('.'), ...keysWritten(child, below, [...path, key])]
+    }),
+  ]
 }
