@@ -35,6 +35,7 @@ export const components = {
   'opa-1.17.1': { from: 'go', binary: 'opa' },
   'opa-1.16.2': { from: 'go', binary: 'opa' },
   conftest: { from: 'go', binary: 'conftest' },
+  coredns: { from: 'go', binary: 'coredns' },
 } as const satisfies Record<string, Component>
 
 export type ComponentName = keyof typeof components

@@ -162,6 +162,12 @@ for (const version of opaVersions) {
   })
 }
 
+needs('coredns')('coredns', () => {
+  test('runs', async () => {
+    expect((await execOk(component('coredns'), ['-version'])).stdout).toMatch(/CoreDNS-1\.15\.0/)
+  })
+})
+
 needs('conftest')('conftest', () => {
   test('runs', async () => {
     expect((await execOk(component('conftest'), ['--version'])).stdout).toMatch(/Conftest/)
