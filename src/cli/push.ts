@@ -2,7 +2,7 @@ import { packPush, type Push } from '../artifact/push.ts'
 import { ConfigError, RemoteError } from '../lib/errors.ts'
 import { formatSize } from '../lib/units.ts'
 import { copy, type CopyResult } from '../oci/copy.ts'
-import type { Source } from '../oci/target.ts'
+import type { Descriptor, Source } from '../oci/target.ts'
 import type { AddCommand, CommandContext } from './command.ts'
 import { counted } from './format.ts'
 import { withReferences, type Opened } from './open-reference.ts'
@@ -72,15 +72,17 @@ async function send({ output, signal }: CommandContext, packed: Push, to: Opened
 function sourceOf({ manifest, blobs }: Push): Source {
   const { mediaType, digest, bytes } = manifest
   const missing = (what: string) => new RemoteError('not_found', `nothing was packed as ${what}`, { host: 'here' })
+  const open = ({ digest: wanted }: Descriptor) => {
+    const found = blobs.find(({ descriptor }) => descriptor.digest === wanted)
+    if (found === undefined) throw missing(wanted)
+    return found.open()
+  }
   return {
     name: 'what was packed',
     head: async () => ({ mediaType, digest, size: bytes.length }),
     manifest: async () => manifest,
-    blob({ digest: wanted }) {
-      const found = blobs.find(({ descriptor }) => descriptor.digest === wanted)
-      if (found === undefined) throw missing(wanted)
-      return found.open()
-    },
+    blob: open,
+    rawBlob: open,
     // eslint-disable-next-line @typescript-eslint/no-empty-function
     async *tags() {},
     referrers: async () => [],

@@ -8,9 +8,6 @@ import { onDisk } from './errors.ts'
 import type { FileSteps, NewFile } from './files.ts'
 import { hashChunks, readFileChunks } from './reader.ts'
 
-/** So much of a big blob is written before the disk is asked to have it. */
-const flushBytes = 64 * 1024 * 1024
-
 export interface HashingOptions {
   steps: FileSteps
   algorithm: Algorithm
@@ -34,8 +31,6 @@ export class HashingFile {
   readonly #budget: Budget | undefined
   readonly #hash: GrowingHash
   #size = 0
-  #unflushed = 0
-  #flushing: Promise<void> = Promise.resolve()
   /** What of the budget is given back when the file goes. */
   #taken = 0
 
@@ -87,7 +82,8 @@ export class HashingFile {
     const start = this.#size
     const pour = new Pour({
       hash: this.#hash,
-      write: (buffers, offset) => this.#onDisk('writing', () => this.#put(buffers, start + offset)),
+      write: (buffers, offset) => this.#onDisk('writing', () => this.#file.write(buffers, start + offset)),
+      flush: () => this.#onDisk('writing', () => this.#file.flush()),
     })
     try {
       for await (const chunk of abortable(source, signal)) {
@@ -99,23 +95,9 @@ export class HashingFile {
       }
       signal?.throwIfAborted()
       await pour.end()
-      await this.#flushing
     } finally {
       await pour.settle()
-      await this.#flushing.catch(() => undefined)
     }
-  }
-
-  /** The disk begins early, so that `seal` does not wait for all of a big blob at once. */
-  async #put(buffers: Uint8Array[], position: number): Promise<void> {
-    await this.#file.write(buffers, position)
-    for (const { byteLength } of buffers) this.#unflushed += byteLength
-    if (this.#unflushed < flushBytes) return
-    this.#unflushed = 0
-    // One at a time. A disk that failed says so only once: then `sync` would not hear of it.
-    await this.#flushing
-    this.#flushing = this.#onDisk('writing', () => this.#file.flush())
-    this.#flushing.catch(() => undefined)
   }
 
   #tooBig(maxBytes: number): IntegrityError {

@@ -31,6 +31,32 @@ export async function hasBlob(context: Context, { digest, size }: Descriptor, si
 
 /** The bytes of a blob; only ever from the registry: the `urls` of a descriptor are not followed (CVE-2020-15157). */
 export function readBlob(context: Context, descriptor: Descriptor, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+  const download = openDownload(context, descriptor, signal)
+  return rightOnly(download.bytes, download, context, descriptor)
+}
+
+/** As `readBlob`, but for another to verify. */
+export async function* readRawBlob(
+  context: Context,
+  descriptor: Descriptor,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const download = openDownload(context, descriptor, signal)
+  const bytes = download.bytes[Symbol.asyncIterator]()
+  const first = await bytes.next()
+  const all = following(first, bytes)
+  // What somebody packed on the way is wrong: only here is it known who did that.
+  yield* download.encoding() === undefined ? all : rightOnly(all, download, context, descriptor)
+}
+
+interface Download {
+  bytes: AsyncGenerator<Uint8Array, void, undefined>
+  /** Known once something came. */
+  encoding: () => string | undefined
+  what: string
+}
+
+function openDownload(context: Context, descriptor: Descriptor, signal: AbortSignal | undefined): Download {
   const { transport, site, clock, random } = context
   const { size } = descriptor
   const path = `blobs/${parseDigest(descriptor.digest)}`
@@ -52,17 +78,31 @@ export function readBlob(context: Context, descriptor: Descriptor, signal?: Abor
     return answer
   }
   const bytes = resumed({ size, host: site.host, what, limits: site.limits, clock, random, signal, open })
-  const right = verified(bytes, descriptor, `blob ${named(context, descriptor.digest)}`)
-  return blamed(right, (error) => (encoding === undefined ? error : packed(error, encoding, site.host, what)))
+  return { bytes, encoding: () => encoding, what }
 }
 
-async function* blamed(
-  source: AsyncIterable<Uint8Array>,
-  blame: (error: unknown) => unknown,
+async function* rightOnly(
+  bytes: AsyncIterable<Uint8Array>,
+  { encoding, what }: Download,
+  context: Context,
+  descriptor: Descriptor,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   try {
-    yield* source
+    yield* verified(bytes, descriptor, `blob ${named(context, descriptor.digest)}`)
   } catch (error) {
-    throw blame(error)
+    const packing = encoding()
+    throw packing === undefined ? error : packed(error, packing, context.site.host, what)
+  }
+}
+
+async function* following<T>(
+  first: IteratorResult<T, void>,
+  rest: AsyncGenerator<T, void, undefined>,
+): AsyncGenerator<T, void, undefined> {
+  try {
+    if (first.done !== true) yield first.value
+    yield* rest
+  } finally {
+    await rest.return()
   }
 }

@@ -2,6 +2,7 @@ import tls from 'node:tls'
 import { Agent, EnvHttpProxyAgent, type Dispatcher } from 'undici'
 import { ConfigError } from '../lib/errors.ts'
 import type { Limits } from './limits.ts'
+import { createLargeReads } from './receiving.ts'
 import { isLoopbackHost } from './reference.ts'
 import type { RegistrySettings } from './settings.ts'
 
@@ -47,7 +48,7 @@ export class Dispatchers {
     // HTTP/2 is off: one connection's window caps the speed of blobs.
     const connect = { ...secure, timeout: limits.connectMs, allowH2: false }
     const options = { connect, allowH2: false }
-    if (proxy === undefined) return new Agent(options)
+    if (proxy === undefined) return new Agent({ ...options, connect: { ...connect, onread: createLargeReads() } })
     return new EnvHttpProxyAgent({
       ...options,
       // Named for both schemes and never undefined: undici would look into the environment.

@@ -1,11 +1,17 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { IntegrityError, RemoteError } from '../lib/errors.ts'
-import { algorithmOf, finish, type Digest } from './digest.ts'
+import { GrowingHash } from '../lib/hash/growing.ts'
+import { heldBack } from '../lib/hash/held-back.ts'
+import { Pour } from '../lib/hash/pour.ts'
+import { writeAll } from '../lib/write-all.ts'
+import { algorithmOf, type Digest } from './digest.ts'
 import { isMissing, storageError, syncFolder } from './layout-index.ts'
 import type { Descriptor } from './target.ts'
+
+const readBytes = 256 * 1024
 
 /** `blobs/<alg>/<hex>` of a layout: what goes in and what comes out is what its name says. */
 export class LayoutBlobs {
@@ -28,21 +34,21 @@ export class LayoutBlobs {
   }
 
   async *read(descriptor: Descriptor, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-    const hash = createHash(algorithmOf(descriptor.digest))
-    let size = 0
+    const algorithm = algorithmOf(descriptor.digest)
+    const hash = new GrowingHash(algorithm)
+    const bytes = counted(this.raw(descriptor, signal), descriptor)
+    yield* heldBack(bytes, hash, (hex) => checkDigest(this.#name, descriptor, `${algorithm}:${hex}`))
+  }
+
+  /** As the disk gives them. */
+  async *raw({ digest }: Descriptor, signal?: AbortSignal): AsyncIterable<Uint8Array> {
     try {
-      const stream = createReadStream(this.#path(descriptor.digest), signal === undefined ? {} : { signal })
-      for await (const chunk of stream as AsyncIterable<Buffer>) {
-        size += chunk.length
-        if (size > descriptor.size) break
-        hash.update(chunk)
-        yield chunk
-      }
+      const options = { highWaterMark: readBytes, ...(signal && { signal }) }
+      yield* createReadStream(this.#path(digest), options) as AsyncIterable<Buffer>
     } catch (error) {
       signal?.throwIfAborted()
-      throw this.#unreadable(descriptor.digest, error)
+      throw this.#unreadable(digest, error)
     }
-    check(this.#name, descriptor, size, finish(hash, algorithmOf(descriptor.digest)))
   }
 
   /** Aside, hashed, synced, and only then under its name. */
@@ -50,23 +56,11 @@ export class LayoutBlobs {
     const algorithm = algorithmOf(descriptor.digest)
     const [folder, ingest] = [join(this.#folder, 'blobs', algorithm), join(this.#folder, 'ingest')]
     const aside = join(ingest, randomUUID())
-    const hash = createHash(algorithm)
-    let size = 0
-    const counted = async function* () {
-      for await (const chunk of source) {
-        signal?.throwIfAborted()
-        size += chunk.length
-        if (size > descriptor.size) break
-        hash.update(chunk)
-        yield chunk
-      }
-    }
     try {
       for (const path of [folder, ingest]) await mkdir(path, { recursive: true })
       const handle = await open(aside, 'wx')
       try {
-        await handle.writeFile(counted())
-        check('what came', descriptor, size, finish(hash, algorithm))
+        checkDigest('what came', descriptor, await receive(handle, descriptor, source, signal))
         await handle.sync()
       } finally {
         await handle.close()
@@ -91,11 +85,49 @@ export class LayoutBlobs {
   }
 }
 
-function check(where: string, { digest, size: wanted }: Descriptor, size: number, is: Digest): void {
-  if (size !== wanted) {
-    const shown = size > wanted ? 'more' : `${size}`
-    throw new IntegrityError('size_mismatch', `${where}: ${digest} has ${shown} bytes, not ${wanted}`)
+/** Writes what comes, and gives its digest. */
+async function receive(
+  handle: FileHandle,
+  descriptor: Descriptor,
+  source: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): Promise<Digest> {
+  const algorithm = algorithmOf(descriptor.digest)
+  const hash = new GrowingHash(algorithm)
+  const pour = new Pour({
+    hash,
+    write: (buffers, offset) => writeAll(handle, buffers, offset),
+    flush: () => handle.datasync(),
+  })
+  try {
+    for await (const chunk of counted(source, descriptor)) {
+      signal?.throwIfAborted()
+      await pour.add(chunk)
+    }
+    await pour.end()
+    return `${algorithm}:${await hash.digest()}`
+  } finally {
+    await pour.settle()
+    hash.end()
   }
+}
+
+/** Throws IntegrityError where there are more or fewer than there should be. */
+async function* counted(
+  source: AsyncIterable<Uint8Array>,
+  { digest, size }: Descriptor,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const wrong = (shown: string) => new IntegrityError('size_mismatch', `${digest} has ${shown} bytes, not ${size}`)
+  let received = 0
+  for await (const chunk of source) {
+    received += chunk.length
+    if (received > size) throw wrong('more')
+    yield chunk
+  }
+  if (received < size) throw wrong(`${received}`)
+}
+
+function checkDigest(where: string, { digest }: Descriptor, is: Digest): void {
   if (is !== digest) throw new IntegrityError('digest_mismatch', `${where}: ${digest} hashes to ${is}`)
 }
 

@@ -60,6 +60,10 @@ export class Layout implements Sink {
     return this.#blobs.read(descriptor, signal)
   }
 
+  rawBlob(descriptor: Descriptor, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.#blobs.raw(descriptor, signal)
+  }
+
   async *tags(signal?: AbortSignal): AsyncIterable<string> {
     signal?.throwIfAborted()
     const { entries } = await readIndex(this.#folder)

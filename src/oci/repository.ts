@@ -1,5 +1,5 @@
 import { ConfigError, IntegrityError, RemoteError } from '../lib/errors.ts'
-import { hasBlob, readBlob } from './blobs.ts'
+import { hasBlob, readBlob, readRawBlob } from './blobs.ts'
 import { named, type Context } from './context.ts'
 import { algorithmOf, digestOf, parseDigest, type Digest } from './digest.ts'
 import { listTags, tagPage, type TagPage } from './lists.ts'
@@ -19,6 +19,8 @@ export class Repository implements Sink {
   readonly name: string
   readonly #context: Context
   readonly #uploads: Uploads
+  /** What the registry said that it does not have, until it is sent. */
+  readonly #missing = new Set<Digest>()
 
   constructor(context: Context) {
     const { host, repository } = context.site
@@ -41,6 +43,10 @@ export class Repository implements Sink {
     return readBlob(this.#context, descriptor, signal)
   }
 
+  rawBlob(descriptor: Descriptor, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    return readRawBlob(this.#context, descriptor, signal)
+  }
+
   tags(signal?: AbortSignal): AsyncIterable<string> {
     return listTags(this.#context, signal)
   }
@@ -54,14 +60,19 @@ export class Repository implements Sink {
     return listReferrers(this.#context, parseDigest(digest), options.artifactType, options.signal)
   }
 
-  hasBlob(descriptor: Descriptor, signal?: AbortSignal): Promise<boolean> {
-    return hasBlob(this.#context, descriptor, signal)
+  async hasBlob(descriptor: Descriptor, signal?: AbortSignal): Promise<boolean> {
+    const isThere = await hasBlob(this.#context, descriptor, signal)
+    if (isThere) this.#missing.delete(descriptor.digest)
+    else this.#missing.add(descriptor.digest)
+    return isThere
   }
 
   async putBlob(descriptor: Descriptor, open: () => AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
-    // Asked to mount it, the registry has just said that it is not there.
-    if (!this.#uploads.isOffered(descriptor) && (await this.hasBlob(descriptor, signal))) return
+    // Asked for it, or to mount it, the registry has just said that it is not there.
+    const isMissing = this.#missing.delete(descriptor.digest) || this.#uploads.isOffered(descriptor)
+    if (!isMissing && (await this.hasBlob(descriptor, signal))) return
     await this.#uploads.put(descriptor, open, () => this.hasBlob(descriptor, signal), signal)
+    this.#missing.delete(descriptor.digest)
   }
 
   async mountBlob(descriptor: Descriptor, from: Source, signal?: AbortSignal): Promise<boolean> {

@@ -39,6 +39,8 @@ export interface Source {
   manifest(reference: string, signal?: AbortSignal): Promise<RawManifest>
   /** The blob's bytes, verified against digest and size as they pass: the iteration throws IntegrityError at the end if they differ. */
   blob(descriptor: Descriptor, signal?: AbortSignal): AsyncIterable<Uint8Array>
+  /** The blob's bytes as they come, for who verifies them himself; of another length than announced where something is wrong. */
+  rawBlob(descriptor: Descriptor, signal?: AbortSignal): AsyncIterable<Uint8Array>
   /** In lexical order. */
   tags(signal?: AbortSignal): AsyncIterable<string>
   referrers(digest: Digest, options?: { artifactType?: string; signal?: AbortSignal }): Promise<Descriptor[]>

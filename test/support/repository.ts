@@ -42,6 +42,10 @@ export class MemoryRepository implements Sink {
     check(descriptor, bytes)
   }
 
+  rawBlob(descriptor: Descriptor, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.blob(descriptor, signal)
+  }
+
   async *tags(): AsyncIterable<string> {
     yield* [...this.tagged.keys()].sort()
   }

@@ -1,3 +1,4 @@
+import { keep } from '../lent.ts'
 import type { GrowingHash } from './growing.ts'
 import { Pour } from './pour.ts'
 
@@ -14,6 +15,7 @@ export async function* heldBack(
   let held: Uint8Array | undefined
   try {
     for await (const chunk of source) {
+      keep(chunk)
       await pour.add(chunk)
       if (held !== undefined) yield held
       held = chunk

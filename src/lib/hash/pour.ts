@@ -1,3 +1,4 @@
+import { release } from '../lent.ts'
 import type { GrowingHash } from './growing.ts'
 
 /** Sockets give 16 to 64 KiB at a time: gathered, they cost far fewer writes, and fewer trips to another thread. */
@@ -7,21 +8,27 @@ const mostUnderWay = 3
 /** Kept for whoever comes next. */
 const mostSpare = 8
 
+/** So much is written before the disk is asked to have it. */
+const flushBytes = 64 * 1024 * 1024
+
 const spare: SharedArrayBuffer[] = []
 
 export interface PourOptions {
   hash: GrowingHash
   /** Writes all of the bytes at `offset` from where the pouring began; called in order, one at a time. */
   write?: (buffers: Uint8Array[], offset: number) => Promise<void>
+  /** Brings what was written to the disk: called once in a while, so that who syncs at the end does not wait for all of it. */
+  flush?: () => Promise<void>
 }
 
 /**
  * Takes bytes in, in order, and has them hashed and written, both at once while more come. Few are done here and written
- * as they are; many are copied into memory that a hashing thread shares.
+ * as they are; many are copied into memory that a hashing thread shares, and released.
  */
 export class Pour {
   readonly #hash: GrowingHash
   readonly #write: (buffers: Uint8Array[], offset: number) => Promise<void>
+  readonly #flush: () => Promise<void>
   /** Until it is clear that there are many. */
   #gathered: Uint8Array[] = []
   #gatheredBytes = 0
@@ -30,11 +37,14 @@ export class Pour {
   #filled = 0
   #offset = 0
   #writing: Promise<void> = Promise.resolve()
+  #unflushed = 0
+  #flushing: Promise<void> = Promise.resolve()
   #underWay: Promise<void>[] = []
 
-  constructor({ hash, write = async () => undefined }: PourOptions) {
+  constructor({ hash, write = async () => undefined, flush = async () => undefined }: PourOptions) {
     this.#hash = hash
     this.#write = write
+    this.#flush = flush
   }
 
   /** Undefined where nothing has to be waited for. Throws what hashing or writing threw. */
@@ -42,6 +52,7 @@ export class Pour {
     if (this.#isLong) {
       if (chunk.byteLength >= slabBytes - this.#filled) return this.#take(chunk)
       this.#fill(chunk)
+      release(chunk)
       return undefined
     }
     this.#gathered.push(chunk)
@@ -59,11 +70,13 @@ export class Pour {
       await this.#write(this.#gathered, 0)
     }
     await Promise.all(this.#underWay)
+    await this.#flushing
   }
 
   /** Waits until nothing is under way any more, whatever came of it; never throws. */
   async settle(): Promise<void> {
     await Promise.allSettled(this.#underWay)
+    await Promise.allSettled([this.#flushing])
     this.#gathered = []
     this.#gatheredBytes = 0
     this.#filled = 0
@@ -87,6 +100,7 @@ export class Pour {
       at += part.byteLength
       if (this.#filled === slabBytes) await this.#dispatch()
     }
+    release(chunk)
   }
 
   #fill(bytes: Uint8Array): void {
@@ -101,12 +115,23 @@ export class Pour {
     this.#filled = 0
     this.#offset += bytes
     const hashed = this.#hash.updateSlab(slab, bytes)
-    this.#writing = this.#writing.then(() => this.#write([new Uint8Array(slab, 0, bytes)], offset))
+    this.#writing = this.#writing.then(() => this.#put(new Uint8Array(slab, 0, bytes), offset))
     const done = bothDone(hashed, this.#writing).finally(() => giveSlab(slab))
     // Whoever waits for it hears of a failure; until then nobody else does.
     done.catch(() => undefined)
     this.#underWay.push(done)
     if (this.#underWay.length >= mostUnderWay) await this.#underWay.shift()
+  }
+
+  async #put(bytes: Uint8Array, offset: number): Promise<void> {
+    await this.#write([bytes], offset)
+    this.#unflushed += bytes.byteLength
+    if (this.#unflushed < flushBytes) return
+    this.#unflushed = 0
+    // One at a time, and its failure counts: a disk says so only once, and who syncs at the end would not hear of it.
+    await this.#flushing
+    this.#flushing = this.#flush()
+    this.#flushing.catch(() => undefined)
   }
 }
 

@@ -315,10 +315,14 @@ describe('ceilings', () => {
     const blob = Buffer.from('x'.repeat(100))
     let open = 0
     let most = 0
+    const [full, go] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()]
     await using server = await scriptedServer({
       [`GET /v2/acme/app/blobs/${digestOf(blob)}`]: async () => {
         most = Math.max(most, ++open)
-        await new Promise((resolve) => setTimeout(resolve, 30))
+        if (open === 2) full.resolve(undefined)
+        await go.promise
+        // A third that was sent along would be here by now.
+        await new Promise(setImmediate)
         open--
         return { body: blob }
       },
@@ -327,9 +331,10 @@ describe('ceilings', () => {
     await using t = testClient({ limits: { concurrency: 2 } })
     const repository = t.client.repository(`${server.host}/acme/app`)
     const downloads = Promise.all(Array.from({ length: 6 }, () => bytesOf(repository.blob(blobOf(blob)))))
-    await new Promise((resolve) => setTimeout(resolve, 10))
+    await full.promise
     await repository.head('v1')
     expect(open).toBe(2)
+    go.resolve(undefined)
     await downloads
     expect(most).toBe(2)
   })
