@@ -1,12 +1,16 @@
 import { ConfigError } from '../lib/errors.ts'
 import { formatSize } from '../lib/units.ts'
+import { copyTags, type CopyTagsResult } from '../oci/copy-tags.ts'
 import { copy, type CopyResult } from '../oci/copy.ts'
 import type { AddCommand, CommandContext } from './command.ts'
 import { counted } from './format.ts'
-import { withReferences, type Opened } from './open-reference.ts'
+import { withReferences, type Open, type Opened, type OpenOptions } from './open-reference.ts'
 import { addExamples, addRemoteOptions, type RemoteOptions } from './options.ts'
 
+type CopyTally = Pick<CopyResult, 'blobsCopied' | 'bytes' | 'mounted' | 'skipped'>
+
 interface CopyCommandOptions extends RemoteOptions {
+  allTags?: boolean
   recursive?: boolean
   platform?: string
 }
@@ -18,17 +22,26 @@ export const addCopy: AddCommand = (program, context) => {
     .description('Copy an artifact between registries and OCI layouts, bytes unchanged: the digest stays what it was.')
     .argument('<from>', 'host/repository:tag, host/repository@sha256:… or oci-layout:DIR:tag')
     .argument('<to>', 'the same; a layout is made where there is none')
+    .option('-a, --all-tags', 'copy every tag of a repository or layout; both are named without one')
     .option('-r, --recursive', 'take signatures and whatever else refers to it along')
     .option('--platform <os/arch>', 'of an index only the member for this platform')
     .action((from: string, to: string, options: CopyCommandOptions) =>
       withReferences(context, options, async (open) =>
-        run(context, await open(from), await open(to, { create: true }), options),
+        options.allTags === true
+          ? runAllTags(
+              context,
+              await openRepository(open, from),
+              await openRepository(open, to, { create: true }),
+              options,
+            )
+          : run(context, await open(from), await open(to, { create: true }), options),
       ),
     )
   addExamples(
     addRemoteOptions(command),
     'copy ghcr.io/acme/policies:1.4.2 registry.prod/policies:1.4.2 --recursive',
     'copy ghcr.io/acme/policies:1.4.2 oci-layout:./carry:1.4.2',
+    'copy ghcr.io/acme/policies registry.prod/policies --all-tags',
   )
 }
 
@@ -54,6 +67,44 @@ async function run(context: CommandContext, from: Opened, to: Opened, options: C
   ])
 }
 
+async function runAllTags(
+  context: CommandContext,
+  from: Opened,
+  to: Opened,
+  options: CopyCommandOptions,
+): Promise<void> {
+  const { output, signal } = context
+  if (options.platform !== undefined) {
+    throw new ConfigError('--platform chooses from one artifact, and --all-tags means all of them', { code: 'usage' })
+  }
+  const progress = output.progress(`copying ${from.target.name}`)
+  let result: CopyTagsResult
+  try {
+    result = await copyTags(from.target, to.target, {
+      referrers: options.recursive === true,
+      onProgress: ({ bytes, totalBytes }) => progress.update(bytes, totalBytes),
+      signal,
+    })
+  } finally {
+    progress.end()
+  }
+  const changed = result.tags.filter((tag) => tag.changed).length
+  const same = result.tags.length - changed
+  output.result({ from: from.target.name, to: to.target.name, ...result }, [
+    to.target.name,
+    `${counted(changed, 'tag')} copied${same > 0 ? `, ${same} the same already` : ''}; ${describeWork(result)}`,
+  ])
+}
+
+async function openRepository(open: Open, text: string, options: OpenOptions = {}): Promise<Opened> {
+  const opened = await open(text, options)
+  if (!opened.explicit) return opened
+  throw new ConfigError(`${text} names one artifact, and --all-tags means all of them`, {
+    code: 'usage',
+    hint: 'Name the repository without a tag.',
+  })
+}
+
 /** A target by digest is a promise of what will be there: it is checked before anything is sent. */
 async function checkDigest(
   { signal }: CommandContext,
@@ -70,7 +121,7 @@ async function checkDigest(
   })
 }
 
-function describeWork({ blobsCopied, bytes, mounted, skipped }: CopyResult): string {
+function describeWork({ blobsCopied, bytes, mounted, skipped }: CopyTally): string {
   const parts = [`${counted(blobsCopied, 'blob')} copied (${formatSize(bytes)})`]
   if (mounted > 0) parts.push(`${mounted} mounted`)
   if (skipped > 0) parts.push(`${skipped} there already`)
