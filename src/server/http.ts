@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { Clock } from '../lib/clock.ts'
@@ -142,6 +143,9 @@ function createDispatcher(
 
   async function exchange(request: IncomingMessage, response: ServerResponse, path: string, caller: Caller) {
     const startedMs = clock.monotonic()
+    response.on('timeout', (socket: Socket) => {
+      if (isClientsTurn(request, response)) socket.destroy()
+    })
     response.once('close', () => {
       metrics.answered(routeName(path), response.statusCode, (clock.monotonic() - startedMs) / 1000)
     })
@@ -186,6 +190,12 @@ function createDispatcher(
       routes.api.drain()
     },
   }
+}
+
+/** Nothing moved for long. Where all has come that is to come, it is our disk, or a registry, that takes so long. */
+function isClientsTurn(request: IncomingMessage, response: ServerResponse): boolean {
+  const mayHaveMore = !request.complete && request.readableLength === 0
+  return mayHaveMore || response.writableLength > 0
 }
 
 function isRegistry(path: string): boolean {

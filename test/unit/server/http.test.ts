@@ -1,4 +1,5 @@
 import { hashSync } from 'bcryptjs'
+import { once } from 'node:events'
 import { copyFileSync } from 'node:fs'
 import { Agent, request as httpRequest } from 'node:http'
 import { request as httpsRequest, type RequestOptions } from 'node:https'
@@ -8,6 +9,7 @@ import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
+import type { Route } from '../../../src/server/types.ts'
 import { createCertificates } from '../../support/certs.ts'
 import { FakeClock } from '../../support/clock.ts'
 import { tempDir } from '../../support/temp.ts'
@@ -332,6 +334,17 @@ describe('limits', () => {
     }
     expect(received).toBeGreaterThanOrEqual(7)
     expect(await ended).toMatch(/ECONNRESET|EPIPE|hang up/)
+  })
+
+  it('does not take our own work for a stall of who waits for it', async () => {
+    const v2: Route = async ({ request, response }) => {
+      request.resume()
+      await once(request.socket, 'timeout')
+      response.end('done')
+    }
+    const { url } = await startServer({ v2, http: { limits: { stallMs: 100 } } })
+    const answer = await ask(`${url}/v2/a/blobs/uploads/`, {}, { method: 'POST', body: 'all of it' })
+    expect(answer).toMatchObject({ status: 200, body: 'done' })
   })
 
   it('does not take being held for a stall', async () => {
