@@ -193,7 +193,7 @@ describe('bearer tokens', () => {
     const aborter = new AbortController()
     const first = failureOf(repository.head('v1', aborter.signal))
     const second = repository.head('v1')
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await waitFor('the token to be asked for', () => server.asked().some((asked) => asked.startsWith('GET /token')))
     aborter.abort(new Error('enough'))
     expect((await first).message).toBe('enough')
     release({ body: '{"token":"t1"}' })

@@ -67,9 +67,9 @@ describe('parseChallenges', () => {
 
   it('never throws and always ends', () => {
     fc.assert(fc.property(fc.string({ maxLength: 500 }), (text) => Array.isArray(parseChallenges(text))))
-    const started = performance.now()
+    const before = process.cpuUsage()
     parseChallenges('a="'.repeat(5000))
     parseChallenges(`Bearer ${'a '.repeat(8000)}`)
-    expect(performance.now() - started).toBeLessThan(500)
+    expect(process.cpuUsage(before).user).toBeLessThan(1_000_000)
   })
 })

@@ -103,9 +103,9 @@ describe('parseReference', () => {
         expect(reference.host).toMatch(/^[a-z0-9.:[\]-]+$/)
       }),
     )
-    const started = performance.now()
+    const before = process.cpuUsage()
     expect(() => parseReference(`ghcr.io/${'a-'.repeat(50_000)}`)).toThrow()
-    expect(performance.now() - started).toBeLessThan(200)
+    expect(process.cpuUsage(before).user).toBeLessThan(1_000_000)
   })
 })
 

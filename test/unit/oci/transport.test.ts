@@ -6,6 +6,7 @@ import { nextHop } from '../../../src/oci/redirect.ts'
 import { retryAfterOf } from '../../../src/oci/transport.ts'
 import { freePort } from '../../support/ports.ts'
 import { scriptedServer, type Reply } from '../../support/scripted-server.ts'
+import { waitFor } from '../../support/wait.ts'
 import { blobOf, bytesOf, failureOf, manifestOf, manifestReply, testClient } from './setup.ts'
 
 const manifest = manifestOf()
@@ -304,7 +305,7 @@ describe('time-outs', () => {
     await using server = await scriptedServer({ [`GET ${path}`]: { hang: true } })
     await using t = testClient({ limits: { tries: 1 } })
     const work = failureOf(t.client.repository(`${server.host}/acme/app`).manifest('v1'))
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await waitFor('the request', () => server.requests.length === 1)
     await t.clock.advance(60_000)
     expect(await work).toMatchObject({ code: 'timeout', message: expect.stringContaining('longer than 1m') as string })
   })

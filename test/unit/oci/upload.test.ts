@@ -176,7 +176,7 @@ describe('putBlob', () => {
   it('ends an upload that the registry does not answer', async () => {
     await using t = await setup({ [start]: at('/up/1'), 'PUT /up/1': { hang: true } }, { commitMs: 1000, tries: 1 })
     const work = failureOf(t.repository.putBlob(descriptor, open))
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await waitFor('the upload to be there', () => t.server.asked().some((asked) => asked.startsWith('PUT /up/1')))
     await t.clock.advance(1000)
     expect(await work).toMatchObject({ code: 'timeout' })
   })

@@ -32,9 +32,9 @@ describe('the package of a policy', () => {
 
   it('does not take long for a long comment', () => {
     const source = `${'#\n  \t'.repeat(50_000)}x`
-    const before = performance.now()
+    const before = process.cpuUsage()
     expect(packageOf(source)).toBeUndefined()
-    expect(performance.now() - before).toBeLessThan(1000)
+    expect(process.cpuUsage(before).user).toBeLessThan(1_000_000)
   })
 
   it('is shown as it is written', () => {

@@ -402,16 +402,17 @@ describe('closing', () => {
 
   it('finishes what is under way, and takes nothing new', async () => {
     const go = Promise.withResolvers<void>()
+    const arrived = Promise.withResolvers<void>()
     const server = await startServer({
       v2: async ({ response }) => {
+        arrived.resolve()
         response.write('begun, ')
         await go.promise
         response.end('and done')
       },
     })
     const answer = ask(`${server.url}/v2/`)
-    await waitFor('the request', () => server.server.url !== '' && answer !== undefined)
-    await systemClock.sleep(50)
+    await arrived.promise
     const closed = server.server.close()
     await waitFor('the door to close', () =>
       ask(`${server.url}/ping`).then(
@@ -425,26 +426,29 @@ describe('closing', () => {
   })
 
   it('does not wait for ever', async () => {
+    const arrived = Promise.withResolvers<void>()
     const server = await startServer({
       http: { limits: { closeMs: 200 } },
-      v2: async ({ response }) => void response.write('begun'),
+      v2: async ({ response }) => {
+        response.write('begun')
+        arrived.resolve()
+      },
     })
     const answer = ask(`${server.url}/v2/`)
     const failed = expect(answer).rejects.toThrow(/aborted|hang up/)
-    await systemClock.sleep(50)
+    await arrived.promise
     await server.server.close()
     await failed
   })
 
   it('closes connections that are idle', async () => {
-    const server = await startServer()
+    // Longer than the test may take: nothing but the idle connection could hold it up.
+    const server = await startServer({ http: { limits: { closeMs: 3_600_000, keepAliveMs: 3_600_000 } } })
     const agent = new Agent({ keepAlive: true })
     await new Promise((resolve) =>
       httpRequest(`${server.url}/ping`, { agent }, (response) => response.resume().on('end', resolve)).end(),
     )
-    const startedMs = performance.now()
     await server.server.close()
-    expect(performance.now() - startedMs).toBeLessThan(5_000)
     agent.destroy()
   })
 })
