@@ -14,6 +14,7 @@ import { addInspect } from './inspect.ts'
 import { addLogin } from './login.ts'
 import { addLogout } from './logout.ts'
 import { addLook } from './look.ts'
+import { addPin, addRollback, addUnpin } from './pin.ts'
 import { addPull } from './pull.ts'
 import { addPush } from './push.ts'
 import { addReleases } from './releases.ts'
@@ -41,6 +42,9 @@ const commands: AddCommand[] = [
   addStatus,
   addReleases,
   addLook,
+  addPin,
+  addUnpin,
+  addRollback,
   addDeploy,
   addAutoDeploy,
   addHold,

@@ -3,6 +3,7 @@ import { RemoteError, type RemoteCode } from '../lib/errors.ts'
 import type { Deployment, Plan } from '../model/deployment.ts'
 import type { Look, Release } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
+import type { Pinned } from '../model/steering.ts'
 import type { BackedUp } from '../registry/backup.ts'
 import type { Collected } from '../registry/collect.ts'
 import type { Verified } from '../registry/verify.ts'
@@ -47,6 +48,24 @@ export class ServerClient {
   async look(bundle: string): Promise<Look> {
     const answer = await this.#call('POST', `/api/v1/bundles/${pathOf(bundle)}/look`, `have ${bundle} looked at`)
     return answer as unknown as Look
+  }
+
+  /** A tag, a release `@41`, a digest `@sha256:…`; answers when it was looked at. */
+  async pin(bundle: string, version: string, reason: string): Promise<Pinned> {
+    const path = `/api/v1/bundles/${pathOf(bundle)}/pin`
+    return (await this.#call('POST', path, `pin ${bundle} to ${version}`, { version, reason })) as unknown as Pinned
+  }
+
+  /** Answers when it was looked at; null where nothing was pinned. */
+  async unpin(bundle: string, reason: string): Promise<Look | null> {
+    const path = `/api/v1/bundles/${pathOf(bundle)}/unpin`
+    return (await this.#call('POST', path, `unpin ${bundle}`, { reason })).look as Look | null
+  }
+
+  /** To the release before, unless one is named; answers when it was looked at. */
+  async rollBack(bundle: string, release: number | null, reason: string): Promise<Pinned> {
+    const path = `/api/v1/bundles/${pathOf(bundle)}/rollback`
+    return (await this.#call('POST', path, `roll ${bundle} back`, { release, reason })) as unknown as Pinned
   }
 
   /** One bundle, or all; false where that was held already. */

@@ -29,12 +29,17 @@ function rowOf(bundle: BundleStatus, now: number): string[] {
   const { name, current, health } = bundle
   return [
     oneLine(name, nameWidth),
-    current === null ? '-' : oneLine(current.version, versionWidth),
+    describeVersion(bundle),
     current === null ? '-' : formatAge(now - current.activatedAt),
     health,
     describeNextLook(bundle, now),
     oneLine(describePlaces(bundle.deployments), placesWidth),
   ]
+}
+
+function describeVersion({ current, pin }: BundleStatus): string {
+  const version = current === null ? '-' : oneLine(current.version, versionWidth)
+  return pin === null ? version : `${version} (pinned)`
 }
 
 function describeNextLook({ looking, nextLookAt }: BundleStatus, now: number): string {

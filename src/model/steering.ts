@@ -1,8 +1,18 @@
-import type { Said } from './decision.ts'
+import type { PinTo, Said } from './decision.ts'
 import type { Deployment, Plan } from './deployment.ts'
+import type { Look } from './release.ts'
 
 /** What a person may say. It is durable when it is answered; `bundle` is one that is configured. */
 export interface Steering {
+  /**
+   * From now on this goes before `follow`, down as well as up; answers when it was looked at, whatever that came to. A digest
+   * that a release has is pinned as that release. Throws ConfigError where there is no such version, and what the store throws.
+   */
+  pin(bundle: string, to: PinTo, said: Said, signal: AbortSignal): Promise<Pinned>
+  /** `follow` counts again; where nothing was pinned, nothing is looked at. */
+  unpin(bundle: string, said: Said, signal: AbortSignal): Promise<{ wasPinned: boolean; look: Look | null }>
+  /** Pins a release: the one before what is served, whose content is another, unless one is named. Throws ConfigError where there is none. */
+  rollback(bundle: string, release: number | null, said: Said, signal: AbortSignal): Promise<Pinned>
   /** False where it was held already. With `*` all bundles, those to come included. */
   hold(bundle: string, said: Said): Promise<boolean>
   /** Goes on deploying what was held; which that was. `*` takes off every hold. Throws ConfigError where all are held and one is named. */
@@ -13,4 +23,9 @@ export interface Steering {
   deploy(bundle: string, place: string | null, said: Said): Promise<Deployment[]>
   /** What `deploy` would do. Throws ConfigError, and what the places throw. */
   plan(bundle: string, place: string | null, signal: AbortSignal): Promise<Plan[]>
+}
+
+export interface Pinned {
+  to: PinTo
+  look: Look
 }

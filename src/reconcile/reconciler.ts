@@ -12,6 +12,7 @@ import type { Follow } from '../stores/store.ts'
 import { Decisions } from './decisions.ts'
 import { Deployments } from './deployments.ts'
 import { nameOf, type LookContext } from './look.ts'
+import { pinned } from './pinned.ts'
 import { createSteering } from './steering.ts'
 import type { BundleSpec, Reconciler, ReconcileEvents } from './types.ts'
 import { Watch, type WatchContext } from './watch.ts'
@@ -44,6 +45,8 @@ class LevelReconciler implements Reconciler {
   readonly #decisions: Decisions
   readonly #deployments: Deployments
   readonly #watches = new Map<string, Watch>()
+  /** As the config has them, in its order; a watch has what a pin makes of it. */
+  #specs = new Map<string, BundleSpec>()
   /** Names by the repository of the built-in registry that they follow. */
   #followers = new Map<string, string[]>()
   #past: { current: Map<string, Release>; looks: Map<string, Look> } | undefined
@@ -73,8 +76,11 @@ class LevelReconciler implements Reconciler {
     this.steering = createSteering({
       decisions: this.#decisions,
       deployments: this.#deployments,
-      state: options.state.deployments,
+      state: options.state,
       clock: options.clock,
+      specOf: (bundle) => this.#specs.get(bundle),
+      currentOf: (bundle) => this.#watches.get(bundle)?.current ?? null,
+      redirect: (bundle) => this.#redirect(bundle),
     })
   }
 
@@ -119,7 +125,7 @@ class LevelReconciler implements Reconciler {
       name: spec.name,
       kind: spec.kind,
       store: spec.store.name,
-      follow: nameOf(spec.follow),
+      follow: nameOf(this.#specs.get(spec.name)!.follow),
       current,
       look,
       looking,
@@ -137,7 +143,11 @@ class LevelReconciler implements Reconciler {
     await this.#deployments.close()
   }
 
-  async #configure(specs: readonly BundleSpec[]): Promise<{ added: string[]; changed: string[]; removed: string[] }> {
+  async #configure(
+    configured: readonly BundleSpec[],
+  ): Promise<{ added: string[]; changed: string[]; removed: string[] }> {
+    const specs = await Promise.all(configured.map((spec) => this.#pinned(spec)))
+    this.#specs = new Map(configured.map((spec) => [spec.name, spec]))
     const names = new Set(specs.map(({ name }) => name))
     const gone = [...this.#watches.values()].filter(({ spec }) => !names.has(spec.name))
     const fresh = specs.filter(({ name }) => !this.#watches.has(name))
@@ -159,6 +169,15 @@ class LevelReconciler implements Reconciler {
     )
     await Promise.all(gone.map((watch) => this.#remove(watch)))
     return { added: fresh.map(({ name }) => name), changed, removed: gone.map(({ spec }) => spec.name) }
+  }
+
+  #pinned(spec: BundleSpec): Promise<BundleSpec> {
+    return pinned(spec, this.#decisions.pinOf(spec.name), this.#options)
+  }
+
+  async #redirect(bundle: string): Promise<Look | undefined> {
+    const spec = this.#specs.get(bundle)
+    return spec && this.#watches.get(bundle)?.redirect(await this.#pinned(spec))
   }
 
   #change(spec: BundleSpec): boolean {

@@ -1,21 +1,29 @@
-import type { Clock } from '../lib/clock.ts'
 import { ConfigError } from '../lib/errors.ts'
 import { everyBundle, type Said, type Word } from '../model/decision.ts'
 import type { Steering } from '../model/steering.ts'
-import type { DeploymentState } from '../state/state.ts'
+import type { State } from '../state/state.ts'
 import type { Decisions } from './decisions.ts'
 import type { Deployments } from './deployments.ts'
+import { createPinning, type PinningParts } from './pinning.ts'
 import type { Place } from './place.ts'
 
-interface SteeringParts {
+interface SteeringParts extends PinningParts {
   decisions: Decisions
   deployments: Deployments
-  state: Pick<DeploymentState, 'force'>
-  clock: Clock
+  state: Pick<State, 'bundles' | 'deployments'>
 }
 
 /** What persons say: first made durable, then acted upon. */
-export function createSteering({ decisions, deployments, state, clock }: SteeringParts): Steering {
+export function createSteering(parts: SteeringParts): Steering {
+  return { ...createPinning(parts), ...createDeploying(parts) }
+}
+
+function createDeploying({
+  decisions,
+  deployments,
+  state,
+  clock,
+}: SteeringParts): Omit<Steering, 'pin' | 'unpin' | 'rollback'> {
   const wordOf = (said: Said): Word => ({ ...said, at: clock.now() })
   const placesOf = (bundle: string, place: string | null): Place[] => {
     const places = deployments.places(bundle)
@@ -47,7 +55,7 @@ export function createSteering({ decisions, deployments, state, clock }: Steerin
       const hold = decisions.holdOf(bundle)
       if (hold !== null) throw held(bundle, hold)
       if (places.every(({ row }) => row.desired === null)) throw nothingYet(bundle)
-      const rows = await state.force(bundle, place, wordOf(said))
+      const rows = await state.deployments.force(bundle, place, wordOf(said))
       deployments.force(rows)
       return rows
     },

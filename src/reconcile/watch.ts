@@ -99,6 +99,13 @@ export class Watch {
     return isChanged || old.keep !== spec.keep
   }
 
+  /** By a person's word something else counts from now on: looked at at once. */
+  redirect(spec: BundleSpec): Promise<Look | undefined> {
+    this.spec = spec
+    if (this.#finding) this.#stop.abort(new Error('something else is followed'))
+    return this.ask('request')
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     this.#alarm.cancel()

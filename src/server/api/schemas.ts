@@ -4,6 +4,7 @@ import type { Deployment, Plan } from '../../model/deployment.ts'
 import { eventTypes, type Event } from '../../model/event.ts'
 import type { Look, Release } from '../../model/release.ts'
 import type { BundleStatus, PlaceStatus } from '../../model/status.ts'
+import type { Pinned } from '../../model/steering.ts'
 import type { BackedUp } from '../../registry/backup.ts'
 import type { Collected } from '../../registry/collect.ts'
 import type { Control } from '../types.ts'
@@ -66,10 +67,8 @@ const word = {
 }
 
 export const hold = z.object(word) satisfies z.ZodType<Hold>
-export const pin = z.object({
-  ...word,
-  to: z.union([z.object({ tag: z.string() }), z.object({ release: z.int() }), z.object({ digest })]),
-}) satisfies z.ZodType<Pin>
+const pinTo = z.union([z.object({ tag: z.string() }), z.object({ release: z.int() }), z.object({ digest })])
+export const pin = z.object({ ...word, to: pinTo }) satisfies z.ZodType<Pin>
 
 const autoDeploySwitch = z.object({
   ...word,
@@ -123,6 +122,8 @@ export const deployments = z.object({ deployments: z.array(place) })
 export const forced = z.object({ deployments: z.array(deployment) })
 export const plans = z.object({ plans: z.array(plan) })
 export const events = z.object({ events: z.array(event) })
+export const pinned = z.object({ to: pinTo, look }) satisfies z.ZodType<Pinned>
+export const unpinned = z.object({ wasPinned: z.boolean(), look: look.nullable() })
 export const held = z.object({ held: z.boolean().describe('False where it was held already') })
 export const switched = z.object({ on: z.boolean() })
 export const resumed = z.object({ resumed: z.array(z.string()).describe('Bundles that were held') })
@@ -204,6 +205,8 @@ export const named = {
   Reloaded: reloaded,
   Resumed: resumed,
   Held: held,
+  Pinned: pinned,
+  Unpinned: unpinned,
   Switched: switched,
   Forced: forced,
   Plans: plans,

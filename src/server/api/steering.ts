@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import type { Logger } from '../../lib/logger.ts'
-import { everyBundle, type Said } from '../../model/decision.ts'
+import { everyBundle, type PinTo, type Said } from '../../model/decision.ts'
 import type { BundleStatus } from '../../model/status.ts'
+import { isDigest, type Digest } from '../../oci/digest.ts'
+import { isTag } from '../../oci/reference.ts'
 import type { Control } from '../types.ts'
-import type { Answer, Call, Operation } from './operation.ts'
+import { Refused, type Answer, type Call, type Operation } from './operation.ts'
 
 const reason = z.string().max(1000).default('').describe('For those who read it later')
 const wordBody = z.strictObject({ reason })
@@ -13,11 +15,24 @@ const autoDeployBody = z.strictObject({
   to: place,
   reason,
 })
+const pinBody = z.strictObject({
+  version: z
+    .string()
+    .min(1)
+    .describe('A tag, which is followed wherever it moves; or, frozen, a release `@41` or a digest `@sha256:…`'),
+  reason,
+})
+const rollbackBody = z.strictObject({
+  release: z.int().min(1).nullable().default(null).describe('Its number; the one before what is served unless said'),
+  reason,
+})
 const deployBody = z.strictObject({
   to: place,
   dryRun: z.boolean().default(false).describe('Change nothing, say what would be done'),
   reason,
 })
+/** A look downloads, and these answer when it is done. */
+const lookTimeoutMs = 15 * 60_000
 /** Each place is asked what it holds. */
 const planTimeoutMs = 5 * 60_000
 
@@ -30,7 +45,73 @@ interface Parts {
 
 /** What persons say of bundles: each is written to the log as an audit line, and kept as an event. */
 export function steeringOperations(parts: Parts): Operation[] {
-  return [...holdOperations(parts), autoDeployOperation(parts), deployOperation(parts)]
+  return [...pinOperations(parts), ...holdOperations(parts), autoDeployOperation(parts), deployOperation(parts)]
+}
+
+function pinOperations(parts: Parts): Operation[] {
+  const { steering } = parts.control
+  const pinned = { 200: { description: 'What is pinned, and what the look at it came to', schema: 'Pinned' as const } }
+  return [
+    {
+      method: 'POST',
+      path: '/api/v1/bundles/{name}/pin',
+      summary: 'Serve this version from now on, whatever the config follows; answers when it was looked at',
+      needs: { action: 'deploy', of: 'bundle' },
+      body: pinBody,
+      answers: pinned,
+      handle: ofBundle(parts, async (call) => {
+        call.request.setTimeout(lookTimeoutMs)
+        const { version, reason: because } = pinBody.parse(call.body)
+        const body = await steering.pin(call.name, parsePin(version), saidIn(call, because), call.signal)
+        audit(parts, call, 'pin', { bundle: call.name, to: body.to })
+        return { body }
+      }),
+    },
+    {
+      method: 'POST',
+      path: '/api/v1/bundles/{name}/unpin',
+      summary: 'Follow what the config says again; answers when it was looked at',
+      needs: { action: 'deploy', of: 'bundle' },
+      body: wordBody,
+      answers: { 200: { description: 'Whether it was pinned, and what the look came to', schema: 'Unpinned' } },
+      handle: ofBundle(parts, async (call) => {
+        call.request.setTimeout(lookTimeoutMs)
+        const said = saidIn(call, wordBody.parse(call.body).reason)
+        const body = await steering.unpin(call.name, said, call.signal)
+        audit(parts, call, 'unpin', { bundle: call.name })
+        return { body }
+      }),
+    },
+    {
+      method: 'POST',
+      path: '/api/v1/bundles/{name}/rollback',
+      summary: 'Pin a release of the past: the one before what is served, or any by its number',
+      needs: { action: 'deploy', of: 'bundle' },
+      body: rollbackBody,
+      answers: pinned,
+      handle: ofBundle(parts, async (call) => {
+        call.request.setTimeout(lookTimeoutMs)
+        const { release, reason: because } = rollbackBody.parse(call.body)
+        const body = await steering.rollback(call.name, release, saidIn(call, because), call.signal)
+        audit(parts, call, 'rollback', { bundle: call.name, to: body.to })
+        return { body }
+      }),
+    },
+  ]
+}
+
+/** `v1.4.2`, `@41`, `@sha256:…`. */
+function parsePin(text: string): PinTo {
+  const frozen = text.startsWith('@') ? text.slice(1) : undefined
+  if (isDigest(frozen ?? text)) return { digest: (frozen ?? text) as Digest }
+  if (frozen !== undefined && /^[1-9]\d{0,14}$/.test(frozen)) return { release: Number(frozen) }
+  if (frozen === undefined && isTag(text)) return { tag: text }
+  throw new Refused({
+    status: 400,
+    code: 'bad_version',
+    message: `"${text.slice(0, 200)}" is no version`,
+    hint: 'A tag such as v1.4.2, a release such as @41, or a digest such as @sha256:…',
+  })
 }
 
 function holdOperations(parts: Parts): Operation[] {

@@ -83,6 +83,11 @@ describe('describeStatus', () => {
     expect(lines.at(-1)).toBe('authz is not deployed: held by ann; go on with: longshore resume')
   })
 
+  it('says what is pinned', () => {
+    const pin = { bundle: 'authz', to: { tag: 'v1' }, by: 'ann', at: now, reason: '' }
+    expect(describeStatus([bundle({ pin })], now, output())[1]).toMatch(/^authz {2}1\.4\.2 \(pinned\) /)
+  })
+
   it('fits thirty bundles, some of them unwell, on a screen of 80 by 40', () => {
     const bundles = Array.from({ length: 30 }, (_, index) =>
       bundle({

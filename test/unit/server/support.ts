@@ -187,6 +187,9 @@ export function lookOf(bundle: string, parts: Partial<Look> = {}): Look {
 
 export function steeringOf(): Steering {
   return {
+    pin: async (bundle, to) => ({ to, look: lookOf(bundle) }),
+    unpin: async (bundle) => ({ wasPinned: true, look: lookOf(bundle) }),
+    rollback: async (bundle, release) => ({ to: { release: release ?? 7 }, look: lookOf(bundle) }),
     hold: async () => true,
     resume: async (bundle) => (bundle === '*' ? ['authz', 'team/a'] : [bundle]),
     switchAutoDeploy: async () => undefined,

@@ -5,6 +5,7 @@ import { named } from '../../../../src/server/api/schemas.ts'
 import { ask, startServer, steeringOf } from '../support.ts'
 
 const post = (sent?: object) => ({ method: 'POST', body: sent === undefined ? '' : JSON.stringify(sent) })
+const digest = `sha256:${'a'.repeat(64)}` as const
 const json = { 'Content-Type': 'application/json' }
 
 describe('resuming', () => {
@@ -48,6 +49,43 @@ async function listening(parts: Partial<Steering> = {}) {
 }
 
 const said = { by: 'loopback', reason: '' }
+
+describe('pinning', () => {
+  it.each([
+    ['v1.4.2', { tag: 'v1.4.2' }],
+    ['latest', { tag: 'latest' }],
+    ['41', { tag: '41' }],
+    ['@41', { release: 41 }],
+    [`@${digest}`, { digest }],
+    [digest, { digest }],
+  ])('takes %s', async (version, to) => {
+    const server = await listening()
+    const answer = await server.post('/bundles/authz/pin', { version, reason: 'safe' })
+    expect(named.Pinned.parse(JSON.parse(answer.body))).toMatchObject({ to, look: { bundle: 'authz' } })
+    expect(server.told).toEqual([['pin', 'authz', to, { by: 'loopback', reason: 'safe' }]])
+  })
+
+  it.each(['', '@', '@v1', '@0', '-x', 'a b', '@sha256:1'])('takes no %j, and says what it takes', async (version) => {
+    const server = await listening()
+    const answer = await server.post('/bundles/authz/pin', { version })
+    expect(answer.status).toBe(400)
+    expect(server.told).toEqual([])
+  })
+
+  it('is taken off, and rolled back', async () => {
+    const server = await listening()
+    const off = await server.post('/bundles/team/a/unpin')
+    expect(named.Unpinned.parse(JSON.parse(off.body))).toMatchObject({ wasPinned: true })
+    const back = await server.post('/bundles/team/a/rollback')
+    expect(named.Pinned.parse(JSON.parse(back.body)).to).toEqual({ release: 7 })
+    await server.post('/bundles/team/a/rollback', { release: 3 })
+    expect(server.told).toEqual([
+      ['unpin', 'team/a', said],
+      ['rollback', 'team/a', null, said],
+      ['rollback', 'team/a', 3, said],
+    ])
+  })
+})
 
 describe('holding', () => {
   it('is of one bundle or of all, with who and why', async () => {
