@@ -1,4 +1,4 @@
-import { visit, type Document, type LineCounter, type Node, type YAMLError } from 'yaml'
+import { isAlias, visit, type Document, type LineCounter, type Node, type YAMLError } from 'yaml'
 import type { Problem } from '../lib/errors.ts'
 
 const quote = 'Quote a value that begins with *, &, !, %, @, `, | or >.'
@@ -23,26 +23,27 @@ export function faultOf({ code, message, pos }: YAMLError, lines: LineCounter): 
   const known = faults[code]
   if (known !== undefined) return { line, ...known, message: notYaml(known.message) }
   // Without what it quotes of the text.
-  return { line, message: notYaml(message.split('\n', 1)[0]!.replace(/:? ".*$|: .*$/, '')) }
+  return { line, message: notYaml(message.split('\n', 1)[0]!.replace(/:? ".*$|: .*$/s, '')) }
 }
 
-/** What only shows when aliases are followed. */
+/** What only shows when aliases are followed: the first such thing. Each is looked up once, since there may be thousands. */
 export function aliasFaults(document: Document, lines: LineCounter): Problem[] {
-  const found: Problem[] = []
-  const add = (node: Node, message: string, hint?: string) =>
-    found.push({
-      line: lines.linePos(node.range?.[0] ?? 0).line,
-      message: notYaml(message),
-      ...(hint === undefined ? {} : { hint }),
-    })
+  const anchors = new Map<string, Node>()
+  let found: Problem | undefined
+  const stop = (node: Node, message: string, hint?: string) => {
+    const { line } = lines.linePos(node.range?.[0] ?? 0)
+    found = { line, message: notYaml(message), ...(hint === undefined ? {} : { hint }) }
+    return visit.BREAK
+  }
   visit(document, {
-    Alias(_key, alias, ancestors) {
-      const target = alias.resolve(document)
-      if (target === undefined) add(alias, 'an alias of nothing', quote)
-      else if (ancestors.includes(target)) add(alias, 'an alias within what it stands for')
+    Node(_key, node, ancestors) {
+      if (!isAlias(node)) return node.anchor === undefined ? undefined : void anchors.set(node.anchor, node)
+      const target = anchors.get(node.source)
+      if (target === undefined) return stop(node, 'an alias of nothing', quote)
+      if (ancestors.includes(target)) return stop(node, 'an alias within what it stands for')
     },
   })
-  return found.slice(0, 1)
+  return found === undefined ? [] : [found]
 }
 
 export function notYaml(message: string): string {

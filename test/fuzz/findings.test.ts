@@ -44,6 +44,20 @@ describe('names', () => {
   })
 })
 
+describe('config files', () => {
+  it('thousands of aliases take no time', () => {
+    for (const text of ['<<: *a\n'.repeat(2000), Array.from({ length: 2000 }, (_, at) => `b${at}: *a\n`).join('')]) {
+      expect(cpuMsOf(() => expect(parseConfigDocument(text).problems[0]?.message).toMatch(/alias/))).toBeLessThan(1000)
+    }
+  })
+
+  it('no message quotes what stands there, whatever ends the line', () => {
+    expect(parseConfigDocument('|hunter2\u2028').problems).toEqual([
+      { line: 1, message: 'not YAML: Block scalar header includes extra characters' },
+    ])
+  })
+})
+
 describe('archives', () => {
   it('an extended header without a blank after a whole record ends, as an error', () => {
     expect(() => parsePax(Buffer.from('9 path=a\n=='))).toThrow('damaged extended header')
