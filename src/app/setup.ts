@@ -49,6 +49,8 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
   let clients: RegistryClients = await createRegistryClients(first, remote)
   const retirement = createRetirement(remote.clock)
   let specs = new Map<string, BundleSpec>()
+  /** Of each spec the clients that it was made with, which stay for as long as it does. */
+  let madeWith = new Map<BundleSpec, RegistryClients>()
   let applying: Promise<unknown> = Promise.resolve()
   let stopped = false
 
@@ -58,8 +60,9 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
     const old = clients
     const isSame = !sections.includes('registries') && (await readCertificates(next)) === old.certificates
     const registries = isSame ? old : await createRegistryClients(next, remote)
+    const mayKeep = isSame || !isRenewed(old.certificates, registries.certificates)
     const made = await createAll(next, registries, (name) =>
-      isSame && unchanged.has(name) ? specs.get(name) : undefined,
+      mayKeep && unchanged.has(name) ? specs.get(name) : undefined,
     )
     const limited = sections.filter(
       (section) => fixed.has(section) || (section === 'server' && needsRestart(config, next)),
@@ -67,7 +70,9 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
     if (limited.length > 0) logger.warn({ sections: limited }, `the change of ${limited.join(', ')} needs a restart`)
     config = next
     clients = registries
-    if (!isSame) retirement.add(old)
+    const before = new Set([old, ...madeWith.values()])
+    madeWith = new Map(made.map((spec) => [spec, madeWith.get(spec) ?? registries]))
+    for (const unused of before.difference(new Set([registries, ...madeWith.values()]))) retirement.add(unused)
     specs = new Map(made.map((spec) => [spec.name, spec]))
     guard.setAccess(next.server.access)
     table.configure(next.bundles)
@@ -110,7 +115,7 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
       await applying
     },
     async close() {
-      await Promise.all([clients.close(), retirement.close()])
+      await Promise.all([...new Set([clients, retirement, ...madeWith.values()])].map((each) => each.close()))
     },
   }
 }
@@ -137,4 +142,11 @@ function createRetirement(clock: Clock) {
 function needsRestart({ server: before }: Config, { server: after }: Config): boolean {
   const bearing = ({ access: _access, ...rest }: Config['server']) => JSON.stringify(rest)
   return bearing(before) !== bearing(after)
+}
+
+/** Whether a registry that was there before has other certificates now, though the config may say the same. */
+function isRenewed(before: string, after: string): boolean {
+  const [old, now] = [before, after].map((text) => JSON.parse(text) as [name: string, ...pem: unknown[]][])
+  const known = new Map(old!.map((entry) => [entry[0], JSON.stringify(entry)]))
+  return now!.some((entry) => known.has(entry[0]) && known.get(entry[0]) !== JSON.stringify(entry))
 }

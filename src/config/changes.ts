@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { Secret } from '../lib/secret.ts'
+import { canonicalHost, parseReference } from '../oci/reference.ts'
 import type { BundleConfig, Config } from './config.ts'
 
 export interface BundleChanges {
@@ -39,7 +40,17 @@ export function recipeOf(bundle: BundleConfig, opa: Config['opa'], builderVersio
 }
 
 function partsOf(bundle: BundleConfig, { deployers, registries, opa }: Config): unknown {
-  return { bundle, places: bundle.deploy.map(({ to }) => deployers[to]), registries, opa }
+  const places = bundle.deploy.map(({ to }) => deployers[to])
+  const hosts = new Set([bundle.store, ...places].map(hostOf).filter((host) => host !== undefined))
+  const bears = (match: string) => (match === '*' ? hosts.size > 0 : hosts.has(canonicalHost(match.split('/', 1)[0]!)))
+  const bearing = registries.filter(({ match }) => bears(match))
+  return { bundle, places, registries: bearing, opa }
+}
+
+/** The registry of a store or a place that is in one. What is said of a part of a host bears on all of it: its ceilings are shared. */
+function hostOf(config: object | undefined): string | undefined {
+  const { type, repository } = (config ?? {}) as { type?: string; repository?: string }
+  return type === 'oci' && repository !== undefined ? parseReference(repository).host : undefined
 }
 
 function hashOf(value: unknown): string {

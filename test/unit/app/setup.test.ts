@@ -119,6 +119,29 @@ describe('a change', () => {
     else expect(logged()).toContain(`the change of ${section} needs a restart`)
   })
 
+  it('of one registry leaves the bundles of others as they are, for as long as they stay', async () => {
+    await using kept = await scriptedServer({ 'HEAD /v2/a/b/manifests/latest': { status: 404 } })
+    await using other = await scriptedServer()
+    const text = (concurrency: number, more = '') =>
+      `registries:\n  "${other.host}": { concurrency: ${concurrency} }\nbundles:\n` +
+      bundle('a', `{ type: oci, repository: "${kept.host}/a/b" }`) +
+      bundle('b', `{ type: oci, repository: "${other.host}/a/b" }`) +
+      more
+    const first = await load(text(1))
+    const { apply, configured, clock, setup } = await rig(first)
+    await apply(first)
+    await apply(await load(text(2)))
+    await apply(await load(text(3)))
+    await clock.advance(3_600_000)
+    const specs = configured.map(([a, b]) => ({ a, b }))
+    expect(specs[2]!.a).toBe(specs[0]!.a)
+    expect(specs[2]!.b!.store).not.toBe(specs[1]!.b!.store)
+    const { signal } = new AbortController()
+    expect(await specs[2]!.a!.store.resolve({ tag: 'latest' }, signal)).toBeUndefined()
+    await setup.close()
+    await expect(specs[2]!.a!.store.resolve({ tag: 'latest' }, signal)).rejects.toThrow()
+  })
+
   it.each(['ten minutes later', 'at the end'])(
     'of registries cuts off what is under way not at once, but %s',
     async (when) => {

@@ -35,7 +35,22 @@ describe('diffBundles', () => {
   it.each<[string, (config: typeof base) => object, string[]]>([
     ['its store', (c) => ({ ...c, stores: { shared: { type: 'oci', repository: 'ghcr.io/a/c' } } }), ['a']],
     ['its place', (c) => ({ ...c, deployers: { prod: { ...c.deployers.prod, tags: ['x'] } } }), ['a']],
-    ['a password', (c) => ({ ...c, registries: { 'ghcr.io': { username: 'a', password: 'second-one' } } }), ['a', 'b']],
+    ['a password', (c) => ({ ...c, registries: { 'ghcr.io': { username: 'a', password: 'second-one' } } }), ['a']],
+    [
+      'what is said of another registry',
+      (c) => ({ ...c, registries: { ...c.registries, 'quay.io': { concurrency: 2 } } }),
+      [],
+    ],
+    [
+      'what is said of a part of its registry',
+      (c) => ({ ...c, registries: { ...c.registries, 'ghcr.io/x': { plain_http: true } } }),
+      ['a'],
+    ],
+    [
+      'what is said of all registries',
+      (c) => ({ ...c, registries: { ...c.registries, '*': { concurrency: 2 } } }),
+      ['a'],
+    ],
     ['a place nobody uses', (c) => ({ ...c, deployers: { ...c.deployers, other: c.deployers.prod } }), []],
     ['a port', (c) => ({ ...c, server: { listen: '127.0.0.1:9' } }), []],
   ])('counts a bundle as changed with %s', async (_what, change, expected) => {
