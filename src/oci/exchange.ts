@@ -106,6 +106,8 @@ async function once(sent: Sent, url: URL, own: boolean, options: ExchangeOptions
       headers: headersFor(sent, own, options.userAgent),
       body: sending?.readable ?? (sent.body instanceof Uint8Array ? sent.body : null),
       signal: AbortSignal.any([sent.signal, aborter.signal]),
+      // undici would open another connection after each HEAD, for servers that wrongly send a body: those are found out by the next answer.
+      ...(method === 'HEAD' && { reset: false }),
       headersTimeout: sending === undefined ? limits.headersMs : 0,
       bodyTimeout: limits.stallMs,
     })

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { RemoteError } from '../../../src/lib/errors.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
@@ -22,6 +24,29 @@ describe('looking for change', () => {
     expect(server.asked()).toEqual([`HEAD ${path}`])
     expect(server.requests[0]!.headers).toMatchObject({ 'accept-encoding': 'identity', 'user-agent': 'longshore' })
     expect(server.requests[0]!.headers.accept).toContain('application/vnd.oci.image.index.v1+json, ')
+  })
+
+  it('goes on with the connection, and with another one where somebody sends a body with it', async () => {
+    const head = `HTTP/1.1 200 OK\r\nContent-Type: ${manifest.mediaType}\r\nDocker-Content-Digest: ${manifest.digest}\r\nContent-Length: ${manifest.bytes.length}\r\n\r\n`
+    let body = ''
+    let connections = 0
+    const server = createServer((socket) => {
+      connections += 1
+      socket.on('data', () => socket.write(head + body)).on('error', () => undefined)
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    try {
+      await using t = testClient()
+      const repository = t.client.repository(`127.0.0.1:${(server.address() as AddressInfo).port}/acme/app`)
+      for (let at = 0; at < 10; at++) expect((await repository.head('v1'))?.digest).toBe(manifest.digest)
+      // Whoever comes while the first one is being put away gets a second.
+      expect(connections).toBeLessThanOrEqual(2)
+      body = '{"not":"asked for"}'
+      for (let at = 0; at < 4; at++) expect((await repository.head('v1'))?.digest).toBe(manifest.digest)
+    } finally {
+      server.close()
+    }
   })
 
   it('says undefined for what is not there', async () => {
