@@ -4,6 +4,7 @@ import { run as runBundles } from './bundles.ts'
 import { run as runCatalog } from './catalog.ts'
 import { run as runFollow } from './follow.ts'
 import { run as runPush } from './push.ts'
+import { run as runTransfer } from './transfer.ts'
 import type { Bench, Row } from './row.ts'
 
 const benches: Record<string, Bench> = {
@@ -11,6 +12,7 @@ const benches: Record<string, Bench> = {
   bundles: runBundles,
   catalog: runCatalog,
   follow: runFollow,
+  transfer: runTransfer,
 }
 
 const names = process.argv.slice(2)

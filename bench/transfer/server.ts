@@ -1,0 +1,98 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { component } from '../../test/support/components.ts'
+import { startLongshore } from '../../test/support/longshore.ts'
+import { startOlareg } from '../../test/support/registries.ts'
+import { tempDir } from '../../test/support/temp.ts'
+import type { Row } from '../row.ts'
+import { bigBytes, orasPush } from './big.ts'
+import { median, mebibyte, probe, seconds, time, writeRandom } from './measure.ts'
+import { pushImage, pushSmall } from './push.ts'
+
+const rounds = 3
+const goalP99Ms = 20
+
+/** 1 GiB into the built-in registry and out of it, by the same client as into and out of olareg; and who else asks meanwhile. */
+export async function* measureServer(): AsyncGenerator<Row> {
+  const config = { bundles: { authz: { store: { type: 'local', repository: 'policies/authz' } } } }
+  const [server, olareg] = [await startLongshore({ config }), await startOlareg()]
+  await pushSmall(`${server.host}/policies/authz:latest`)
+  await server.look('authz')
+  const probing = `${server.url}/bundles/authz`
+  const idle = probe(probing)
+  await new Promise((resolve) => setTimeout(resolve, 2_000))
+  const { p99: idleP99 } = await idle.stop()
+  const times = { in: [[], []] as [number[], number[]], out: [[], []] as [number[], number[]] }
+  const p99s: number[] = []
+  for (let round = 0; round < rounds; round++) {
+    const folder = tempDir('big')
+    // Other bytes each time: what is there already is not sent.
+    writeRandom(join(folder, 'big.bin'), bigBytes)
+    for (const [index, host] of [server.host, olareg.host].entries()) {
+      const asking = index === 0 ? probe(probing) : undefined
+      times.in[index]!.push((await time(component('oras'), orasPush(host), folder)).seconds)
+      const out = tempDir('pulled')
+      const pull = ['pull', '--plain-http', `${host}/big:v1`, '-o', out]
+      times.out[index]!.push((await time(component('oras'), pull)).seconds)
+      rmSync(out, { recursive: true })
+      if (asking !== undefined) p99s.push((await asking.stop()).p99)
+    }
+    rmSync(folder, { recursive: true })
+  }
+  for (const [what, both] of [
+    ['push of 1 GiB with oras', times.in],
+    ['pull of 1 GiB with oras', times.out],
+  ] as const) {
+    const [ours, theirs] = [median(both[0]), median(both[1])]
+    yield {
+      what,
+      ours: seconds(ours),
+      beside: `olareg ${seconds(theirs)}`,
+      goal: '≤ olareg',
+      holds: ours <= theirs,
+    }
+  }
+  const more = median(p99s) - idleP99
+  yield {
+    what: 'requests for a bundle while 1 GiB is pushed and pulled, p99 over idle',
+    ours: `+${more.toFixed(1)} ms`,
+    beside: `idle ${idleP99.toFixed(1)} ms`,
+    goal: `≤ ${goalP99Ms} ms`,
+    holds: more <= goalP99Ms,
+  }
+  await Promise.all([server.stop(), olareg.stop()])
+}
+
+const repackBytes = 200 * mebibyte
+const goalRepackMs = 50
+
+/** An image that has to be repacked, as a Dockerfile makes it: two layers, one of them big. */
+export async function* measureRepack(): AsyncGenerator<Row> {
+  const server = await startLongshore({
+    config: {
+      bundles: {
+        authz: { store: { type: 'local', repository: 'policies/authz' } },
+        heavy: { store: { type: 'local', repository: 'policies/heavy' } },
+      },
+    },
+  })
+  await pushSmall(`${server.host}/policies/authz:latest`)
+  await server.look('authz')
+  const url = `${server.url}/bundles/authz`
+  const idle = probe(url)
+  await new Promise((resolve) => setTimeout(resolve, 2_000))
+  const { p99: idleP99 } = await idle.stop()
+  const asking = probe(url)
+  await pushImage(`${server.host}/policies/heavy`, repackBytes)
+  const look = await server.look('heavy')
+  const { p99, requests } = await asking.stop()
+  const more = p99 - idleP99
+  yield {
+    what: `requests for a bundle while an image of 200 MiB is pushed and repacked (${look.outcome}), p99 over idle`,
+    ours: `+${more.toFixed(1)} ms, of ${requests} requests`,
+    beside: `idle ${idleP99.toFixed(1)} ms`,
+    goal: `≤ ${goalRepackMs} ms`,
+    holds: more <= goalRepackMs,
+  }
+  await server.stop()
+}
