@@ -2,8 +2,8 @@ import type { DeployForm } from '../deployers/deployer.ts'
 import type { DeployerConfig } from '../deployers/types.ts'
 import type { Schedule } from '../lib/schedule.ts'
 import type { Secret } from '../lib/secret.ts'
+import type { Follow } from '../model/follow.ts'
 import type { BundleKind } from '../model/release.ts'
-import type { Follow } from '../stores/store.ts'
 import type { StoreConfig } from '../stores/types.ts'
 
 /** What `longshore.yaml` says, checked and with every default filled in: durations in ms, sizes in bytes, paths absolute. */
@@ -127,6 +127,8 @@ export interface BundleConfig {
   /** The key of `stores` that it came from; null where the bundle spells its store out. */
   storeName: string | null
   follow: Follow
+  /** Whether an older version is taken where the one that ran is gone. */
+  allowDowngrade: boolean
   /** `os/architecture[/variant]`. */
   platform: string
   schedule: Schedule

@@ -85,6 +85,7 @@ export function createOciClient(options: OciClientOptions): OciClient {
     random,
     turns,
     fetched: new Map(),
+    listed: new Map(),
   })
 
   return {

@@ -16,6 +16,15 @@ export interface Context {
   turns: Turns
   /** What was fetched because a HEAD did not say all of it: the next HEAD with the same digest says enough. */
   fetched: Map<Digest, Descriptor>
+  /** Pages of the list of tags, by their URL, as they were when it was listed last: for asking whether they changed. */
+  listed: Map<string, ListedPage>
+}
+
+export interface ListedPage {
+  etag: string
+  items: string[]
+  /** The values of its `Link` headers. */
+  links: string[]
 }
 
 export type CallParts = Pick<Call, 'method' | 'what' | 'ok'> & Partial<Call> & { actions?: Action[] }

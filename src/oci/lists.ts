@@ -1,6 +1,6 @@
 import { RemoteError } from '../lib/errors.ts'
 import type { Answer } from './answer.ts'
-import { callTo, type Context } from './context.ts'
+import { callTo, type Context, type ListedPage } from './context.ts'
 import { parseJsonObject } from './json.ts'
 import { bareMediaType } from './manifest.ts'
 import { boundsOf, documentOf, itemsOf, nextLink, pageOf } from './pages.ts'
@@ -14,10 +14,26 @@ export interface TagPage {
   next?: string
 }
 
-/** All tags in lexical order, whatever order the registry has: some list by age. */
+/** What the largest registries give at one time; without it, some give a hundred. */
+const pageLength = 1_000
+
+/**
+ * All tags in lexical order, whatever order the registry has: some list by age. A page that did not change since it was last
+ * asked for by the same context does not come again, where the registry sends ETags.
+ */
 export async function* listTags(context: Context, signal?: AbortSignal): AsyncGenerator<string, void, undefined> {
-  const path = `/v2/${context.site.repository}/tags/list`
-  yield* await sorted(context, path, what(context), (url) => fetchTags(context, url, signal))
+  const path = `/v2/${context.site.repository}/tags/list?n=${pageLength}`
+  const before = context.listed
+  const listed = new Map<string, ListedPage>()
+  const names = await sorted(context, path, what(context), async (url) => {
+    const known = before.get(String(url))
+    const page = await fetchTags(context, url, signal, known)
+    if (page.etag !== undefined)
+      listed.set(String(url), { ...page, etag: page.etag, links: page.answer.headers('link') })
+    return page
+  })
+  context.listed = listed
+  yield* names
 }
 
 /** https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags */
@@ -50,11 +66,17 @@ interface List {
   items: string[]
   /** Of the page. */
   bytes: number
-  answer: Answer
+  etag: string | undefined
+  answer: Pick<Answer, 'headers' | 'redirected' | 'url'>
 }
 
-function fetchTags(context: Context, url: string | URL, signal: AbortSignal | undefined): Promise<List> {
-  return fetchList(context, url, 'tags', what(context), { signal }, isTag)
+function fetchTags(
+  context: Context,
+  url: string | URL,
+  signal: AbortSignal | undefined,
+  known?: ListedPage,
+): Promise<List> {
+  return fetchList(context, url, 'tags', what(context), { signal, ...(known && { known }) }, isTag)
 }
 
 async function fetchList(
@@ -62,13 +84,19 @@ async function fetchList(
   url: string | URL,
   field: 'tags' | 'repositories',
   tried: string,
-  parts: { scopes?: string[]; signal: AbortSignal | undefined },
+  { known, ...parts }: { scopes?: string[]; signal: AbortSignal | undefined; known?: ListedPage },
   isValid: (name: string) => boolean,
 ): Promise<List> {
   const { host, limits } = context.site
   const refuse = (why: string) => new RemoteError('protocol', `cannot ${tried}: ${host} ${why}`, { host, status: 200 })
-  const call = { ...callTo(context, '', { method: 'GET', what: tried, ok: [200], ...parts }), url }
+  const asked = known === undefined ? { ok: [200] } : { ok: [200, 304], headers: { 'if-none-match': known.etag } }
+  const call = { ...callTo(context, '', { method: 'GET', what: tried, ...asked, ...parts }), url }
   return context.transport.use(context.site, call, async (answer) => {
+    if (known !== undefined && answer.status === 304) {
+      await answer.discard()
+      const { redirected, url } = answer
+      return { items: known.items, bytes: 0, etag: known.etag, answer: { redirected, url, headers: () => known.links } }
+    }
     const type = bareMediaType(answer.header('content-type') ?? 'application/json')
     if (!/[/+]json$/.test(type)) {
       await answer.discard()
@@ -79,7 +107,7 @@ async function fetchList(
     if (!Array.isArray(list)) throw refuse(`answered without a list of ${field}`)
     // A name that breaks the grammar could not be asked for, and might not be a name at all.
     const items = list.filter((name): name is string => typeof name === 'string' && isValid(name))
-    return { items, bytes: bytes.length, answer }
+    return { items, bytes: bytes.length, etag: answer.header('etag'), answer }
   })
 }
 

@@ -32,7 +32,9 @@ export interface PageOptions<T> {
   maxPages: number
   /** Over all pages. */
   maxBytes: number
-  fetch: (url: string | URL) => Promise<{ items: T[]; bytes: number; answer: Answer }>
+  fetch: (
+    url: string | URL,
+  ) => Promise<{ items: T[]; bytes: number; answer: Pick<Answer, 'headers' | 'redirected' | 'url'> }>
 }
 
 /** Every item of every page. Throws RemoteError `protocol` for a list that leaves the registry or does not end. */

@@ -13,6 +13,8 @@ export interface Facts {
   trigger: string
   /** Milliseconds since the epoch. */
   now: number
+  /** It was chosen among others: then its version says what runs. A tag that is followed by name says nothing new. */
+  isChosen: boolean
 }
 
 export type Decision =
@@ -25,7 +27,7 @@ const garbled = new Set(['digest_mismatch', 'size_mismatch'])
 const again = { firstMs: 60_000, factor: 2, capMs: 3_600_000 }
 
 /** What is to be done with what a store offers. Pure. */
-export function decide({ candidate, current, memo, settled, trigger, now }: Facts): Decision {
+export function decide({ candidate, current, memo, settled, trigger, now, isChosen }: Facts): Decision {
   if (memo === undefined) return { do: 'fetch', reason: reasonOf(candidate, current, settled) }
   const { verdict } = memo
   if ('refused' in verdict) {
@@ -35,7 +37,10 @@ export function decide({ candidate, current, memo, settled, trigger, now }: Fact
     if (isDue) return { do: 'fetch', reason: 'tried again' }
     return { do: 'refuse', reason: verdict.refused, code: verdict.code, againAt }
   }
-  if (verdict.release === current?.number) return { do: 'nothing' }
+  if (verdict.release === current?.number) {
+    const isRenamed = isChosen && candidate.version !== current.version
+    return isRenamed ? { do: 'fetch', reason: 'same content, other version' } : { do: 'nothing' }
+  }
   return { do: 'fetch', reason: `back to release ${verdict.release}` }
 }
 

@@ -1,10 +1,12 @@
 import { IntegrityError, LongshoreError, RemoteError } from '../lib/errors.ts'
 import type { Clock } from '../lib/clock.ts'
+import { isExact, nameOf } from '../model/follow.ts'
 import type { Look, Memo, Release } from '../model/release.ts'
 import { tagOf } from '../oci/tag.ts'
 import type { Registry } from '../registry/types.ts'
 import type { ReleaseDraft, State } from '../state/state.ts'
-import type { Candidate, Follow } from '../stores/store.ts'
+import type { Candidate } from '../stores/store.ts'
+import { findCandidate, type Held } from './candidate.ts'
 import { decide, isGarbled, triedAgainAt } from './decide.ts'
 import { isWhole, mend } from './mend.ts'
 import { prepare, repositoryOf, withdraw } from './prepare.ts'
@@ -26,14 +28,22 @@ export interface Known {
   trigger: string
   /** The spec as it is when the release is committed: what does not bear on content may have changed meanwhile. */
   latest: () => Pick<BundleSpec, 'keep' | 'places'>
+  /** Since the current release another version or another store was asked for: then what counts there may be older. */
+  isRedirected: boolean
   /** Called as soon as the store has answered. */
   offered: (candidate: Candidate) => void
   /** Called when bytes of what is served that were lost are there again. */
   mended: (release: Release) => void
 }
 
+/** A candidate; one that is not taken for its version alone is never asked for its fingerprint. */
+export interface Offer {
+  version: string
+  fingerprint: string | null
+}
+
 /** What came of one look that was not cut short; failures are thrown. */
-export type Finding = { candidate: Candidate; bytes: number } & (
+export type Finding = { candidate: Offer; bytes: number } & (
   | { outcome: 'released'; release: Release }
   | { outcome: 'unchanged' }
   /** `againAt`: when it is fetched again, where what came was not what was asked for. */
@@ -52,13 +62,15 @@ export async function lookAt(
   signal: AbortSignal,
 ): Promise<Finding> {
   const lost = await mendCurrent(spec, known, context, signal)
-  const candidate = await spec.store.resolve(spec.follow, signal)
-  if (candidate === undefined) throw nothingThere(spec)
+  const found = await findCandidate(spec, known, context, signal)
+  if (found === undefined) throw nothingThere(spec)
+  if ('held' in found) return stepDown(spec, found.held)
+  const { candidate } = found
   known.offered(candidate)
   const { fingerprint } = candidate
   const memo = await context.state.bundles.memo(spec.name, fingerprint, spec.recipe)
   signal.throwIfAborted()
-  const decision = decide({ ...known, candidate, memo, now: context.clock.now() })
+  const decision = decide({ ...known, candidate, memo, now: context.clock.now(), isChosen: !isExact(spec.follow) })
   if (decision.do === 'nothing') {
     if (lost.error !== undefined) throw lost.error
     return { outcome: 'unchanged', candidate, bytes: lost.bytes }
@@ -124,7 +136,8 @@ async function bringIn(
   const { bytes, ...made } = prepared
   const draft: ReleaseDraft = { bundle: spec.name, version: candidate.version, reason: known.reason, ...made }
   signal.throwIfAborted()
-  if (known.current !== null && isSame(known.current, draft)) {
+  const isRenamed = !isExact(spec.follow) && known.current?.version !== candidate.version
+  if (known.current !== null && !isRenamed && isSame(known.current, draft)) {
     await remember({ release: known.current.number })
     await withdraw(spec.name, draft.sourceDigest, context)
     return { outcome: 'unchanged', candidate, bytes }
@@ -159,6 +172,14 @@ function nothingThere({ store, follow }: BundleSpec): RemoteError {
   })
 }
 
-export function nameOf(follow: Follow): string {
-  return 'tag' in follow ? follow.tag : follow.digest
+function stepDown({ store, name }: BundleSpec, { best, running }: Held): Finding {
+  const message = `${running} is gone from ${store.name}, and ${best} is older: what is served stays. To go down, set allow_downgrade for ${name}`
+  return {
+    outcome: 'refused',
+    candidate: { version: best, fingerprint: null },
+    bytes: 0,
+    message,
+    code: 'step_down',
+    againAt: null,
+  }
 }

@@ -33,6 +33,8 @@ function frozen(store: Store, { bundle, version, sourceDigest: fingerprint }: Re
   return {
     ...{ name: store.name, address: store.address, ...(store.watches !== undefined && { watches: store.watches }) },
     resolve: () => Promise.resolve({ version, fingerprint }),
+    versions: (signal) => store.versions(signal),
+    createdAt: (candidate, options) => store.createdAt(candidate, options),
     async fetch(candidate, into, options) {
       const kept = await registry.repository(repositoryOf(bundle)).head(fingerprint, options.signal)
       return kept === undefined ? store.fetch(candidate, into, options) : { manifest: kept, bytes: 0 }

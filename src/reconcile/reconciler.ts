@@ -4,14 +4,14 @@ import { LongshoreError } from '../lib/errors.ts'
 import { LimitByKey } from '../lib/limit.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Metrics } from '../lib/metrics.ts'
+import { nameOf, type Follow } from '../model/follow.ts'
 import type { Look, Release } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
 import type { Steering } from '../model/steering.ts'
 import type { RepositoryChange } from '../registry/types.ts'
-import type { Follow } from '../stores/store.ts'
 import { Decisions } from './decisions.ts'
 import { Deployments } from './deployments.ts'
-import { nameOf, type LookContext } from './look.ts'
+import type { LookContext } from './look.ts'
 import { pinned } from './pinned.ts'
 import { createSteering } from './steering.ts'
 import type { BundleSpec, Reconciler, ReconcileEvents } from './types.ts'
@@ -242,7 +242,10 @@ class LevelReconciler implements Reconciler {
 }
 
 function isFollowed(follow: Follow, { tag, digest }: { tag: string | null; digest: string }): boolean {
-  return 'tag' in follow ? follow.tag === tag : follow.digest === digest
+  if ('tag' in follow) return follow.tag === tag
+  if ('digest' in follow) return follow.digest === digest
+  // Any tag may be the one that counts from now on.
+  return tag !== null
 }
 
 function isBad(look: Look | null): boolean {

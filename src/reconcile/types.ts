@@ -2,12 +2,13 @@ import type { EventEmitter } from 'node:events'
 import type { Assembled, AssembleOptions, ArchiveLimits, BlobFiles } from '../artifact/types.ts'
 import type { Deployer, DeployTo } from '../deployers/deployer.ts'
 import type { Schedule } from '../lib/schedule.ts'
+import type { Follow } from '../model/follow.ts'
 import type { BundleKind, Look, Release } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
 import type { Steering } from '../model/steering.ts'
 import type { RawManifest } from '../oci/target.ts'
 import type { RepositoryChange } from '../registry/types.ts'
-import type { Follow, Store } from '../stores/store.ts'
+import type { Store } from '../stores/store.ts'
 
 /** One bundle as the reconciler works on it: the config's words turned into parts. */
 export interface BundleSpec {
@@ -15,6 +16,8 @@ export interface BundleSpec {
   kind: BundleKind
   store: Store
   follow: Follow
+  /** Whether an older version is taken where the one that ran is gone. */
+  allowDowngrade: boolean
   platform: string
   schedule: Schedule
   keep: number

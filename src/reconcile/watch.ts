@@ -43,6 +43,7 @@ export class Watch {
   #trigger = 'schedule'
   #stop = new AbortController()
   #finding = false
+  #isRedirected = false
   #closed = false
 
   constructor(spec: BundleSpec, past: { current: Release | null; look: Look | null }, context: WatchContext) {
@@ -86,13 +87,14 @@ export class Watch {
   change(spec: BundleSpec): boolean {
     const old = this.spec
     this.spec = spec
-    const bearsOnContent =
-      old.recipe !== spec.recipe ||
-      old.store.address !== spec.store.address ||
-      !isDeepStrictEqual(old.follow, spec.follow)
+    const isRedirected = old.store.address !== spec.store.address || !isDeepStrictEqual(old.follow, spec.follow)
+    this.#isRedirected ||= isRedirected
+    const bearsOnContent = old.recipe !== spec.recipe || isRedirected
     // Its credentials may be what was put right.
     const mayBeMended = old.store !== spec.store && this.look?.outcome === 'failed'
-    const isChanged = bearsOnContent || !isDeepStrictEqual(old.schedule, spec.schedule)
+    // A step down that was refused before is allowed now.
+    const mayGoDown = spec.allowDowngrade && !old.allowDowngrade
+    const isChanged = bearsOnContent || mayGoDown || !isDeepStrictEqual(old.schedule, spec.schedule)
     // A look that is still finding out begins again with the new spec: that is the look which this change asks for.
     if (bearsOnContent && this.#finding) this.#stop.abort(new Error('the recipe changed'))
     else if (isChanged || mayBeMended) void this.ask('reload').catch(() => undefined)
@@ -102,6 +104,7 @@ export class Watch {
   /** By a person's word something else counts from now on: looked at at once. */
   redirect(spec: BundleSpec): Promise<Look | undefined> {
     this.spec = spec
+    this.#isRedirected = true
     if (this.#finding) this.#stop.abort(new Error('something else is followed'))
     return this.ask('request')
   }
@@ -146,6 +149,7 @@ export class Watch {
       current: this.current,
       settled: this.#settled,
       trigger,
+      isRedirected: this.#isRedirected,
       latest: () => this.spec,
       offered: (candidate: Candidate) => {
         offered = candidate
@@ -191,7 +195,10 @@ export class Watch {
     if (finding?.outcome === 'released') this.#context.released(finding.release)
     const isNews = !sameOutcome(this.look, look)
     this.look = look
-    if (isSettled(look)) this.#settled = look
+    if (isSettled(look)) {
+      this.#settled = look
+      this.#isRedirected = false
+    }
     if (next !== null) this.#ringAt(next, 'schedule')
     if (isNews) {
       await state.bundles.saveLook(look).catch((failed: unknown) => {

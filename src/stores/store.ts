@@ -1,5 +1,6 @@
 import type { Logger } from '../lib/logger.ts'
 import type { Secret } from '../lib/secret.ts'
+import type { Exact } from '../model/follow.ts'
 import type { Descriptor, Sink, Source } from '../oci/target.ts'
 
 /** What a store offers now; nothing downloaded yet. */
@@ -10,15 +11,16 @@ export interface Candidate {
   fingerprint: string
 }
 
-/** Which of a store's versions counts. */
-export type Follow = { tag: string } | { digest: string }
-
 /** Where a bundle's content comes from. */
 export interface Store {
   /** For messages: `ghcr.io/acme/policies`. */
   readonly name: string
-  /** Undefined when the store has nothing that `follow` names. Throws RemoteError. */
-  resolve(follow: Follow, signal: AbortSignal): Promise<Candidate | undefined>
+  /** Undefined when the store has nothing of this name. Throws RemoteError. */
+  resolve(version: Exact, signal: AbortSignal): Promise<Candidate | undefined>
+  /** The names of all there is, for choosing from; much dearer than `resolve`. */
+  versions(signal: AbortSignal): Promise<string[]>
+  /** When it was made, as it says itself, in milliseconds since the epoch; undefined where it does not. */
+  createdAt(candidate: Candidate, options: { platform: string; signal: AbortSignal }): Promise<number | undefined>
   /** Puts the candidate into `into`, verified: the manifest that counts (an index's member for `platform`), untagged, its blobs, its referrers. */
   fetch(candidate: Candidate, into: Sink, options: { platform: string; signal: AbortSignal }): Promise<Fetched>
   /** The repository of the built-in registry it reads, so that a push there starts a look; undefined elsewhere. */

@@ -78,6 +78,28 @@ export function testStore(kind: string, open: () => Promise<StoreUnderTest>): vo
       await expect(fetched).rejects.toMatchObject({ name: 'IntegrityError', code: 'unsupported_artifact' })
     })
 
+    it('lists the names of all it has', async () => {
+      const { store, origin } = await open()
+      const raw = await imageOf(origin, ['one'], { tags: ['v1', 'v2', 'junk'] })
+      await imageOf(origin, ['untagged'])
+      expect((await store.versions(signal)).sort()).toEqual(['junk', 'v1', 'v2'])
+      await origin.putManifest(raw, ['v3'])
+      expect((await store.versions(signal)).sort()).toEqual(['junk', 'v1', 'v2', 'v3'])
+    })
+
+    it('says when something was made, as far as it says so itself', async () => {
+      const { store, origin } = await open()
+      const annotations = { 'org.opencontainers.image.created': '2024-06-01T12:00:00Z' }
+      const dated = await imageOf(origin, ['one'], { tags: ['v1'], annotations })
+      const undated = await imageOf(origin, ['two'], { tags: ['v2'] })
+      const platforms = ['amd64', 'arm64'].map((architecture) => ({ os: 'linux', architecture }))
+      const index = await indexOf(origin, [dated, undated], { tags: ['v3'], platforms })
+      const at = (raw: { digest: string }) => store.createdAt({ version: 'v', fingerprint: raw.digest }, options)
+      expect(await at(dated)).toBe(Date.UTC(2024, 5, 1, 12))
+      expect(await at(undated)).toBeUndefined()
+      expect(await at(index)).toBe(Date.UTC(2024, 5, 1, 12))
+    })
+
     it('stops when it is told to', async () => {
       const { store, origin } = await open()
       const raw = await imageOf(origin, ['one'], { tags: ['v1'] })

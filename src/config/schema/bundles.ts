@@ -1,12 +1,10 @@
 import { z } from 'zod'
 import { sizeSchema } from '../../lib/schema.ts'
-import { isDigest } from '../../oci/digest.ts'
-import { isRepositoryName, isTag } from '../../oci/reference.ts'
-import type { Follow } from '../../stores/store.ts'
+import { isRepositoryName } from '../../oci/reference.ts'
 import { storeSchema } from '../../stores/types.ts'
+import { followSchema } from './follow.ts'
 import { scheduleSchema } from './schedule.ts'
 
-const followError = 'expected a tag such as latest, or a digest sha256:…'
 const aliasError = 'expected a URL path such as /service/v1/authz/bundle.tar.gz'
 
 /** Ends of a bundle's name that would make it another bundle's route. */
@@ -39,11 +37,6 @@ export const bundleNameSchema = z
     error: `a bundle's name cannot end in a word that is a route: ${routeWords.join(', ')}, .tar.gz`,
   })
 
-const followSchema = z
-  .string({ error: followError })
-  .refine((text) => isTag(text) || isDigest(text), { error: followError })
-  .transform((text): Follow => (isDigest(text) ? { digest: text } : { tag: text }))
-
 const autoDeploySchema = z.boolean({ error: 'expected true or false' }).prefault(true)
 
 const deploySchema = z.strictObject({
@@ -75,7 +68,15 @@ export const bundleSchema = z.strictObject({
   store: z
     .union([z.string().min(1), storeSchema], { error: 'expected a name from `stores`, or a store spelled out' })
     .describe('Where it comes from: a key of `stores`, or a store spelled out.'),
-  follow: followSchema.prefault('latest').describe('Which version counts: a tag, or a digest `sha256:…`.'),
+  follow: followSchema
+    .prefault('latest')
+    .describe('Which version counts: a tag, a digest `sha256:…`, a range `{ semver }`, or `{ pattern, order }`.'),
+  allow_downgrade: z
+    .boolean()
+    .prefault(false)
+    .describe(
+      'Whether an older version is taken where the one that ran is gone. Only where a range or a pattern is followed.',
+    ),
   platform: z
     .string()
     .regex(/^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9]+)?$/, { error: 'expected os/architecture such as linux/amd64' })

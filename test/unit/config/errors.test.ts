@@ -50,7 +50,7 @@ const single: [name: string, text: string, problem: object][] = [
     {
       line: 4,
       key: 'bundles.authz.follow',
-      message: 'expected a tag such as latest, or a digest sha256:…, got `1.10`',
+      message: 'expected a tag such as latest, a digest sha256:…, { semver } or { pattern, order }, got `1.10`',
       hint: 'Quote it: follow: "1.10"',
     },
   ],
@@ -60,8 +60,102 @@ const single: [name: string, text: string, problem: object][] = [
     {
       line: 4,
       key: 'bundles.authz.follow',
-      message: 'expected a tag such as latest, or a digest sha256:…, got `sha256:abc`',
+      message: 'expected a tag such as latest, a digest sha256:…, { semver } or { pattern, order }, got `sha256:abc`',
     },
+  ],
+  [
+    'a range written as a number',
+    authz('follow: { semver: 1.10 }'),
+    {
+      line: 4,
+      key: 'bundles.authz.follow.semver',
+      message: 'expected text, got `1.10`',
+      hint: 'Quote it: semver: "1.10"',
+    },
+  ],
+  [
+    'what is no range',
+    authz('follow: { semver: newest }'),
+    {
+      line: 4,
+      key: 'bundles.authz.follow.semver',
+      message: 'not a range of versions: "newest". Write it as npm does: ^1.2, ~1.2.3, >=1.0.0 <2, 1.x, or * for any',
+    },
+  ],
+  [
+    'what is no regular expression',
+    authz('follow: { pattern: "^(a", order: semver }'),
+    {
+      line: 4,
+      key: 'bundles.authz.follow.pattern',
+      message: expect.stringContaining('not a regular expression: "^(a". Patterns are RE2, such as'),
+    },
+  ],
+  [
+    'lookaround in a pattern',
+    authz('follow: { pattern: "^(?!a)", order: semver }'),
+    {
+      line: 4,
+      key: 'bundles.authz.follow.pattern',
+      message: expect.stringContaining('Patterns are RE2: they have neither lookaround nor references'),
+    },
+  ],
+  [
+    'two groups in a pattern',
+    authz('follow: { pattern: "(?<a>.)(?<b>.)", order: semver }'),
+    {
+      line: 4,
+      key: 'bundles.authz.follow.pattern',
+      message: expect.stringContaining('more than one named group: a, b'),
+    },
+  ],
+  [
+    'a group where nothing of the tag is ordered',
+    authz('follow: { pattern: "(?<a>.)", order: created }'),
+    { line: 4, key: 'bundles.authz.follow.pattern', message: expect.stringContaining('order: created') },
+  ],
+  [
+    'a pattern without an order',
+    authz('follow: { pattern: "^prod-" }'),
+    {
+      line: 4,
+      key: 'bundles.authz.follow.order',
+      message: 'missing: expected semver, numeric, alphabetical, created',
+    },
+  ],
+  [
+    'an order that is none',
+    authz('follow: { pattern: "^prod-", order: newest }'),
+    {
+      line: 4,
+      key: 'bundles.authz.follow.order',
+      message: 'expected semver, numeric, alphabetical or created, got `newest`',
+    },
+  ],
+  [
+    'a range and a pattern',
+    authz('follow: { semver: "*", pattern: "^prod-" }'),
+    { line: 4, key: 'bundles.authz.follow', message: 'expected either semver, or pattern and order' },
+  ],
+  [
+    'neither a range nor a pattern',
+    authz('follow: { prerelease: true }'),
+    { line: 4, key: 'bundles.authz.follow', message: 'expected either semver, or pattern and order' },
+  ],
+  [
+    'prereleases of a pattern',
+    authz('follow: { pattern: "^prod-", order: semver, prerelease: true }'),
+    { line: 4, key: 'bundles.authz.follow.prerelease', message: expect.stringContaining('goes with semver') },
+  ],
+  [
+    'an order of a range',
+    authz('follow: { semver: "*", order: created }'),
+    { line: 4, key: 'bundles.authz.follow.order', message: expect.stringContaining('goes with a pattern') },
+  ],
+  [
+    'an unknown key in it',
+    authz('follow: { semver: "*", prerelase: true }'),
+    { line: 4, key: 'bundles.authz.follow.prerelase', message: 'unknown key `prerelase`: did you mean `prerelease`?' },
   ],
   [
     'text that is a number',

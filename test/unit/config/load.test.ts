@@ -78,6 +78,7 @@ describe('finding the file', () => {
           store: { type: 'local', repository: 'policies/example' },
           storeName: null,
           follow: { tag: 'latest' },
+          allowDowngrade: false,
           platform: 'linux/amd64',
           schedule: { kind: 'interval', minMs: 60_000, maxMs: 120_000 },
           deploy: [],

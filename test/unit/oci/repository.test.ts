@@ -176,6 +176,31 @@ describe('lists', () => {
     expect(await Array.fromAsync(t.repository.tags())).toEqual(['a', 'v10', 'v9'])
   })
 
+  it('asks for pages of a thousand, and whether they changed, where the registry says how', async () => {
+    let first = { etag: '"1"', tags: ['a'] }
+    const page =
+      (now: () => typeof first, link: Record<string, string> = {}): Script =>
+      ({ headers }) => {
+        const { etag, tags } = now()
+        if (headers['if-none-match'] === etag) return { status: 304, headers: { etag } }
+        return { body: JSON.stringify({ tags }), headers: { etag, ...link } }
+      }
+    await using t = await setup({
+      'GET /v2/acme/app/tags/list?n=1000': page(() => first, { link: '<list?n=1000&last=a>; rel="next"' }),
+      'GET /v2/acme/app/tags/list?n=1000&last=a': page(() => ({ etag: 'W/"2"', tags: ['b'] })),
+    })
+    for (let look = 0; look < 3; look++) expect(await Array.fromAsync(t.repository.tags())).toEqual(['a', 'b'])
+    const asked = t.server.requests.map(({ headers }) => headers['if-none-match'])
+    expect(asked).toEqual([undefined, undefined, '"1"', 'W/"2"', '"1"', 'W/"2"'])
+    first = { etag: '"3"', tags: ['c'] }
+    expect(await Array.fromAsync(t.repository.tags())).toEqual(['b', 'c'])
+  })
+
+  it('refuses a 304 that it did not ask for', async () => {
+    await using t = await setup({ 'GET /v2/acme/app/tags/list': { status: 304 } })
+    expect(await failureOf(Array.fromAsync(t.repository.tags()))).toMatchObject({ status: 304 })
+  })
+
   it('gives one page', async () => {
     await using t = await setup({
       'GET /v2/acme/app/tags/list': list(['a', 'b'], '</v2/acme/app/tags/list?n=2&last=b>; rel="next"'),
@@ -185,7 +210,7 @@ describe('lists', () => {
   })
 
   it.each([
-    ['repeats itself', '</v2/acme/app/tags/list>; rel="next"'],
+    ['repeats itself', '</v2/acme/app/tags/list?n=1000>; rel="next"'],
     ['leaves the registry', '<http://127.0.0.1:1/v2/acme/app/tags/list>; rel="next"'],
     ['is no URL', '<http://[>; rel="next"'],
   ])('refuses a list that %s', async (_what, link) => {

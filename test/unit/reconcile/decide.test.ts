@@ -4,7 +4,7 @@ import { digestOf } from '../../../src/oci/digest.ts'
 import { decide, triedAgainAt, type Facts } from '../../../src/reconcile/decide.ts'
 
 const [one, two] = [digestOf('1'), digestOf('2')]
-const current = { number: 3, sourceDigest: one } as Release
+const current = { number: 3, version: 'v1', sourceDigest: one } as Release
 const facts: Facts = {
   candidate: { version: 'v2', fingerprint: two },
   current,
@@ -12,6 +12,7 @@ const facts: Facts = {
   settled: null,
   trigger: 'schedule',
   now: 1_000_000,
+  isChosen: false,
 }
 const memo = (verdict: Memo['verdict']) => ({ verdict, at: facts.now }) as Memo
 const refusal = (code: string) => memo({ refused: 'a reason', code, file: null })
@@ -32,6 +33,12 @@ describe('decide', () => {
 
   it('does nothing about what is served already', () => {
     expect(decide({ ...facts, memo: memo({ release: 3 }) })).toEqual({ do: 'nothing' })
+  })
+
+  it('makes a release of the same content under another version, where versions are chosen from', () => {
+    const known = { ...facts, memo: memo({ release: 3 }), isChosen: true }
+    expect(decide(known)).toEqual({ do: 'fetch', reason: 'same content, other version' })
+    expect(decide({ ...known, candidate: { version: 'v1', fingerprint: one } })).toEqual({ do: 'nothing' })
   })
 
   it('does not try again what was refused', () => {

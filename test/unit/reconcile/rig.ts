@@ -7,6 +7,7 @@ import { createFolderContent } from '../../../src/content/folder.ts'
 import type { Deploy, Deployer, Observation } from '../../../src/deployers/deployer.ts'
 import { IntegrityError, RemoteError } from '../../../src/lib/errors.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import type { Exact } from '../../../src/model/follow.ts'
 import type { Look, Release } from '../../../src/model/release.ts'
 import { digestOf, type Digest } from '../../../src/oci/digest.ts'
 import { parseManifest } from '../../../src/oci/manifest.ts'
@@ -18,7 +19,7 @@ import { createRegistry } from '../../../src/registry/registry.ts'
 import type { Registry } from '../../../src/registry/types.ts'
 import type { State } from '../../../src/state/state.ts'
 import { storeFrom } from '../../../src/stores/from-source.ts'
-import type { Candidate, Fetched, Follow, Store } from '../../../src/stores/store.ts'
+import type { Candidate, Fetched, Store } from '../../../src/stores/store.ts'
 import type { Sink } from '../../../src/oci/target.ts'
 import { FakeClock } from '../../support/clock.ts'
 import { imageOf, MemoryRepository } from '../../support/repository.ts'
@@ -119,6 +120,7 @@ export function specOf(store: Store, more: Partial<BundleSpec> = {}): BundleSpec
     kind: 'opa',
     store,
     follow: { tag: 'latest' },
+    allowDowngrade: false,
     platform: 'linux/amd64',
     schedule: { kind: 'interval', minMs: 60_000, maxMs: 60_000 },
     keep: 10,
@@ -141,6 +143,7 @@ export class ScriptedStore implements Store {
   readonly repository: MemoryRepository
   readonly #inner: Store
   resolves = 0
+  lists = 0
   fetches = 0
   now = 0
   most = 0
@@ -162,17 +165,26 @@ export class ScriptedStore implements Store {
     return imageOf(this.repository, [text], { tags: [tag] })
   }
 
-  async resolve(follow: Follow, signal: AbortSignal): Promise<Candidate | undefined> {
+  async resolve(exact: Exact, signal: AbortSignal): Promise<Candidate | undefined> {
     this.resolves += 1
     this.most = Math.max(this.most, ++this.now)
     try {
       if (this.gate !== undefined) await orAborted(this.gate, signal)
       const failure = this.failures.shift()
       if (failure !== undefined) throw failure
-      return await this.#inner.resolve(follow, signal)
+      return await this.#inner.resolve(exact, signal)
     } finally {
       this.now -= 1
     }
+  }
+
+  async versions(signal: AbortSignal): Promise<string[]> {
+    this.lists += 1
+    return this.#inner.versions(signal)
+  }
+
+  createdAt(candidate: Candidate, options: { platform: string; signal: AbortSignal }): Promise<number | undefined> {
+    return this.#inner.createdAt(candidate, options)
   }
 
   async fetch(candidate: Candidate, into: Sink, options: { platform: string; signal: AbortSignal }): Promise<Fetched> {

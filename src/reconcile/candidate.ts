@@ -1,0 +1,127 @@
+import { RemoteError } from '../lib/errors.ts'
+import { Limit } from '../lib/limit.ts'
+import { isExact, type Follow } from '../model/follow.ts'
+import type { Release } from '../model/release.ts'
+import { createdOf } from '../oci/created.ts'
+import type { Registry } from '../registry/types.ts'
+import type { Candidate, Store } from '../stores/store.ts'
+import { judge, matchesOf, type Judgement } from './follow.ts'
+import { repositoryOf } from './prepare.ts'
+import type { BundleSpec } from './types.ts'
+
+export type Held = NonNullable<Judgement['held']>
+
+type Asked = Pick<BundleSpec, 'name' | 'store' | 'follow' | 'platform' | 'allowDowngrade'>
+
+interface Past {
+  current: Release | null
+  isRedirected: boolean
+}
+
+/** Each is a request or two at each look. */
+const mostTimed = 1_000
+const timedAtOnce = 8
+/** A list that is this far from what is there is no list of it. */
+const mostGone = 20
+
+/**
+ * What the store offers of what is followed: one request where that has a name of its own. Else the list is asked for, and then
+ * only of what would be taken what it stands for. Undefined when nothing counts. Throws RemoteError.
+ */
+export async function findCandidate(
+  spec: Asked,
+  past: Past,
+  context: { registry: Registry },
+  signal: AbortSignal,
+): Promise<{ candidate: Candidate } | { held: Held } | undefined> {
+  const { store, follow } = spec
+  if (isExact(follow)) {
+    const candidate = await store.resolve(follow, signal)
+    return candidate && { candidate }
+  }
+  const tags = await store.versions(signal)
+  const times = await timesOf(spec, follow, tags, signal)
+  const running = await runningOf(spec, past, tags, context, signal)
+  const allowDowngrade = spec.allowDowngrade || past.isRedirected
+  const gone = new Set<string>()
+  while (gone.size <= mostGone) {
+    const { candidates, held } = judge(follow, tags, { times, gone, running, allowDowngrade })
+    if (held !== undefined) return { held }
+    const [best] = candidates
+    if (best === undefined) return undefined
+    const candidate = await store.resolve({ tag: best }, signal)
+    if (candidate !== undefined) return { candidate }
+    gone.add(best)
+  }
+  throw new RemoteError(
+    'protocol',
+    `${store.name} lists tags that it does not have: ${[...gone].slice(0, 3).join(', ')}`,
+    {
+      host: store.name,
+    },
+  )
+}
+
+/** Of those that the pattern matches, and only where that is what they are ordered by. */
+async function timesOf(
+  { store, platform }: Asked,
+  follow: Follow,
+  tags: readonly string[],
+  signal: AbortSignal,
+): Promise<Map<string, number> | undefined> {
+  if (!('pattern' in follow) || follow.order !== 'created') return undefined
+  const matching = matchesOf(follow, tags)
+  if (matching.length > mostTimed) {
+    throw new RemoteError(
+      'unsupported',
+      `${matching.length} tags of ${store.name} match ${follow.pattern}: too many to ask each when it was made`,
+      {
+        host: store.name,
+        hint: `Write a pattern that matches at most ${mostTimed}, or order by something that the tags say themselves.`,
+      },
+    )
+  }
+  const times = new Map<string, number>()
+  const limit = new Limit(timedAtOnce)
+  const ask = async (tag: string) => {
+    const candidate = await store.resolve({ tag }, signal)
+    const at = candidate && (await timeOf(store, candidate, { platform, signal }))
+    if (at !== undefined) times.set(tag, at)
+  }
+  await Promise.all(matching.map((tag) => limit.do(() => ask(tag), signal)))
+  return times
+}
+
+/** Undefined where it is gone by now. */
+async function timeOf(
+  store: Store,
+  candidate: Candidate,
+  options: { platform: string; signal: AbortSignal },
+): Promise<number | undefined> {
+  return orUndefined(store.createdAt(candidate, options))
+}
+
+async function orUndefined<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked
+  } catch (error) {
+    if (error instanceof RemoteError && error.code === 'not_found') return undefined
+    throw error
+  }
+}
+
+/** When it was made is asked only where its tag is gone: of our own copy, else of the store, which may have it without the tag. */
+async function runningOf(
+  { name, store, follow, platform }: Asked,
+  { current }: Past,
+  tags: readonly string[],
+  { registry }: { registry: Registry },
+  signal: AbortSignal,
+): Promise<{ tag: string; at: number | undefined } | undefined> {
+  if (current === null) return undefined
+  const { version: tag, sourceDigest } = current
+  if (!('pattern' in follow) || follow.order !== 'created' || tags.includes(tag)) return { tag, at: undefined }
+  const options = { platform, signal }
+  const own = await orUndefined(createdOf(registry.repository(repositoryOf(name)), sourceDigest, options))
+  return { tag, at: own ?? (await timeOf(store, { version: tag, fingerprint: sourceDigest }, options)) }
+}
