@@ -5,11 +5,13 @@ import { run as runCatalog } from './catalog.ts'
 import { run as runFollow } from './follow.ts'
 import { run as runPush } from './push.ts'
 import { run as runTransfer } from './transfer.ts'
+import { run as runRegistry } from './registry.ts'
 import type { Bench, Row } from './row.ts'
 
 const benches: Record<string, Bench> = {
   push: runPush,
   bundles: runBundles,
+  registry: runRegistry,
   catalog: runCatalog,
   follow: runFollow,
   transfer: runTransfer,

@@ -71,7 +71,7 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
   await readSecrets(secretsOf(config), redactor)
   const metrics = createMetrics(clock)
   const { content, state, registry } = await openStorage(
-    { ...options, rebuild: options.rebuildState === true },
+    { ...options, metrics, rebuild: options.rebuildState === true },
     lifecycle,
   )
   if (config.file === null) await seedExample(registry, state.facts, logger)

@@ -9,6 +9,7 @@ import type { Clock } from '../lib/clock.ts'
 import { ConfigError, StorageError } from '../lib/errors.ts'
 import type { Lifecycle } from '../lib/lifecycle.ts'
 import type { Logger } from '../lib/logger.ts'
+import type { Metrics } from '../lib/metrics.ts'
 import { isDigest } from '../oci/digest.ts'
 import { createRegistry } from '../registry/registry.ts'
 import type { Registry } from '../registry/types.ts'
@@ -20,6 +21,7 @@ export interface StorageOptions {
   config: Pick<Config, 'content' | 'server' | 'bundles'>
   clock: Clock
   logger: Logger
+  metrics?: Pick<Metrics, 'setRegistryMemory'>
   /** Makes the state anew, where it was lost. */
   rebuild?: boolean
 }
@@ -36,7 +38,7 @@ export interface Storage {
  * StorageError, `locked` when somebody is.
  */
 export async function openStorage(options: StorageOptions, lifecycle: Lifecycle): Promise<Storage> {
-  const { config, clock, logger, rebuild = false } = options
+  const { config, clock, logger, metrics, rebuild = false } = options
   const { path, gc, quotaBytes, repositoryQuotas } = config.content
   await (rebuild ? refuseState(path) : refuseLostState(path))
   const state = await createSqliteState({ path, contentId: await contentId(path), logger })
@@ -48,7 +50,10 @@ export async function openStorage(options: StorageOptions, lifecycle: Lifecycle)
   const { uploadExpiryMs: uploadIdleMs, maxUploads } = config.server.limits
   const limits = { uploadIdleMs, maxUploads, graceMs: gc.graceMs }
   const quotaOf = createQuotas(repositoryQuotas)
-  const registry = createRegistry({ content, catalog: state.catalog, clock, logger, limits, quotaOf, folder: path })
+  const registry = createRegistry({
+    ...{ content, catalog: state.catalog, clock, logger, limits, quotaOf, folder: path },
+    onMemory: (bytes) => metrics?.setRegistryMemory(bytes),
+  })
   lifecycle.defer('built-in registry', () => registry.close())
   return { content, state, registry }
 }

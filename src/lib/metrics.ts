@@ -29,6 +29,7 @@ export interface Metrics {
   collected(outcome: 'failed'): void
   setWaiting(clients: number): void
   setBundleMemory(bytes: number): void
+  setRegistryMemory(bytes: number): void
   /** Prometheus' text, and its media type. */
   text(): Promise<string>
   readonly contentType: string
@@ -58,6 +59,7 @@ export function createMetrics(clock: Pick<Clock, 'now'>): Metrics {
   const gauge = (name: string, help: string) => new Gauge({ name: `longshore_${name}`, help, registers: [register] })
   const waiting = gauge('waiting_clients', 'Long polls that are held now')
   const memory = gauge('bundle_memory_bytes', 'Bundles kept in memory for serving')
+  const registryMemory = gauge('registry_memory_bytes', 'Manifests and small blobs kept in memory for the registry')
   const hosts = new Set<string>()
 
   return {
@@ -74,6 +76,7 @@ export function createMetrics(clock: Pick<Clock, 'now'>): Metrics {
     limited: (limit) => limits.inc({ limit }),
     setWaiting: (clients) => waiting.set(clients),
     setBundleMemory: (bytes) => memory.set(bytes),
+    setRegistryMemory: (bytes) => registryMemory.set(bytes),
     text: () => register.metrics(),
     contentType: register.contentType,
   }

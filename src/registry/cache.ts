@@ -2,10 +2,12 @@
 export class BytesCache<Key> {
   readonly #entries = new Map<Key, Uint8Array>()
   readonly #maxBytes: number
+  readonly #onSize: (bytes: number) => void
   #bytes = 0
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, onSize: (bytes: number) => void = () => undefined) {
     this.#maxBytes = maxBytes
+    this.#onSize = onSize
   }
 
   get(key: Key): Uint8Array | undefined {
@@ -21,6 +23,7 @@ export class BytesCache<Key> {
     this.delete(key)
     this.#entries.set(key, bytes)
     this.#bytes += bytes.byteLength
+    this.#onSize(this.#bytes)
     for (const oldest of this.#entries.keys()) {
       if (this.#bytes <= this.#maxBytes) return
       this.delete(oldest)
@@ -32,5 +35,6 @@ export class BytesCache<Key> {
     if (bytes === undefined) return
     this.#entries.delete(key)
     this.#bytes -= bytes.byteLength
+    this.#onSize(this.#bytes)
   }
 }

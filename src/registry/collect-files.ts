@@ -69,9 +69,10 @@ async function unlink(collection: Collection): Promise<void> {
 
 /** Nobody can store it between the question whether somebody has it and its end. */
 async function unlinkOne(collection: Collection, digest: Digest): Promise<void> {
-  const { content, collection: state } = collection
+  const { content, collection: state, registry } = collection
   const stored = await content.stat(digest)
   const isGone = await content.remove(digest, () => state.isBuried(digest))
+  if (isGone) registry.forget(digest)
   if (isGone && stored !== undefined) noteFile(collection, stored)
 }
 

@@ -47,7 +47,7 @@ export interface CollectedItem {
 export interface CollectorParts {
   content: Content
   collection: CollectionState
-  registry: Pick<Registry, 'quietBefore' | 'refreshIndexes'>
+  registry: Pick<Registry, 'quietBefore' | 'refreshIndexes' | 'forget'>
   clock: Clock
   logger: Logger
   limits: CollectLimits

@@ -21,6 +21,8 @@ export interface RegistryOptions {
   limits?: Partial<RegistryLimits>
   /** No limits unless said. */
   quotaOf?: QuotaOf
+  /** Told how many bytes of content are held in memory when that changes. */
+  onMemory?: (bytes: number) => void
   /** The content folder, in which each repository is an OCI image layout for other tools; without it none is written. */
   folder?: string
 }
@@ -28,11 +30,15 @@ export interface RegistryOptions {
 /** A blob's use is noted no finer than this, so that most looks at a blob write nothing. */
 const usedWithinMs = 60_000
 
+/** Repositories that are not put together anew for each request. */
+const maxOpened = 1_000
+
 /** The built-in registry: changes are durable, and told to listeners, when a method resolves. */
 export function createRegistry({ content, catalog, clock, logger, folder, ...options }: RegistryOptions): Registry {
   const limits = { ...defaultRegistryLimits, ...options.limits }
   const listeners = new Set<(change: RepositoryChange) => void>()
   const names = new WeakMap<Source, string>()
+  const opened = new Map<string, LocalRepository>()
   const activity = new Activity(clock, limits.graceMs)
   const quotaOf = options.quotaOf ?? (() => undefined)
   const uploads = new UploadSessions({ content, catalog, clock, logger, limits, activity, quotaOf })
@@ -49,7 +55,8 @@ export function createRegistry({ content, catalog, clock, logger, folder, ...opt
     activity,
     quotaOf,
     usedWithinMs: Math.min(usedWithinMs, limits.graceMs / 4),
-    manifests: new BytesCache<Digest>(limits.manifestCacheBytes),
+    held: new BytesCache<Digest>(limits.contentCacheBytes, options.onMemory),
+    cachedBlobBytes: limits.cachedBlobBytes,
     nameOf: (source) => names.get(source),
     changed(change) {
       indexes?.refresh()
@@ -65,8 +72,12 @@ export function createRegistry({ content, catalog, clock, logger, folder, ...opt
     hold: (repository) => activity.begin(repository),
     quietBefore: (repository) => activity.quietBefore(repository),
     repository(name): LocalRepository {
+      const known = opened.get(name)
+      if (known !== undefined) return known
       const repository = createRepository(name, shared)
       names.set(repository, name)
+      if (opened.size >= maxOpened) opened.clear()
+      opened.set(name, repository)
       return repository
     },
     repositories: (page) => catalog.repositories(page),
@@ -75,6 +86,7 @@ export function createRegistry({ content, catalog, clock, logger, folder, ...opt
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
+    forget: (digest) => shared.held.delete(digest),
     refreshIndexes: () => indexes?.refresh(),
     discard: (digest) => discard(digest, shared),
     async close() {

@@ -23,7 +23,10 @@ export interface Shared {
   quotaOf: QuotaOf
   /** A blob's use is noted no finer than this. */
   usedWithinMs: number
-  manifests: BytesCache<Digest>
+  /** Bytes of manifests and small blobs, verified when they were read. */
+  held: BytesCache<Digest>
+  /** A larger blob is not held. */
+  cachedBlobBytes: number
   /** Called when a change is durable. */
   changed: (change: RepositoryChange) => void
   /** The name of a repository of this same registry; undefined for any other source. */
@@ -37,10 +40,13 @@ export function createRepository(name: string, shared: Shared): LocalRepository 
   return { name, repositoryName: name, ...local, ...sinkMethods(name, shared, local) }
 }
 
-type BlobMethods = Pick<LocalRepository, 'statBlob' | 'readBlob' | 'blobFile' | 'ingestBlob' | 'mount' | 'removeBlob'>
+type BlobMethods = Pick<
+  LocalRepository,
+  'statBlob' | 'readBlob' | 'heldBlob' | 'smallBlob' | 'blobFile' | 'ingestBlob' | 'mount' | 'removeBlob'
+>
 
 function blobMethods(name: string, shared: Shared): BlobMethods {
-  const { content, catalog, clock, quotaOf } = shared
+  const { content, catalog, clock, quotaOf, held, cachedBlobBytes } = shared
 
   async function statBlob(digest: Digest): Promise<{ size: number } | undefined> {
     const blob = await catalog.blob(name, digest)
@@ -51,6 +57,18 @@ function blobMethods(name: string, shared: Shared): BlobMethods {
   return {
     statBlob,
     readBlob: (digest, range) => read(digest, shared, range),
+    heldBlob: (digest) => held.get(digest),
+    async smallBlob({ digest, size }) {
+      if (size > cachedBlobBytes) return undefined
+      try {
+        const bytes = await content.bytes(digest, cachedBlobBytes)
+        held.set(digest, bytes)
+        return bytes
+      } catch (error) {
+        await discardIfDamaged(error, digest, shared)
+        throw error
+      }
+    },
     async blobFile(digest) {
       if ((await statBlob(digest)) === undefined) throw notFound(name, digest)
       try {
@@ -66,7 +84,10 @@ function blobMethods(name: string, shared: Shared): BlobMethods {
       const mount = { digest, to: name, ...options }
       return (await catalog.mountBlob(mount, clock.now(), quotaOf(name))) !== undefined
     },
-    removeBlob: (digest) => catalog.removeBlob(name, digest),
+    async removeBlob(digest) {
+      held.delete(digest)
+      return catalog.removeBlob(name, digest)
+    },
   }
 }
 
@@ -109,8 +130,8 @@ async function discardIfDamaged(error: unknown, digest: Digest, shared: Shared):
   }
 }
 
-export function discard(digest: Digest, { content, manifests }: Shared): Promise<boolean> {
-  manifests.delete(digest)
+export function discard(digest: Digest, { content, held }: Shared): Promise<boolean> {
+  held.delete(digest)
   return removeIfDamaged(content, digest)
 }
 
@@ -151,7 +172,7 @@ type ManifestMethods = Pick<
 >
 
 function manifestMethods(name: string, shared: Shared): ManifestMethods {
-  const { content, catalog, clock, manifests, quotaOf, changed } = shared
+  const { content, catalog, clock, held, quotaOf, changed } = shared
 
   /** One that goes while it is read is not there. */
   async function manifestBytes(digest: Digest, reference: string): Promise<Buffer> {
@@ -173,9 +194,9 @@ function manifestMethods(name: string, shared: Shared): ManifestMethods {
     async manifest(reference) {
       const row = await catalog.manifest(name, reference)
       if (row === undefined) throw notFound(name, reference)
-      const cached = manifests.get(row.digest)
+      const cached = held.get(row.digest)
       const bytes = cached ?? (await manifestBytes(row.digest, reference))
-      if (cached === undefined) manifests.set(row.digest, bytes)
+      if (cached === undefined) held.set(row.digest, bytes)
       return { mediaType: row.mediaType, digest: row.digest, bytes }
     },
 
@@ -196,6 +217,7 @@ function manifestMethods(name: string, shared: Shared): ManifestMethods {
     async removeManifest(digest) {
       const removed = await catalog.removeManifest(name, digest)
       if (removed === undefined) return false
+      held.delete(digest)
       for (const tag of removed.tags.length > 0 ? removed.tags : [null]) {
         changed({ repository: name, action: 'delete', tag, digest })
       }

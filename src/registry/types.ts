@@ -26,6 +26,8 @@ export interface Registry {
   hold(repository: string): () => void
   /** Collected may be what was last used before this moment. Milliseconds since the epoch. */
   quietBefore(repository: string): number
+  /** Its file is gone: what memory holds of it is of no use. */
+  forget(digest: Digest): void
   /** Looks soon for repositories whose catalog changed by other means than this registry (a release's tags), and writes their indexes. */
   refreshIndexes(): void
   /**
@@ -43,8 +45,10 @@ export interface RegistryLimits {
   maxUploads: number
   /** An upload that nobody touches for so long is dropped. */
   uploadIdleMs: number
-  /** Manifests held in memory, together. */
-  manifestCacheBytes: number
+  /** Manifests and small blobs held in memory, together. */
+  contentCacheBytes: number
+  /** A larger blob is read from disk for each request. */
+  cachedBlobBytes: number
   /** From a change to the index on disk; longer where writing takes long. */
   indexDelayMs: number
   /** What was used this recently is not collected. */
@@ -58,6 +62,10 @@ export interface LocalRepository extends Sink {
   statBlob(digest: Digest): Promise<{ size: number } | undefined>
   /** The bytes as stored, for serving; the caller has checked `statBlob`. */
   readBlob(digest: Digest, range?: ByteRange): AsyncIterable<Uint8Array>
+  /** All bytes of a small blob that somebody has read before, from memory; the caller has checked `statBlob`. */
+  heldBlob(digest: Digest): Uint8Array | undefined
+  /** All bytes, verified, which are held from then on; undefined for a blob that is not small. The caller has checked `statBlob`. */
+  smallBlob(blob: { digest: Digest; size: number }): Promise<Uint8Array | undefined>
   /** A local file with the blob's bytes, for other threads. */
   blobFile(digest: Digest): Promise<string>
   /** Ingests, verifies, and makes it visible in this repository. */

@@ -17,17 +17,35 @@ export function createRequestIds(): (request: IncomingMessage) => string {
 /** Somebody whom nobody asked who they are, on a route that is open to all. */
 export const nobody: Caller = { name: 'anonymous', anonymous: true, may: () => false }
 
+/** Most requests for small things end before anybody asks for their query or their signal: these are made when somebody does. */
 export function createExchange(
   request: IncomingMessage,
   response: ServerResponse,
   caller: Caller,
   requestId: string,
 ): Exchange {
+  // As it came: a route may write another one into the request.
+  const target = request.url
+  let url: URL | undefined
+  let signal: AbortSignal | undefined
+  return {
+    ...{ request, response, caller, requestId },
+    get url() {
+      // Put together as text: a path that begins with two slashes would be taken for a host.
+      return (url ??= new URL(`http://localhost${target}`))
+    },
+    get signal() {
+      return (signal ??= signalOf(response))
+    },
+  }
+}
+
+function signalOf(response: ServerResponse): AbortSignal {
   const gone = new AbortController()
-  response.once('close', () => {
+  const leave = () => {
     if (!response.writableFinished) gone.abort(new Error('the client went away'))
-  })
-  // Put together as text: a path that begins with two slashes would be taken for a host.
-  const url = new URL(`http://localhost${request.url}`)
-  return { request, response, url, caller, requestId, signal: gone.signal }
+  }
+  if (response.closed) leave()
+  else response.once('close', leave)
+  return gone.signal
 }

@@ -70,7 +70,7 @@ describe('a flipped bit in a blob', () => {
   afterAll(() => server.stop())
 
   test.each([
-    ['small', 10_000, 5_000],
+    ['small, but larger than what memory holds', 70_000, 5_000],
     ['large, at its beginning', 3_000_000, 10],
     ['large, at its end', 3_000_000, -1],
   ])('(%s) ends no answer as it should, and the blob can be pushed again', async (_, size, at) => {
@@ -85,6 +85,19 @@ describe('a flipped bit in a blob', () => {
     await pushBlob(server, bytes)
     expect(await head(server, path)).toBe(200)
     expect((await take(server, path))?.equals(bytes)).toBe(true)
+  })
+
+  test('reaches nobody from a small one that memory holds, and is noticed in one that it does not hold', async () => {
+    const [held, unread] = [randomBytes(10_000), randomBytes(10_000)]
+    for (const bytes of [held, unread]) await pushBlob(server, bytes)
+    const pathOf = (bytes: Buffer) => `/v2/acme/blobs/blobs/${digestOf(bytes)}`
+    expect((await take(server, pathOf(held)))?.equals(held)).toBe(true)
+    for (const bytes of [held, unread]) flip(server, digestOf(bytes), 5_000)
+    expect((await take(server, pathOf(held)))?.equals(held)).toBe(true)
+    expect(await take(server, pathOf(unread))).toBeUndefined()
+    expect(await head(server, pathOf(unread))).toBe(404)
+    await pushBlob(server, unread)
+    expect((await take(server, pathOf(unread)))?.equals(unread)).toBe(true)
   })
 
   test.each(['bytes=0-99', 'bytes=2999900-'])('is noticed where only %s are asked for', async (range) => {

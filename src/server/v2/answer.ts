@@ -9,10 +9,17 @@ const smallRestBytes = 1024 * 1024
 export const drainBytes = 64 * 1024 * 1024
 export const drainMs = 5_000
 
+/** As Node takes headers without looking each one up, with what every answer of the registry has. */
+export function writeHead(response: ServerResponse, status: number, headers: OutgoingHttpHeaders): void {
+  const lines: (string | number | string[])[] = ['Docker-Distribution-API-Version', 'registry/2.0']
+  for (const name in headers) lines.push(name, headers[name]!)
+  response.writeHead(status, lines as string[])
+}
+
 export function sendEmpty(call: Call, status: number, headers: OutgoingHttpHeaders = {}): void {
   const { response } = call.exchange
   // RFC 9110, section 8.6: no Content-Length with 204, and with 304 it would be the body's that is not sent.
-  response.writeHead(status, status === 204 || status === 304 ? headers : { ...headers, 'Content-Length': 0 })
+  writeHead(response, status, status === 204 || status === 304 ? headers : { ...headers, 'Content-Length': 0 })
   response.end()
 }
 
@@ -23,7 +30,7 @@ export function sendJson(call: Call, value: unknown, headers: OutgoingHttpHeader
 /** Node leaves the body out when the request is a HEAD. */
 export function sendBytes(call: Call, bytes: Uint8Array, headers: OutgoingHttpHeaders): void {
   const { response } = call.exchange
-  response.writeHead(200, { ...headers, 'Content-Length': bytes.length })
+  writeHead(response, 200, { ...headers, 'Content-Length': bytes.length })
   response.end(bytes)
 }
 
@@ -52,12 +59,12 @@ export async function sendRefusal(
   const headers = { ...refusal.headers, 'Content-Type': 'application/json', 'Content-Length': body.length }
   const declared = Number(request.headers['content-length'] ?? Infinity)
   if (request.complete || declared <= smallRestBytes) {
-    response.writeHead(refusal.status, headers)
+    writeHead(response, refusal.status, headers)
     response.end(body)
     request.resume()
     return
   }
-  response.writeHead(refusal.status, { ...headers, Connection: 'close' })
+  writeHead(response, refusal.status, { ...headers, Connection: 'close' })
   response.write(body)
   await drain(request, clock)
   response.end()

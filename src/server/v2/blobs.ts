@@ -2,7 +2,7 @@ import { pipeline } from 'node:stream/promises'
 import type { ByteRange } from '../../content/content.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { sourceOf } from '../guard/address.ts'
-import { isNotModified, sendEmpty } from './answer.ts'
+import { isNotModified, sendEmpty, writeHead } from './answer.ts'
 import { audit, demand, digestIn, repositoryOf, type Call } from './call.ts'
 import { readRange } from './range.ts'
 import { Refusal, refusal } from './refusal.ts'
@@ -39,8 +39,28 @@ export async function getBlob(call: Call): Promise<void> {
     'Content-Length': length,
     ...(range && { 'Content-Range': `bytes ${range.first}-${range.last}/${stat.size}` }),
   }
-  if (request.method === 'HEAD' || length === 0) response.writeHead(status, all).end()
-  else await withSlot(call, () => sendContent(call, digest, range, () => response.writeHead(status, all)))
+  const begin = () => writeHead(response, status, all)
+  if (request.method === 'HEAD' || length === 0) {
+    begin()
+    response.end()
+  } else if (range === undefined) await sendWhole(call, { digest, size: length }, begin)
+  else await withSlot(call, () => sendContent(call, digest, range, begin))
+}
+
+/** A small one from memory, once it was asked for. */
+async function sendWhole(call: Call, blob: { digest: Digest; size: number }, begin: () => void): Promise<void> {
+  const repository = repositoryOf(call)
+  const send = (bytes: Uint8Array) => {
+    begin()
+    call.exchange.response.end(bytes)
+  }
+  const held = repository.heldBlob(blob.digest)
+  if (held?.length === blob.size) return send(held)
+  await withSlot(call, async () => {
+    const small = await repository.smallBlob(blob)
+    if (small?.length === blob.size) send(small)
+    else await sendContent(call, blob.digest, undefined, begin)
+  })
 }
 
 /** Each answer holds a file and a piece of it while its client reads. Throws Refusal 503 when none came free in time. */
@@ -62,17 +82,12 @@ async function withSlot(call: Call, run: () => Promise<void>): Promise<void> {
 }
 
 /** The first piece is read before anything is said: what is found wrong by then is answered with an error. */
-async function sendContent(
-  call: Call,
-  digest: Digest,
-  range: ByteRange | undefined,
-  writeHead: () => void,
-): Promise<void> {
+async function sendContent(call: Call, digest: Digest, range: ByteRange | undefined, begin: () => void): Promise<void> {
   const { response, signal } = call.exchange
   const chunks = repositoryOf(call).readBlob(digest, range)[Symbol.asyncIterator]()
   try {
     const first = await chunks.next()
-    writeHead()
+    begin()
     // From here on a failure cuts the connection: the client sees fewer bytes than Content-Length said.
     await pipeline(
       async function* () {

@@ -5,7 +5,7 @@ import { parseJsonObject } from '../../oci/json.ts'
 import { bareMediaType } from '../../oci/manifest.ts'
 import { isTag } from '../../oci/reference.ts'
 import type { RawManifest } from '../../oci/target.ts'
-import { isNotModified, sendBytes, sendEmpty } from './answer.ts'
+import { isNotModified, sendBytes, sendEmpty, writeHead } from './answer.ts'
 import { readBody } from './body.ts'
 import { audit, demand, digestIn, repositoryOf, type Call } from './call.ts'
 import { Refusal, refusal } from './refusal.ts'
@@ -23,7 +23,10 @@ export async function getManifest(call: Call): Promise<void> {
     if (found === undefined) throw manifestUnknown(call)
     const headers = manifestHeaders(found)
     if (isNotModified(request, headers.ETag)) sendEmpty(call, 304, headers)
-    else response.writeHead(200, { ...headers, 'Content-Length': found.size }).end()
+    else {
+      writeHead(response, 200, { ...headers, 'Content-Length': found.size })
+      response.end()
+    }
     return
   }
   const manifest = await read(call, reference)
@@ -42,7 +45,8 @@ function manifestHeaders(manifest: { mediaType: string; digest: Digest }): Outgo
 
 async function read(call: Call, reference: string): Promise<RawManifest> {
   try {
-    return await repositoryOf(call).manifest(reference, call.exchange.signal)
+    // Nothing that takes long enough to be broken off: making a signal would.
+    return await repositoryOf(call).manifest(reference)
   } catch (error) {
     throw error instanceof RemoteError && error.code === 'not_found' ? manifestUnknown(call) : error
   }

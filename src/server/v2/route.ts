@@ -33,7 +33,6 @@ export function createV2Route(options: V2Options): Route {
     bodies: createBodyMemory(),
   }
   return async (exchange) => {
-    exchange.response.setHeader('Docker-Distribution-API-Version', 'registry/2.0')
     try {
       await dispatch(options, shared, exchange)
     } catch (error) {
@@ -59,7 +58,8 @@ async function dispatch(options: V2Options, shared: Shared, exchange: Exchange):
 /** As the client sent it: in `url`, `..` is gone already. */
 function rawPath(exchange: Exchange): string {
   const target = exchange.request.url ?? ''
-  return target.startsWith('/') ? target.split('?', 1)[0]! : exchange.url.pathname
+  const end = target.indexOf('?')
+  return target.startsWith('/') ? target.slice(0, end === -1 ? undefined : end) : exchange.url.pathname
 }
 
 async function sayHello(call: Call): Promise<void> {

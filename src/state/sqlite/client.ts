@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { StorageError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { access, type Groups } from '../operations/operation.ts'
+import { rememberCatalog } from '../remembered.ts'
 import type { State } from '../state.ts'
 import { unpackError } from './errors.ts'
 import { openSnapshot } from './snapshot.ts'
@@ -37,7 +38,7 @@ export async function createSqliteState({ path, contentId, logger }: SqliteOptio
         (...args: unknown[]) => thread.call({ name: `${group}.${method}`, args }),
       ]),
     ) as unknown as Groups[Group]
-  return {
+  return rememberCatalog<State>({
     catalog: part('catalog'),
     bundles: part('bundles'),
     deployments: part('deployments'),
@@ -50,7 +51,7 @@ export async function createSqliteState({ path, contentId, logger }: SqliteOptio
       return openSnapshot(file)
     },
     close: () => thread.close(),
-  }
+  })
 }
 
 async function makeFolder(path: string): Promise<void> {

@@ -3,6 +3,7 @@ import { ociManifest } from '../../../src/oci/media.ts'
 import type { ReleaseDraft, State } from '../../../src/state/state.ts'
 import type { ManifestRow, Reference } from '../../../src/state/state.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import { rememberCatalog } from '../../../src/state/remembered.ts'
 import { createSqliteState } from '../../../src/state/sqlite/client.ts'
 import { commitGroup } from '../../../src/state/sqlite/group.ts'
 import { openSnapshot } from '../../../src/state/sqlite/snapshot.ts'
@@ -54,7 +55,7 @@ export async function openInProcess(path = tempDir('state')): Promise<State & { 
     parts[group] = { ...parts[group], [method]: (...args: unknown[]) => call(name, args) }
   }
   return {
-    ...(parts as unknown as State),
+    ...rememberCatalog(parts as unknown as State),
     store,
     async snapshot(file) {
       await store.snapshot(file)
