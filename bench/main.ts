@@ -3,16 +3,20 @@ import { cpus } from 'node:os'
 import { run as runBundles } from './bundles.ts'
 import { run as runCatalog } from './catalog.ts'
 import { run as runFollow } from './follow.ts'
+import { run as runLooks } from './looks.ts'
 import { run as runPush } from './push.ts'
 import { run as runTransfer } from './transfer.ts'
 import { run as runRegistry } from './registry.ts'
 import type { Bench, Row } from './row.ts'
+import { run as runStart } from './start.ts'
 
 const benches: Record<string, Bench> = {
   push: runPush,
   bundles: runBundles,
   registry: runRegistry,
   catalog: runCatalog,
+  start: runStart,
+  looks: runLooks,
   follow: runFollow,
   transfer: runTransfer,
 }

@@ -81,6 +81,7 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
   const maxMemoryBytes = config.server.limits.bundleMemoryBytes
   const table = createBundleTable({ metrics, maxMemoryBytes })
   const serving = createServing({ table, content, state, logger, maxMemoryBytes })
+  lifecycle.defer('bundles', () => serving.close())
   reconciler.events.on('released', (release) => {
     serving.activate(release)
     registry.refreshIndexes()
@@ -194,7 +195,7 @@ async function openServer(parts: ServerParts, lifecycle: Lifecycle): Promise<str
   })
   const server = await createHttpServer({
     ...{ listen, guard, clock, logger, metrics },
-    routes: { bundles, v2, api: await createApi({ control, metrics, logger, version }) },
+    routes: { bundles, v2, api: createApi({ control, metrics, logger, version }) },
     ...(tls === null ? {} : { tls: tlsFiles(tls) }),
     limits: await httpLimits(config.server, logger),
   })

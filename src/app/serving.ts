@@ -1,11 +1,11 @@
 import type { Content } from '../content/content.ts'
 import { isCorrupt, removeIfDamaged } from '../content/damage.ts'
-import { Limit } from '../lib/limit.ts'
 import { StorageError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Release } from '../model/release.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { BundleTable } from '../server/bundles/table.ts'
+import { createRestored } from './restored.ts'
 import type { State } from '../state/state.ts'
 
 export interface ServingOptions {
@@ -20,39 +20,44 @@ export interface ServingOptions {
 /** Puts releases on the table that answers are made from, in the order in which they came. */
 export interface Serving {
   /**
-   * The newest release of each bundle, and the digests of those before it, from which a rollback is told. Returns the
-   * bundles whose bytes are lost or damaged: these are not served before they are fetched again.
+   * The newest release of each bundle, and the digests of those before it, from which a rollback is told: served at once, but
+   * from disk, where each answer is checked while it is read.
    */
-  restore(releases: readonly Release[]): Promise<string[]>
+  restore(releases: readonly Release[]): Promise<void>
+  /**
+   * Reads what was restored, in the background, and has it in memory from then on. What is lost or damaged is not served any
+   * more, and told: it has to be fetched again.
+   */
+  load(lost: (bundle: string) => void): void
   /** Nothing happens when it is served already, or a newer one is. */
   activate(release: Release): void
-  /** Once every release of the bundle that was activated so far is served. */
+  /** Once every release of the bundle that was activated so far is served, and what was restored is read. */
   settled(bundle: string): Promise<void>
+  /** Stops reading. */
+  close(): Promise<void>
 }
 
 /** Of each of what may be thousands of bundles. A client that is asked to roll back had one of the last few. */
 const rememberedReleases = 100
-/** What is more than the ceiling is let go only when it was read. */
-const restoredAtOnce = 4
 
 export function createServing({ table, content, state, logger, maxMemoryBytes }: ServingOptions): Serving {
   const chains = new Map<string, Promise<void>>()
+  const waiting: Release[] = []
+  const restored = createRestored({ table, logger, read: readAgain, discard })
 
-  /** False when its bytes cannot be had: then what was served before stays. */
-  async function put(release: Release, read: (digest: Digest, size: number) => Promise<Buffer | undefined>) {
+  /** When its bytes cannot be had, what was served before stays. */
+  async function put(release: Release): Promise<void> {
     const { bundle, bundleDigest, size } = release
     const entry = table.get(bundle)
-    if (entry === undefined || (entry.release?.number ?? 0) >= release.number) return true
+    if (entry === undefined || (entry.release?.number ?? 0) >= release.number) return
     try {
       const bytes = bundleDigest === null ? undefined : await read(bundleDigest, size)
       table.activate({ release, bytes })
       logger.debug({ bundle, release: release.number, digest: bundleDigest }, 'serving')
-      return true
     } catch (error) {
       const message = 'a release cannot be served: its bytes cannot be read'
       logger.error({ err: error, bundle, release: release.number }, message)
       if (isCorrupt(error) && bundleDigest !== null) await discard(bundleDigest)
-      return false
     }
   }
 
@@ -73,33 +78,40 @@ export function createServing({ table, content, state, logger, maxMemoryBytes }:
     })
   }
 
-  async function remember(bundle: string): Promise<void> {
-    const releases = await state.bundles.releases(bundle, rememberedReleases)
-    const digests = releases.map(({ bundleDigest }) => bundleDigest).filter((digest) => digest !== null)
-    table.remember(bundle, digests.reverse())
+  async function rememberEarlier(): Promise<void> {
+    const earlier = Map.groupBy(await state.bundles.earlierDigests(rememberedReleases), ({ bundle }) => bundle)
+    for (const [bundle, releases] of earlier) {
+      if (table.get(bundle) === undefined) continue
+      table.remember(
+        bundle,
+        releases.map(({ digest }) => digest),
+      )
+    }
   }
 
   return {
     async restore(releases) {
       const configured = releases.filter(({ bundle }) => table.get(bundle) !== undefined)
-      const limit = new Limit(restoredAtOnce)
-      const restored = configured.map(async (release) => {
-        await remember(release.bundle)
-        return limit.do(() => put(release, readAgain))
-      })
-      const isServed = await Promise.all(restored)
-      for (const { bundle, number, version } of configured.filter((_, at) => isServed[at])) {
-        logger.info({ bundle, release: number, version }, `serving release ${number} again, as before the start`)
+      if (configured.length > 0) await rememberEarlier()
+      table.activate(...configured.map((release) => ({ release, bytes: undefined })))
+      for (const { bundle, number, version } of configured) {
+        logger.debug({ bundle, release: number, version }, `serving release ${number} again`)
       }
-      return configured.filter((_, at) => !isServed[at]).map(({ bundle }) => bundle)
+      const bundles = configured.length
+      if (bundles > 0) logger.info({ bundles }, `serving the releases of ${bundles} bundles again, as before the start`)
+      waiting.push(...configured)
     },
+    load: (lost) => restored.load(waiting.splice(0), lost),
     activate(release) {
       const before = chains.get(release.bundle) ?? Promise.resolve()
       chains.set(
         release.bundle,
-        before.then(async () => void (await put(release, read))),
+        before.then(() => put(release)),
       )
     },
-    settled: async (bundle) => chains.get(bundle),
+    async settled(bundle) {
+      await Promise.all([chains.get(bundle), restored.settled(bundle)])
+    },
+    close: () => restored.close(),
   }
 }

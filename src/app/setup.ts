@@ -55,8 +55,9 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
   let stopped = false
 
   async function replace(next: Config) {
-    const sections = changedSections(config, next)
-    const unchanged = new Set(diffBundles(config, next).unchanged)
+    // What is in force already, as after a start, differs from itself in nothing.
+    const sections = next === config ? [] : changedSections(config, next)
+    const unchanged = new Set(next === config ? [] : diffBundles(config, next).unchanged)
     const old = clients
     const isSame = !sections.includes('registries') && (await readCertificates(next)) === old.certificates
     const registries = isSame ? old : await createRegistryClients(next, remote)
@@ -76,9 +77,9 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
     specs = new Map(made.map((spec) => [spec.name, spec]))
     guard.setAccess(next.server.access)
     table.configure(next.bundles)
-    const lost = await serveLastGood()
+    await serveLastGood()
     const changes = await reconciler.configure(made)
-    for (const name of lost) void reconciler.look(name, 'start').catch(() => undefined)
+    serving.load((name) => void reconciler.look(name, 'start').catch(() => undefined))
     return changes
   }
 
@@ -92,9 +93,9 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
   }
 
   /** What is new here may have been here before. */
-  async function serveLastGood(): Promise<string[]> {
+  async function serveLastGood(): Promise<void> {
     const current = await state.bundles.current()
-    return serving.restore(current.filter(({ bundle }) => table.get(bundle)?.release === undefined))
+    await serving.restore(current.filter(({ bundle }) => table.get(bundle)?.release === undefined))
   }
 
   return {

@@ -1,65 +1,41 @@
 import { Command, CommanderError } from 'commander'
 import type { AddCommand, CommandContext } from './command.ts'
-import { addAutoDeploy } from './auto-deploy.ts'
-import { addBackup } from './backup.ts'
-import { addBuild } from './build.ts'
-import { addConfig } from './config.ts'
-import { addCopy } from './copy.ts'
-import { addDelete } from './delete.ts'
-import { addDeploy } from './deploy.ts'
 import { BadResult, describeError, errorDocument, exitStatus, exitStatusOf } from './exit.ts'
-import { addGc } from './gc.ts'
-import { addHold } from './hold.ts'
-import { addInspect } from './inspect.ts'
-import { addLogin } from './login.ts'
-import { addLogout } from './logout.ts'
-import { addLook } from './look.ts'
-import { addPin, addRollback, addUnpin } from './pin.ts'
-import { addPull } from './pull.ts'
-import { addPush } from './push.ts'
-import { addReleases } from './releases.ts'
-import { addRestore } from './restore.ts'
-import { addResume } from './resume.ts'
-import { addServe } from './serve.ts'
-import { addStatus } from './status.ts'
-import { addTags } from './tags.ts'
-import { addUntag } from './untag.ts'
-import { addVerifyContent } from './verify-content.ts'
 
-/** In the order in which `--help` lists them. */
-const commands: AddCommand[] = [
-  addServe,
-  addBuild,
-  addPush,
-  addPull,
-  addCopy,
-  addInspect,
-  addTags,
-  addDelete,
-  addUntag,
-  addLogin,
-  addLogout,
-  addStatus,
-  addReleases,
-  addLook,
-  addPin,
-  addUnpin,
-  addRollback,
-  addDeploy,
-  addAutoDeploy,
-  addHold,
-  addResume,
-  addConfig,
-  addGc,
-  addBackup,
-  addRestore,
-  addVerifyContent,
-]
+/** In the order in which `--help` lists them. Each comes with what it needs, so only what is asked for is loaded. */
+const commands: Record<string, () => Promise<AddCommand>> = {
+  serve: async () => (await import('./serve.ts')).addServe,
+  build: async () => (await import('./build.ts')).addBuild,
+  push: async () => (await import('./push.ts')).addPush,
+  pull: async () => (await import('./pull.ts')).addPull,
+  copy: async () => (await import('./copy.ts')).addCopy,
+  inspect: async () => (await import('./inspect.ts')).addInspect,
+  tags: async () => (await import('./tags.ts')).addTags,
+  delete: async () => (await import('./delete.ts')).addDelete,
+  untag: async () => (await import('./untag.ts')).addUntag,
+  login: async () => (await import('./login.ts')).addLogin,
+  logout: async () => (await import('./logout.ts')).addLogout,
+  status: async () => (await import('./status.ts')).addStatus,
+  releases: async () => (await import('./releases.ts')).addReleases,
+  look: async () => (await import('./look.ts')).addLook,
+  pin: async () => (await import('./pin.ts')).addPin,
+  unpin: async () => (await import('./pin.ts')).addUnpin,
+  rollback: async () => (await import('./pin.ts')).addRollback,
+  deploy: async () => (await import('./deploy.ts')).addDeploy,
+  'auto-deploy': async () => (await import('./auto-deploy.ts')).addAutoDeploy,
+  hold: async () => (await import('./hold.ts')).addHold,
+  resume: async () => (await import('./resume.ts')).addResume,
+  config: async () => (await import('./config.ts')).addConfig,
+  gc: async () => (await import('./gc.ts')).addGc,
+  backup: async () => (await import('./backup.ts')).addBackup,
+  restore: async () => (await import('./restore.ts')).addRestore,
+  'verify-content': async () => (await import('./verify-content.ts')).addVerifyContent,
+}
 
 /** Runs one command line; returns the exit status and never throws. */
 export async function runCommand(argv: readonly string[], version: string, context: CommandContext): Promise<number> {
-  const program = createProgram(version, context)
   try {
+    const program = await createProgram(version, context, argv)
     await program.parseAsync([...argv], { from: 'user' })
     return exitStatus.done
   } catch (error) {
@@ -67,8 +43,12 @@ export async function runCommand(argv: readonly string[], version: string, conte
   }
 }
 
-/** Every command with every option; nothing has run yet. */
-export function createProgram(version: string, context: CommandContext): Command {
+/** Every command with every option, or only the one that the arguments name; nothing has run yet. */
+export async function createProgram(
+  version: string,
+  context: CommandContext,
+  argv: readonly string[] = [],
+): Promise<Command> {
   const { output } = context
   const program = new Command('longshore')
     .description(
@@ -84,7 +64,9 @@ export function createProgram(version: string, context: CommandContext): Command
       // With --json `report` says it, as a document.
       writeErr: (text) => output.note(text.trimEnd()),
     })
-  for (const add of commands) add(program, context)
+  const named = argv.find((argument) => !argument.startsWith('-')) ?? ''
+  const loads = Object.hasOwn(commands, named) ? [commands[named]!] : Object.values(commands)
+  for (const add of await Promise.all(loads.map((load) => load()))) add(program, context)
   return program
 }
 

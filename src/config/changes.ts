@@ -13,14 +13,14 @@ export interface BundleChanges {
 /** Which bundles have to be set up anew: their own words, their store's, their places', or how registries are spoken to. */
 export function diffBundles(before: Config, after: Config): BundleChanges {
   const old = new Map(before.bundles.map((bundle) => [bundle.name, hashOf(partsOf(bundle, before))]))
-  const names = after.bundles.map(({ name }) => name)
+  const names = new Set(after.bundles.map(({ name }) => name))
   const changes: BundleChanges = { added: [], changed: [], removed: [], unchanged: [] }
   for (const bundle of after.bundles) {
     const hash = old.get(bundle.name)
     if (hash === undefined) changes.added.push(bundle.name)
     else changes[hash === hashOf(partsOf(bundle, after)) ? 'unchanged' : 'changed'].push(bundle.name)
   }
-  changes.removed = [...old.keys()].filter((name) => !names.includes(name))
+  changes.removed = [...old.keys()].filter((name) => !names.has(name))
   return changes
 }
 

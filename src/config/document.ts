@@ -40,20 +40,20 @@ function utf8(bytes: Uint8Array): string | undefined {
 export function parseConfigDocument(text: string): ConfigDocument {
   const lines = new LineCounter()
   try {
-    const strict = { version: '1.2', uniqueKeys: true, merge: true, resolveKnownTags: false } as const
+    // The parser looks for a key among all before it, which is most of the time that many bundles take: see `duplicateKeys`.
+    const strict = { version: '1.2', uniqueKeys: false, merge: true, resolveKnownTags: false } as const
     const options = { ...strict, lineCounter: lines, prettyErrors: false, logLevel: 'error' } as const
     const document = parseDocument(hideReferences(text), options)
     const faults = [...document.errors, ...document.warnings]
-    const duplicates = faults.filter(({ code }) => code === 'DUPLICATE_KEY')
     // One broken line makes many errors of those after it.
-    const syntax = faults.filter(({ code }) => code !== 'DUPLICATE_KEY').slice(0, 1)
+    const syntax = faults.slice(0, 1)
     const broken = syntax.length > 0 ? syntax.map((fault) => faultOf(fault, lines)) : aliasFaults(document, lines)
     return {
       value: broken.length > 0 ? undefined : showReferences(document.toJS({ maxAliasCount: maxAliases })),
       problems: [
-        ...duplicates.map(({ pos }) => ({
-          line: lines.linePos(pos[0]).line,
-          message: `duplicate key${wordAt(text, pos[0])}`,
+        ...duplicateKeys(document.contents).map((offset) => ({
+          line: lines.linePos(offset).line,
+          message: `duplicate key${wordAt(text, offset)}`,
         })),
         ...broken,
       ],
@@ -72,6 +72,18 @@ export function parseConfigDocument(text: string): ConfigDocument {
 /** A value that comes from no file. */
 export function documentOf(value: unknown): ConfigDocument {
   return { value, problems: [], lineOf: () => undefined, textAt: () => undefined }
+}
+
+/** Where keys stand that their mapping had before. */
+function duplicateKeys(node: unknown): number[] {
+  if (isSeq(node)) return node.items.flatMap(duplicateKeys)
+  if (!isMap(node)) return []
+  const known = new Set<unknown>()
+  return (node.items as Pair<Node, Node | null>[]).flatMap(({ key, value }) => {
+    const within = duplicateKeys(value)
+    if (!isScalar(key) || known.size < known.add(key.value).size) return within
+    return [key.range?.[0] ?? 0, ...within]
+  })
 }
 
 function lineOf(document: Document, lines: LineCounter, path: Path): number | undefined {

@@ -4,12 +4,13 @@ import { ConfigError, type Problem } from '../lib/errors.ts'
 import { hideLogins, Redactor } from '../lib/redact.ts'
 import { checkTogether, type Written } from './check.ts'
 import type { Config } from './config.ts'
-import { documentOf, readConfigDocument, type ConfigDocument, type Path } from './document.ts'
+import type { Path } from './document.ts'
 import type { Environment } from './environment.ts'
 import { checkFiles } from './files.ts'
 import { describeIssue, problemsOf, type PlacedProblem } from './issues.ts'
 import { isMisnamed, renameKeys } from './misnamed.ts'
 import { anchorPaths } from './paths.ts'
+import { configOf, nowhere, readConfig, type Places, type ReadConfig } from './read.ts'
 import { sortProblems } from './problems.ts'
 import { resolveConfig } from './resolve.ts'
 import { checkRest } from './rest.ts'
@@ -41,7 +42,7 @@ export async function loadConfig(options: LoadOptions): Promise<Config> {
   checkListen(options.listen)
   const name = await findFile(options)
   const file = name === null ? null : resolve(options.cwd, name)
-  const document = file === null ? documentOf(defaults) : readConfigDocument(await readBytes(file))
+  const document = file === null ? configOf(defaults) : await readConfig(await readBytes(file))
   const folder = file === null ? options.cwd : dirname(file)
   const { checked, problems } = await checkDocument(document, folder, options)
   if (problems.length > 0 || checked === undefined) throw refusal(name ?? usualName, problems)
@@ -72,7 +73,7 @@ async function readBytes(file: string): Promise<Buffer> {
 }
 
 async function checkDocument(
-  document: ConfigDocument,
+  document: ReadConfig,
   folder: string,
   options: LoadOptions,
 ): Promise<{ checked?: CheckedConfig; problems: Problem[] }> {
@@ -85,34 +86,35 @@ async function checkDocument(
   const { value, problems: unresolved, used } = substitute(written, lookups)
   anchorPaths(value, folder)
   if (options.listen !== undefined) setListen(value, options.listen)
-  const { checked, issues, restore } = checkValue(value, document)
+  const { checked, issues, restore } = await checkValue(value, document)
   // What could not be looked up is empty now, and said already.
   const unknown = new Set(unresolved.map(({ path }) => path.join('.')))
   const wrong = issues.filter(({ path }) => !unknown.has(path.join('.')))
   const together = checkTogether(checked.config, checked.written, (options.now ?? Date.now)(), folder).map(restore)
   const files = (await checkFiles(checked.config, options.redactor ?? new Redactor())).map(restore)
-  const placed = [...unresolved, ...wrong, ...together, ...files].map((problem) =>
-    hideUsed(place(problem, document), used),
-  )
+  const found = [...unresolved, ...wrong, ...together, ...files]
+  const places = found.length === 0 ? nowhere : await document.places()
+  const placed = found.map((problem) => hideUsed(place(problem, places), used))
   return { checked: checked.config, problems: [...document.problems, ...placed] }
 }
 
 /** What is right by itself, and every problem of the rest; under a wrong name too. `restore`: with the names that the file has. */
-function checkValue(value: unknown, document: ConfigDocument) {
+async function checkValue(value: unknown, document: ReadConfig) {
   const parse = (what: unknown) => configSchema.safeParse(what, { error: describeIssue })
   const first = parse(value)
   const misnamed = first.success ? [] : first.error.issues.filter(isMisnamed)
   const renamed = renameKeys(value, misnamed)
   const result = misnamed.length === 0 ? first : parse(renamed.value)
   const others = result.success ? [] : result.error.issues.filter((issue) => !isMisnamed(issue))
-  const textAt = (path: Path) => document.textAt(renamed.restorePath(path))
+  const places = first.success ? nowhere : await document.places()
+  const textAt = (path: Path) => places.textAt(renamed.restorePath(path))
   return {
     checked: {
       config: result.success ? result.data : checkRest(renamed.value, result.error.issues),
       written: renamed.value as Written,
     },
     issues: [
-      ...problemsOf(misnamed, value, document.textAt),
+      ...problemsOf(misnamed, value, places.textAt),
       ...problemsOf(others, renamed.value, textAt).map(renamed.restore),
     ],
     restore: renamed.restore,
@@ -137,8 +139,8 @@ function withoutEmptySections(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).filter(([, section]) => section !== null))
 }
 
-function place({ path, message, hint }: PlacedProblem, document: ConfigDocument): Problem {
-  const line = document.lineOf(path)
+function place({ path, message, hint }: PlacedProblem, { lineOf }: Places): Problem {
+  const line = lineOf(path)
   return {
     key: hideLogins(path.join('.')),
     message: hideLogins(message),

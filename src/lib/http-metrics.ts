@@ -1,4 +1,5 @@
-import { Counter, type Metric, type Registry } from 'prom-client'
+import type { Metric, Registry } from 'prom-client'
+import Counter from 'prom-client/lib/counter.js'
 
 const latencySeconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30]
 

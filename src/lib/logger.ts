@@ -1,5 +1,6 @@
+import { createRequire } from 'node:module'
 import { pino, type Logger as PinoLogger } from 'pino'
-import { prettyFactory } from 'pino-pretty'
+import type pretty from 'pino-pretty'
 import type { Redactor } from './redact.ts'
 
 export type Logger = Pick<PinoLogger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'level'> & {
@@ -18,17 +19,21 @@ export interface LoggerOptions {
 
 /** JSON lines, or readable ones on a terminal; every line passes the redactor. */
 export function createLogger(options: LoggerOptions): Logger {
-  const format = options.pretty
-    ? prettyFactory({
-        colorize: 'isTTY' in options.stream && Boolean(options.stream.isTTY),
-        ignore: 'pid,hostname',
-        singleLine: true,
-        translateTime: 'SYS:HH:MM:ss',
-      })
-    : (line: string) => line
+  const format = options.pretty ? loadPretty(options.stream) : (line: string) => line
   // Before it is made readable: JSON has one way to write each character of a secret, a terminal has several.
   const write = (line: string) => void options.stream.write(format(options.redactor.redact(line)))
   return pino({ level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, { write })
+}
+
+/** A daemon that writes JSON needs none of it. */
+function loadPretty(stream: NodeJS.WritableStream): (line: string) => string {
+  const { prettyFactory } = createRequire(import.meta.url)('pino-pretty') as typeof pretty
+  return prettyFactory({
+    colorize: 'isTTY' in stream && Boolean(stream.isTTY),
+    ignore: 'pid,hostname',
+    singleLine: true,
+    translateTime: 'SYS:HH:MM:ss',
+  })
 }
 
 export const silentLogger: Logger = pino({ level: 'silent' })

@@ -26,6 +26,10 @@ export interface Known {
   current: Release | null
   settled: Look | null
   trigger: string
+  /** What an earlier look found of a candidate, so that the state need not be asked; undefined where nothing is known any more. */
+  memo: Memo | undefined
+  /** Called with the memo that the next look may rest on. */
+  remembered: (memo: Memo | undefined) => void
   /** The spec as it is when the release is committed: what does not bear on content may have changed meanwhile. */
   latest: () => Pick<BundleSpec, 'keep' | 'places'>
   /** Since the current release another version or another store was asked for: then what counts there may be older. */
@@ -68,9 +72,12 @@ export async function lookAt(
   const { candidate } = found
   known.offered(candidate)
   const { fingerprint } = candidate
-  const memo = await context.state.bundles.memo(spec.name, fingerprint, spec.recipe)
+  const isKnown = isCurrent(known, fingerprint, spec.recipe)
+  const memo = isKnown ? known.memo : await context.state.bundles.memo(spec.name, fingerprint, spec.recipe)
   signal.throwIfAborted()
   const decision = decide({ ...known, candidate, memo, now: context.clock.now(), isChosen: !isExact(spec.follow) })
+  // What is brought in may be remembered otherwise.
+  known.remembered(decision.do === 'fetch' ? undefined : memo)
   if (decision.do === 'nothing') {
     if (lost.error !== undefined) throw lost.error
     return { outcome: 'unchanged', candidate, bytes: lost.bytes }
@@ -86,6 +93,12 @@ export async function lookAt(
   } finally {
     end()
   }
+}
+
+/** Whether the memo at hand is of this candidate, and of what is served: any other is asked for. */
+function isCurrent({ memo, current }: Known, fingerprint: string, recipe: string): boolean {
+  if (memo?.fingerprint !== fingerprint || memo.recipe !== recipe) return false
+  return 'release' in memo.verdict && memo.verdict.release === current?.number
 }
 
 /** Before all else, since what is offered now may be something else. What kept it from that counts only where nothing newer comes. */

@@ -1,6 +1,4 @@
-import { isCorrupt } from '../content/damage.ts'
-import { RemoteError, StorageError } from '../lib/errors.ts'
-import { childrenOf, parseManifest } from '../oci/manifest.ts'
+import { StorageError } from '../lib/errors.ts'
 import type { Release } from '../model/release.ts'
 import type { LookContext } from './look.ts'
 import { prepare, repositoryOf } from './prepare.ts'
@@ -11,16 +9,7 @@ export async function isWhole(
   { bundle, bundleDigest, manifestDigest }: Release,
   { registry }: Pick<LookContext, 'registry'>,
 ): Promise<boolean> {
-  if (bundleDigest === null) return true
-  const repository = registry.repository(repositoryOf(bundle))
-  try {
-    const manifest = parseManifest(await repository.manifest(manifestDigest))
-    for (const blob of childrenOf(manifest)) if (!(await repository.hasBlob(blob))) return false
-    return true
-  } catch (error) {
-    if (isCorrupt(error) || (error instanceof RemoteError && error.code === 'not_found')) return false
-    throw error
-  }
+  return bundleDigest === null || registry.repository(repositoryOf(bundle)).isWhole(manifestDigest)
 }
 
 /**

@@ -6,7 +6,7 @@ import { OneMore } from '../lib/one-more.ts'
 import { backoffMs, type Backoff } from '../lib/retry.ts'
 import { formatDuration } from '../lib/units.ts'
 import { firstLookAt, nextLookAt } from '../lib/schedule.ts'
-import type { Look, Release } from '../model/release.ts'
+import type { Look, Memo, Release } from '../model/release.ts'
 import type { Candidate } from '../stores/store.ts'
 import { hostOf } from './host.ts'
 import { Alarm, type Due } from './alarm.ts'
@@ -40,6 +40,7 @@ export class Watch {
   readonly #flight: OneMore<Look | undefined>
   readonly #alarm: Alarm
   #settled: Look | null
+  #memo: Memo | undefined
   #trigger = 'schedule'
   #stop = new AbortController()
   #finding = false
@@ -150,6 +151,10 @@ export class Watch {
       settled: this.#settled,
       trigger,
       isRedirected: this.#isRedirected,
+      memo: this.#memo,
+      remembered: (memo: Memo | undefined) => {
+        this.#memo = memo
+      },
       latest: () => this.spec,
       offered: (candidate: Candidate) => {
         offered = candidate

@@ -168,7 +168,7 @@ async function withinQuotaOf(
 
 type ManifestMethods = Pick<
   LocalRepository,
-  'head' | 'manifest' | 'put' | 'removeManifest' | 'removeTag' | 'tagPage' | 'listReferrers'
+  'head' | 'manifest' | 'put' | 'isWhole' | 'removeManifest' | 'removeTag' | 'tagPage' | 'listReferrers'
 >
 
 function manifestMethods(name: string, shared: Shared): ManifestMethods {
@@ -212,6 +212,13 @@ function manifestMethods(name: string, shared: Shared): ManifestMethods {
         changed({ repository: name, action: 'push', tag, digest: row.digest })
       }
       return { missing: [], subject: row.subject }
+    },
+
+    async isWhole(digest) {
+      for (const { digest: part, size } of (await catalog.parts(name, digest)) ?? [{ digest, size: null }]) {
+        if (size === null || !(await isStored(content, { digest: part, size }))) return false
+      }
+      return true
     },
 
     async removeManifest(digest) {

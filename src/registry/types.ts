@@ -81,6 +81,8 @@ export interface LocalRepository extends Sink {
     manifest: RawManifest,
     tags: readonly string[],
   ): Promise<{ missing: Digest[] } | { missing: []; subject: Digest | null }>
+  /** Whether the manifest and each blob that it names are here, and in the content, in their sizes. Counts as no use of them. */
+  isWhole(digest: Digest): Promise<boolean>
   removeManifest(digest: Digest): Promise<boolean>
   removeTag(tag: string): Promise<boolean>
   tagPage(page: { after?: string; limit: number }): Promise<string[]>

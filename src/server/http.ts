@@ -1,7 +1,7 @@
+import type { IncomingMessage, RequestListener, ServerOptions, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
-import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { Clock } from '../lib/clock.ts'
+import { nodeHttp } from '../lib/http.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import type { Api } from './api/api.ts'
@@ -12,7 +12,7 @@ import type { Admission, Guard } from './guard/guard.ts'
 import { checkHead, createPipelineCheck } from './head.ts'
 import { answerClientError, spareUnsent, start, stop, urlOf } from './listen.ts'
 import { challenge, refuse, type Refusal } from './refusal.ts'
-import { keepTlsFresh, readTls, type TlsFiles } from './tls.ts'
+import type { TlsFiles } from './tls.ts'
 import type { Caller, Route } from './types.ts'
 
 export interface HttpServerOptions {
@@ -69,16 +69,14 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   const stallMs = limits.stallMs ?? 120_000
   const settings = serverOptions(limits)
   const dispatcher = createDispatcher(options, (request) => connections.receiving(request))
-  const secure = tls && (await readTls(tls))
-  const clientCertificates = { requestCert: tls?.clientCa !== undefined, rejectUnauthorized: true }
-  const server: Server | TlsServer =
-    secure === undefined
-      ? createServer(settings, dispatcher.dispatch)
-      : createTlsServer({ ...settings, ...secure, ...clientCertificates }, dispatcher.dispatch)
+  const { server, keepFresh } =
+    tls === undefined
+      ? { server: nodeHttp().createServer(settings, dispatcher.dispatch), keepFresh: undefined }
+      : await createTlsServer(tls, settings, dispatcher.dispatch)
   server.timeout = stallMs
   // Node would leave out the lines beyond its limit, and with them what a proxy adds at the end: we count ourselves.
   server.maxHeadersCount = 0
-  const connections: Connections = boundConnections(server, secure !== undefined, {
+  const connections: Connections = boundConnections(server, tls !== undefined, {
     limits: {
       stallMs,
       minBytesPerSecond: limits.minBytesPerSecond ?? 1024,
@@ -88,22 +86,33 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     ...{ clock, logger, metrics: options.metrics },
   })
   server.on('clientError', answerClientError)
-  spareUnsent(server, secure === undefined ? 'connection' : 'secureConnection')
+  spareUnsent(server, tls === undefined ? 'connection' : 'secureConnection')
   await start(server, listen)
   server.on('error', (error) => logger.error({ err: error }, 'the HTTP server failed'))
-  const stopTls = tls && secure ? keepTlsFresh(server as TlsServer, tls, secure, { clock, logger }) : () => undefined
+  const stopTls = keepFresh?.({ clock, logger })
 
   return {
     url: urlOf(server, listen.host, tls !== undefined),
     drain: () => dispatcher.drain(),
     async close() {
-      stopTls()
+      stopTls?.()
       connections.close()
       dispatcher.drain()
       await Promise.all([options.routes.bundles.drain(), stop(server, clock, limits.closeMs ?? 10_000)])
       await options.routes.api.close()
     },
   }
+}
+
+/** Loaded only where it is used: OpenSSL's part of Node is large. */
+async function createTlsServer(files: TlsFiles, settings: ServerOptions, dispatch: RequestListener) {
+  const { createServer } = await import('node:https')
+  const { keepTlsFresh, readTls } = await import('./tls.ts')
+  const secure = await readTls(files)
+  const clientCertificates = { requestCert: files.clientCa !== undefined, rejectUnauthorized: true }
+  const server = createServer({ ...settings, ...secure, ...clientCertificates }, dispatch)
+  const keepFresh = (parts: Parameters<typeof keepTlsFresh>[3]) => keepTlsFresh(server, files, secure, parts)
+  return { server, keepFresh }
 }
 
 function serverOptions(limits: HttpLimits): ServerOptions & { handshakeTimeout: number } {

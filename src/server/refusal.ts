@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { STATUS_CODES } from 'node:http'
+import { nodeHttp } from '../lib/http.ts'
 import type { Caller } from './types.ts'
 
 /** An answer that is not what was asked for. */
@@ -62,7 +62,7 @@ function render(path: string, requestId: string, refusal: Refusal): [type: strin
     return ['application/json', JSON.stringify({ errors: [{ code: known, message }] })]
   }
   if (path.startsWith('/api/')) {
-    const title = STATUS_CODES[status] ?? 'Error'
+    const title = nodeHttp().STATUS_CODES[status] ?? 'Error'
     const problem = {
       type: 'about:blank',
       title,

@@ -80,6 +80,8 @@ export interface CatalogState {
     at: number,
     maxBytes?: number,
   ): Promise<{ missing: Digest[]; moved: { tag: string; from: Digest | null }[] }>
+  /** The manifest itself and the blobs it names, `size` null where the repository has not got one; undefined when there is no such manifest. */
+  parts(repository: string, digest: Digest): Promise<{ digest: Digest; size: number | null }[] | undefined>
   /** With every tag that pointed at it; undefined when there is no such manifest. */
   removeManifest(repository: string, digest: Digest): Promise<{ tags: string[] } | undefined>
   /** What the tag pointed at; undefined when there is no such tag. */
@@ -113,6 +115,8 @@ export interface BundleState {
   releaseByDigest(bundle: string, digest: Digest): Promise<Release | undefined>
   /** Newest first. */
   releases(bundle: string, limit: number): Promise<Release[]>
+  /** What was served before the newest release of each bundle: of the last `limit` releases, the oldest first. */
+  earlierDigests(limit: number): Promise<{ bundle: string; digest: Digest }[]>
   /**
    * Appends to the history, moves the tags of `bundles/NAME`, remembers the memo, sets each place's desired release, and
    * lets releases beyond `keep` that no place holds or wants go (their manifests leave the catalog); all in one transaction.

@@ -1,4 +1,4 @@
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
 import { ConfigError, IntegrityError, LongshoreError, RemoteError } from '../../lib/errors.ts'
@@ -27,17 +27,47 @@ export interface Api {
 export const maxBodyBytes = 64 * 1024
 const maxNameChars = 2048
 
-export async function createApi(options: ApiOptions): Promise<Api> {
+export function createApi(options: ApiOptions): Api {
   let draining = false
   const operations = createOperations({ ...options, isDraining: () => draining })
   operations.push(openApi(operations, options.version))
-  const open = new Set(operations.filter(({ needs }) => needs === 'nothing').map(({ path }) => path))
+  const openPaths = new Set(operations.filter(({ needs }) => needs === 'nothing').map(({ path }) => path))
   const exchanges = new WeakMap<IncomingMessage, Exchange>()
-  // The node server is ours; fastify routes, reads bodies and answers.
-  const app = fastify({ bodyLimit: maxBodyBytes, routerOptions: { maxParamLength: maxNameChars } })
-  acceptOnlyJson(app)
-
   const exchangeOf = (request: FastifyRequest) => exchanges.get(request.raw)!
+  // With the first request: no bundle waits for it.
+  let opening: Promise<FastifyInstance> | undefined
+  const open = () => (opening ??= openApp(operations, options, exchangeOf))
+
+  return {
+    async route(exchange) {
+      const { request, response } = exchange
+      exchanges.set(request, exchange)
+      request.url = foldName(request.url ?? '/')
+      ;(await open()).routing(request, response)
+    },
+    isOpen: (path) => openPaths.has(path),
+    drain: () => void (draining = true),
+    close: async () => (await opening)?.close(),
+  }
+}
+
+/** The node server is ours; fastify routes, reads bodies and answers. */
+async function openApp(
+  operations: readonly Operation[],
+  { logger }: ApiOptions,
+  exchangeOf: (request: FastifyRequest) => Exchange,
+): Promise<FastifyInstance> {
+  const { fastify } = await import('fastify')
+  const unused = () => () => {
+    throw new Error('nothing here has a schema for fastify')
+  }
+  const app = fastify({
+    bodyLimit: maxBodyBytes,
+    routerOptions: { maxParamLength: maxNameChars },
+    // Else it loads a compiler of schemas, which is larger than all the rest of it: zod checks what comes in.
+    schemaController: { compilersFactory: { buildValidator: unused, buildSerializer: unused } },
+  })
+  acceptOnlyJson(app)
   const fail = (request: FastifyRequest, reply: FastifyReply, refusal: Refusal) => {
     const { requestId, url } = exchangeOf(request)
     reply.hijack()
@@ -48,28 +78,17 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   app.setErrorHandler((error, request, reply) => {
     const { signal, requestId } = exchangeOf(request)
     if (signal.aborted) {
-      options.logger.debug({ url: request.url, requestId }, 'the client went away')
+      logger.debug({ url: request.url, requestId }, 'the client went away')
       return void reply.hijack()
     }
     const refusal = refusalFor(error)
     if (refusal.status >= 500 && !(error instanceof Refused)) {
-      options.logger.error({ err: error, url: request.url, requestId }, 'a request failed')
+      logger.error({ err: error, url: request.url, requestId }, 'a request failed')
     }
     fail(request, reply, refusal)
   })
   await app.ready()
-
-  return {
-    async route(exchange) {
-      const { request, response } = exchange
-      exchanges.set(request, exchange)
-      request.url = foldName(request.url ?? '/')
-      app.routing(request, response)
-    },
-    isOpen: (path) => open.has(path),
-    drain: () => void (draining = true),
-    close: () => app.close(),
-  }
+  return app
 }
 
 function openApi(operations: readonly Operation[], version: string): Operation {

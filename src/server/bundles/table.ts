@@ -45,8 +45,10 @@ export interface BundleTable {
   configure(bundles: readonly { name: string; aliases: readonly string[] }[]): void
   /** Digests of earlier releases, oldest first: what a rollback is told from. */
   remember(name: string, digests: Iterable<Digest>): void
-  /** Makes a release current. Nothing happens for a name that is not configured. */
-  activate(served: ServedBundle): void
+  /** Makes releases current, of several bundles at once. Nothing happens for a name that is not configured. */
+  activate(...served: ServedBundle[]): void
+  /** Nothing is served under this name until something is activated again. */
+  withdraw(name: string): void
   get(name: string): TableEntry | undefined
   /** The bundle that a URL path stands for (without query, as it came): by its name or as an alias. */
   at(path: string): TableEntry | undefined
@@ -108,17 +110,23 @@ export function createBundleTable(options: BundleTableOptions): BundleTable {
       replace(next, gone)
     },
     remember,
-    activate({ release, bytes }) {
-      const { bundle: name, bundleDigest: digest } = release
-      if (!entries.has(name)) return
-      if (digest !== null) remember(name, [digest])
-      const served = digest === null ? undefined : serve(release, digest, bytes)
-      // Put last: the one at the front was activated longest ago.
+    activate(...released) {
       const next = new Map(entries)
-      next.delete(name)
-      next.set(name, { ...emptyEntry(name), release, served })
-      metrics.released(name, release.activatedAt)
-      replace(withinMemory(next, maxMemoryBytes), [name])
+      const known = released.filter(({ release }) => entries.has(release.bundle))
+      for (const { release, bytes } of known) {
+        const { bundle: name, bundleDigest: digest } = release
+        if (digest !== null) remember(name, [digest])
+        const served = digest === null ? undefined : serve(release, digest, bytes)
+        // Put last: the one at the front was activated longest ago.
+        next.delete(name)
+        next.set(name, { ...emptyEntry(name), release, served })
+        metrics.released(name, release.activatedAt)
+      }
+      const names = known.map(({ release }) => release.bundle)
+      if (names.length > 0) replace(withinMemory(next, maxMemoryBytes), names)
+    },
+    withdraw(name) {
+      if (entries.has(name)) replace(new Map(entries).set(name, emptyEntry(name)), [name])
     },
     get: (name) => entries.get(name),
     at(path) {

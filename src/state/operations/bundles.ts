@@ -51,6 +51,20 @@ export const bundleOperations: Operations<BundleState> = {
     return rows.map(releaseOf)
   },
 
+  async earlierDigests(db, limit) {
+    const rows = await db
+      .selectFrom('bundles')
+      .innerJoin('releases', 'releases.bundle', 'bundles.name')
+      .select(['releases.bundle', 'releases.bundleDigest as digest'])
+      .whereRef('releases.number', '<', 'bundles.newest')
+      .where((eb) => eb('releases.number', '>', eb('bundles.newest', '-', limit)))
+      .where('releases.bundleDigest', 'is not', null)
+      .orderBy('releases.bundle')
+      .orderBy('releases.number')
+      .execute()
+    return rows as { bundle: string; digest: Digest }[]
+  },
+
   async append(db, draft, { tags, memo, places, keep, at }) {
     const release: Release = { ...draft, number: await nextNumber(db, draft.bundle), activatedAt: at, kept: true }
     await db

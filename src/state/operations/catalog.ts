@@ -87,6 +87,27 @@ export const catalogOperations: Operations<CatalogState> = {
     return { missing: [], moved }
   },
 
+  async parts(db, repository, digest) {
+    const manifest = await db
+      .selectFrom('manifests')
+      .select('size')
+      .where('repository', '=', repository)
+      .where('digest', '=', digest)
+      .executeTakeFirst()
+    if (manifest === undefined) return undefined
+    const blobs = await db
+      .selectFrom('links')
+      .leftJoin('blobs', (join) =>
+        join.onRef('blobs.repository', '=', 'links.repository').onRef('blobs.digest', '=', 'links.target'),
+      )
+      .select(['links.target as digest', 'blobs.size'])
+      .where('links.repository', '=', repository)
+      .where('links.digest', '=', digest)
+      .where('links.kind', '=', 'blob')
+      .execute()
+    return [{ digest, size: manifest.size }, ...(blobs as { digest: Digest; size: number | null }[])]
+  },
+
   async removeManifest(db, repository, digest) {
     const tags = await db
       .selectFrom('tags')

@@ -6,7 +6,6 @@ import { access, type Groups } from '../operations/operation.ts'
 import { rememberCatalog } from '../remembered.ts'
 import type { State } from '../state.ts'
 import { unpackError } from './errors.ts'
-import { openSnapshot } from './snapshot.ts'
 import { startId, type Reply, type Request, type WorkerStart } from './messages.ts'
 
 export interface SqliteOptions {
@@ -48,6 +47,8 @@ export async function createSqliteState({ path, contentId, logger }: SqliteOptio
     facts: part('facts'),
     async snapshot(file) {
       await thread.snapshot(file)
+      // With the query builder, which only the thread needs otherwise.
+      const { openSnapshot } = await import('./snapshot.ts')
       return openSnapshot(file)
     },
     close: () => thread.close(),

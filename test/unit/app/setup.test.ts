@@ -33,7 +33,7 @@ async function rig(first: Config) {
     registry: { repository: () => ({ name: 'local' }) },
     state: { bundles: { current: async () => [] } },
     table: { configure: () => undefined, get: () => undefined },
-    serving: { restore: async () => [] },
+    serving: { restore: async () => undefined, load: () => undefined },
     guard: { setAccess: () => undefined },
     logger,
     remote: {

@@ -6,7 +6,7 @@ import { createProgram, runCommand } from '../../../src/cli/program.ts'
 import { createContext } from './fake-context.ts'
 
 const docs = readFileSync(resolve(import.meta.dirname, '../../../docs/cli.md'), 'utf8')
-const program = createProgram('0.0.0', createContext())
+const program = await createProgram('0.0.0', createContext())
 
 /** Those that do something, by the words with which they are called. */
 const leaves = leavesOf(program, [])
@@ -50,6 +50,13 @@ describe('every command', () => {
     expect(command.description()).toMatch(/\w/)
     expect(help).toContain(`longshore ${words}`)
     expect(help).toMatch(/\nExamples?:\n {2}longshore /)
+  })
+})
+
+describe('a command that is named', () => {
+  it.each(program.commands.map((command) => command.name()))('%s is the only one that is loaded', async (name) => {
+    const one = await createProgram('0.0.0', createContext(), ['--json', name, 'pull'])
+    expect(one.commands.map((command) => command.name())).toEqual([name])
   })
 })
 

@@ -9,6 +9,40 @@ import { load, problems } from './load-text.ts'
 
 const hash = '$2b$10$5Sm2T2jEQkEQMJcXo0Uh9eN3MqUTR/tqT3IaJe6HcrArDeev9tOFO'
 
+describe('a large file', () => {
+  const bundles = Array.from({ length: 400 }, (_, at) => [
+    `  team/policy-${at}:`,
+    '    store: { type: oci, repository: "registry.corp/team/${meta.part}" }',
+    '    follow: "1.10"',
+  ]).flat()
+  const text = ['meta: { part: policies }', 'bundles:', ...bundles].join('\n')
+
+  it('is the same as if it were small', async () => {
+    expect(text.length).toBeGreaterThan(32 * 1024)
+    const { bundles } = await load(text)
+    expect(bundles).toHaveLength(400)
+    expect(bundles[399]).toMatchObject({
+      name: 'team/policy-399',
+      store: { repository: 'registry.corp/team/policies' },
+      follow: { tag: '1.10' },
+    })
+  })
+
+  it('has the line and the text of what is wrong', async () => {
+    const found = await problems(`${text}\n    keep: 1.10\n  team/policy-0: {}\n`)
+    expect(found).toContainEqual(expect.objectContaining({ line: 1203, key: 'bundles.team/policy-399.keep' }))
+    expect(found).toContainEqual({
+      file: 'longshore.yaml',
+      line: 1204,
+      message: 'duplicate key `team/policy-0`',
+    })
+  })
+
+  it('that is no YAML is refused at its line', async () => {
+    expect(await problems(`${text}\n  "open: x\n`)).toMatchObject([{ line: 1203 }])
+  })
+})
+
 describe('finding the file', () => {
   const folder = tempDir('find')
   mkdirSync(join(folder, 'sub'))

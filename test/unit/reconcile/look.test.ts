@@ -58,6 +58,19 @@ describe('a look', () => {
     expect(rig.released).toHaveLength(1)
   })
 
+  it('asks the state once when there is nothing new, and notes no use, however long ago the last was', async () => {
+    await store.push('policy')
+    await rig.reconciler.configure([specOf(store)])
+    await look()
+    await look()
+    for (let i = 0; i < 3; i++) {
+      await rig.clock.advance(600_000)
+      rig.calls.length = 0
+      expect(await look()).toMatchObject({ outcome: 'unchanged' })
+      expect(rig.calls).toEqual(['catalog.parts'])
+    }
+  })
+
   it('makes of A, B and A again the releases 1, 2 and 3', async () => {
     await rig.reconciler.configure([specOf(store)])
     for (const text of ['a', 'b', 'a']) {

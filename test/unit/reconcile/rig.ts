@@ -39,6 +39,8 @@ export interface Rig {
   deployed: ReconcileEvents['deployed'][0][]
   /** Which writes the state has got: `saveLook`, `remember`, `append`. */
   writes: string[]
+  /** Every call of the state's parts for the catalog and bundles: `catalog.parts`. */
+  calls: string[]
   assembled: number
   /** While set, the assembler waits for it, whatever its signal says. */
   assembling: Promise<void> | undefined
@@ -60,7 +62,13 @@ export interface RigOptions {
 /** The reconciler over real state, content and registry in a folder; only stores, deployers and the assembler are scripted. */
 export async function openRig(options: RigOptions = {}): Promise<Rig> {
   const { folder = tempDir('reconcile'), clock = new FakeClock(), concurrency = 4, random = () => 0.5 } = options
-  const state = await openInProcess(folder)
+  const calls: string[] = []
+  const opened = await openInProcess(folder)
+  const state = {
+    ...opened,
+    catalog: recording('catalog', opened.catalog, calls),
+    bundles: recording('bundles', opened.bundles, calls),
+  }
   const content = await createFolderContent({ path: folder, logger: silentLogger })
   const registry = createRegistry({ content, catalog: state.catalog, clock, logger: silentLogger })
   const writes: string[] = []
@@ -93,6 +101,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
     removed: [],
     deployed: [],
     writes,
+    calls,
     assembling: undefined,
     refusing: false,
     appending: undefined,
@@ -282,6 +291,11 @@ function orAborted(gate: Promise<void>, signal: AbortSignal): Promise<void> {
       signal.addEventListener('abort', () => reject(signal.reason as Error))
     }),
   ])
+}
+
+function recording<T extends object>(group: string, object: T, calls: string[]): T {
+  const methods = Object.keys(object) as (keyof T & string)[]
+  return noting(object, methods, (method) => Promise.resolve(void calls.push(`${group}.${method}`)))
 }
 
 function noting<T extends object>(

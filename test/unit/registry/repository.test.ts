@@ -115,6 +115,29 @@ describe('as a sink', () => {
     expect(await repository.hasBlob({ ...blob, size: blob.size - 1 })).toBe(false)
   })
 
+  it('is whole while manifest and blobs are there, in their sizes, and looking is no use of them', async () => {
+    const manifest = await push(repository, 'hello', ['v1'])
+    const before = await opened.state.catalog.blob('team/policies', digestOf('hello'))
+    await opened.clock.advance(3_600_000)
+    expect(await repository.isWhole(manifest.digest)).toBe(true)
+    expect(await opened.state.catalog.blob('team/policies', digestOf('hello'))).toEqual(before)
+    expect(await repository.isWhole(digestOf('unknown'))).toBe(false)
+    expect(await opened.registry.repository('other').isWhole(manifest.digest)).toBe(false)
+    const file = await opened.content.file(digestOf('hello'))
+    writeFileSync(file, 'hell')
+    expect(await repository.isWhole(manifest.digest)).toBe(false)
+    writeFileSync(file, 'hello')
+    expect(await repository.isWhole(manifest.digest)).toBe(true)
+    rmSync(await opened.content.file(manifest.digest))
+    expect(await repository.isWhole(manifest.digest)).toBe(false)
+  })
+
+  it('is not whole once the repository has a blob no more', async () => {
+    const manifest = await push(repository, 'hello', ['v1'])
+    await repository.removeBlob(digestOf('hello'))
+    expect(await repository.isWhole(manifest.digest)).toBe(false)
+  })
+
   it('lists tags, all of them, in order', async () => {
     const tags = Array.from({ length: 1_234 }, (_, at) => `v${String(at).padStart(4, '0')}`)
     await push(repository, 'x', tags)

@@ -79,7 +79,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     metrics,
     ...options.guard,
   })
-  const api = await createApi({ control: createControl(options.control), metrics, logger, version: '1.2.3' })
+  const api = createApi({ control: createControl(options.control), metrics, logger, version: '1.2.3' })
   const answerV2: Route = async (exchange) => {
     v2.push(exchange)
     exchange.response.end('the registry')

@@ -36,6 +36,22 @@ async function append(
 const inCatalog = async (name: string) => (await state.catalog.manifest('bundles/authz', digestOf(name))) !== undefined
 
 describe('releases', () => {
+  it('gives what was served before the newest of each bundle, the oldest first, as far back as is asked', async () => {
+    for (const name of ['a', 'b', 'c', 'd']) await append(name)
+    for (const name of ['e', 'f']) await append(name, {}, { bundle: 'other' })
+    await append('g', {}, { bundle: 'first' })
+    const of = (bundle: string, ...names: string[]) =>
+      names.map((name) => ({ bundle, digest: digestOf(`layer of ${name}`) }))
+    expect(await state.bundles.earlierDigests(100)).toEqual([...of('authz', 'a', 'b', 'c'), ...of('other', 'e')])
+    expect(await state.bundles.earlierDigests(2)).toEqual([...of('authz', 'c'), ...of('other', 'e')])
+  })
+
+  it('leaves out those that served nothing', async () => {
+    await append('watched', {}, { bundleDigest: null })
+    await append('b')
+    expect(await state.bundles.earlierDigests(100)).toEqual([])
+  })
+
   it('are numbered per bundle, and the newest is current', async () => {
     expect(await append('a')).toEqual({ ...draft('a'), number: 1, activatedAt: 7, kept: true })
     expect((await append('b')).number).toBe(2)

@@ -1,0 +1,99 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { request } from 'undici'
+import { programPath } from '../test/support/longshore.ts'
+import { freePort } from '../test/support/ports.ts'
+import { stopAllProcesses } from '../test/support/process.ts'
+import { prepareFleet, type Fleet } from './fleet.ts'
+import type { Row } from './row.ts'
+
+// How long a restart takes with many bundles, from the start of the process to the first answer, what the process holds
+// when it has settled, and what it asks of the registry that they all follow meanwhile.
+
+const count = 1_000
+const bytesEach = 10 * 1024
+const starts = 5
+const settleMs = 8_000
+const goals = { startMs: 500, residentMiB: 100 }
+/** In a tenth of the first interval come a tenth of the looks, and a few more by chance. */
+const mostLooks = count * 0.25
+
+export async function* run(): AsyncGenerator<Row> {
+  const fleet = await prepareFleet({ count, bytesEach, schedule: '60s' })
+  const upstream = await fleet.startUpstream()
+  try {
+    const times: number[] = []
+    let resident = 0
+    for (let at = 0; at < starts; at++) {
+      const server = await start(fleet)
+      times.push(server.tookMs)
+      if (at === starts - 1) {
+        await sleep(settleMs)
+        resident = residentMiB(server.child)
+      }
+      server.child.kill('SIGTERM')
+      await once(server.child, 'exit')
+    }
+    const looks = await upstream.metric('longshore_http_requests_total', { route: 'v2' })
+    const middle = times.toSorted((a, b) => a - b)[Math.floor(starts / 2)]!
+    yield {
+      what: `${count} bundles of 10 KiB: from the start of the process to the first 200`,
+      ours: `${middle.toFixed(0)} ms (median of ${starts})`,
+      beside: '',
+      goal: `≤ ${goals.startMs} ms`,
+      holds: middle <= goals.startMs,
+    }
+    yield {
+      what: `resident memory ${settleMs / 1000} s later, all threads`,
+      ours: `${resident.toFixed(0)} MiB`,
+      beside: '',
+      goal: `≤ ${goals.residentMiB} MiB`,
+      holds: resident <= goals.residentMiB,
+    }
+    yield {
+      what: `what ${starts} restarts and ${settleMs / 1000} s asked of the registry that they follow`,
+      ours: `${looks} requests`,
+      beside: '',
+      goal: `≤ ${mostLooks}`,
+      holds: looks <= mostLooks,
+    }
+  } finally {
+    await stopAllProcesses()
+    fleet.remove()
+  }
+}
+
+async function start({ folder, config, names }: Fleet): Promise<{ child: ChildProcess; tookMs: number }> {
+  const port = await freePort()
+  const file = join(folder, 'longshore.json')
+  writeFileSync(
+    file,
+    JSON.stringify({ ...config, content: { path: './data' }, server: { listen: `127.0.0.1:${port}` } }),
+  )
+  const startedAt = performance.now()
+  const child = spawn(process.execPath, [programPath, 'serve', '-c', file], { stdio: 'ignore' })
+  const url = `http://127.0.0.1:${port}/bundles/${names.at(-1)!}`
+  while (child.exitCode === null) {
+    if (await isServed(url)) return { child, tookMs: performance.now() - startedAt }
+    await sleep(2)
+  }
+  throw new Error(`longshore ended with ${child.exitCode}`)
+}
+
+async function isServed(url: string): Promise<boolean> {
+  try {
+    const { statusCode, body } = await request(url)
+    await body.dump()
+    return statusCode === 200
+  } catch {
+    return false
+  }
+}
+
+/** https://man7.org/linux/man-pages/man5/proc_pid_status.5.html */
+function residentMiB({ pid }: ChildProcess): number {
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
+}
