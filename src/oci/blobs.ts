@@ -43,7 +43,9 @@ export async function* readRawBlob(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const download = openDownload(context, descriptor, signal)
   const bytes = download.bytes[Symbol.asyncIterator]()
-  const first = await bytes.next()
+  const first = await bytes.next().catch((error: unknown) => {
+    throw explained(error, download, context)
+  })
   const all = following(first, bytes)
   // What somebody packed on the way is wrong: only here is it known who did that.
   yield* download.encoding() === undefined ? all : rightOnly(all, download, context, descriptor)
@@ -83,16 +85,21 @@ function openDownload(context: Context, descriptor: Descriptor, signal: AbortSig
 
 async function* rightOnly(
   bytes: AsyncIterable<Uint8Array>,
-  { encoding, what }: Download,
+  download: Download,
   context: Context,
   descriptor: Descriptor,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   try {
     yield* verified(bytes, descriptor, `blob ${named(context, descriptor.digest)}`)
   } catch (error) {
-    const packing = encoding()
-    throw packing === undefined ? error : packed(error, packing, context.site.host, what)
+    throw explained(error, download, context)
   }
+}
+
+/** Bytes that somebody packed on the way are wrong because of that. */
+function explained(error: unknown, { encoding, what }: Download, { site }: Context): unknown {
+  const packing = encoding()
+  return packing === undefined ? error : packed(error, packing, site.host, what)
 }
 
 async function* following<T>(

@@ -148,7 +148,9 @@ export class Copy {
         this.#moved({ bytes })
       })
     }
-    await this.#to.putBlob(blob, open, signal)
+    await this.#to.putBlob(blob, open, signal).catch((error: unknown) => {
+      throw comingFrom(error, `blob ${this.#from.name}@${blob.digest}`)
+    })
     this.tally.blobsCopied += 1
     this.tally.bytes += blob.size
   }
@@ -170,6 +172,14 @@ function once(done: Map<Digest, Promise<void>>, digest: Digest, run: () => Promi
   const started = run()
   done.set(digest, started)
   return started
+}
+
+/** Who takes the bytes in finds them wrong, and does not know whose they are. */
+function comingFrom(error: unknown, what: string): unknown {
+  const isWrong =
+    error instanceof IntegrityError && (error.code === 'digest_mismatch' || error.code === 'size_mismatch')
+  if (!isWrong || error.message.includes(what)) return error
+  return new IntegrityError(error.code, `${what}: ${error.message}`, { cause: error })
 }
 
 async function* counted(source: AsyncIterable<Uint8Array>, count: (bytes: number) => void): AsyncIterable<Uint8Array> {
