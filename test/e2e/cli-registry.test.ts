@@ -267,7 +267,7 @@ async function inPagesOf(
     const url = new URL(incoming.url ?? '/', registry.url)
     if (url.pathname.endsWith('/tags/list')) {
       pages += 1
-      if (!url.searchParams.has('n')) url.searchParams.set('n', String(count))
+      if (Number(url.searchParams.get('n')) > count) url.searchParams.set('n', String(count))
     }
     const { host: _host, ...headers } = incoming.headers
     const onward = forward(url, { method: incoming.method ?? 'GET', headers }, (reply) => {
