@@ -191,7 +191,8 @@ for (const [name, { start, keepsReferrers, deletesTags, hasPages, tagsOfNothing 
       await imageOf(repository, ['layer'], { tags })
       proxy.meddle({
         rewrite: (url) => {
-          if (url.pathname.endsWith('/tags/list') && url.searchParams.get('n') === '1000') url.searchParams.set('n', '60')
+          if (url.pathname.endsWith('/tags/list') && url.searchParams.get('n') === '1000')
+            url.searchParams.set('n', '60')
         },
       })
       const { asked, result } = await during(() => Array.fromAsync(repository.tags()))
