@@ -73,9 +73,9 @@ needs('strace')('a slow disk', () => {
   afterAll(() => server.stop())
 
   test('holds up who writes, in step with what it takes, and nobody else', async () => {
-    undo = await slowDown(server.process, { writeMs: 60, syncMs: 400 })
+    undo = await slowDown(server.process, { writeMs: 20, syncMs: 400 })
     const before = peakBytes(server)
-    const size = 96 * mebi
+    const size = 256 * mebi
     const { digest, sent, answered } = pushBlob(server, size)
     let isDone = false
     const pushed = answered.finally(() => (isDone = true))
