@@ -49,6 +49,10 @@ export function createControl(options: ControlOptions): Control {
       await serving.settled(bundle)
       return look
     },
+    async explain(bundle, limit, signal) {
+      await serving.settled(bundle)
+      return reconciler.explain(bundle, limit, signal)
+    },
     reload,
     steering: reconciler.steering,
     events: (bundle, limit) => state.events.ofBundle(bundle, limit),

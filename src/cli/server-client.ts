@@ -1,6 +1,7 @@
 import { Agent, request } from 'undici'
 import { RemoteError, type RemoteCode } from '../lib/errors.ts'
 import type { Deployment, Plan } from '../model/deployment.ts'
+import type { Explanation } from '../model/explain.ts'
 import type { Look, Release } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
 import type { Pinned } from '../model/steering.ts'
@@ -42,6 +43,12 @@ export class ServerClient {
   async releases(bundle: string, limit: number): Promise<Release[]> {
     const path = `/api/v1/bundles/${pathOf(bundle)}/releases?limit=${limit}`
     return (await this.#call('GET', path, `ask for the releases of ${bundle}`)).releases as Release[]
+  }
+
+  /** With at most so many tags. */
+  async explain(bundle: string, limit: number): Promise<Explanation> {
+    const path = `/api/v1/bundles/${pathOf(bundle)}/explain?limit=${limit}`
+    return (await this.#call('GET', path, `have ${bundle} explained`)) as unknown as Explanation
   }
 
   /** Answers when the look is done. */

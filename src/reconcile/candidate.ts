@@ -11,11 +11,20 @@ import type { BundleSpec } from './types.ts'
 
 export type Held = NonNullable<Judgement['held']>
 
-type Asked = Pick<BundleSpec, 'name' | 'store' | 'follow' | 'platform' | 'allowDowngrade'>
+export type Asked = Pick<BundleSpec, 'name' | 'store' | 'follow' | 'platform' | 'allowDowngrade' | 'schedule'>
 
-interface Past {
+export interface Past {
   current: Release | null
   isRedirected: boolean
+}
+
+/** What a store has, and what deciding about it needs to know besides. */
+export interface Listing {
+  tags: readonly string[]
+  times: ReadonlyMap<string, number> | undefined
+  running: { tag: string; at?: number | undefined } | undefined
+  /** Those that were not there when they were asked for. */
+  gone: Set<string>
 }
 
 /** Each is a request or two at each look. */
@@ -30,7 +39,7 @@ const mostGone = 20
  */
 export async function findCandidate(
   spec: Asked,
-  past: Past,
+  past: Past & { listed: (listing: Listing) => void },
   context: { registry: Registry },
   signal: AbortSignal,
 ): Promise<{ candidate: Candidate } | { held: Held } | undefined> {
@@ -39,11 +48,10 @@ export async function findCandidate(
     const candidate = await store.resolve(follow, signal)
     return candidate && { candidate }
   }
-  const tags = await store.versions(signal)
-  const times = await timesOf(spec, follow, tags, signal)
-  const running = await runningOf(spec, past, tags, context, signal)
+  const listing = await listTags(spec, past, context, signal)
+  past.listed(listing)
+  const { tags, times, running, gone } = listing
   const allowDowngrade = spec.allowDowngrade || past.isRedirected
-  const gone = new Set<string>()
   while (gone.size <= mostGone) {
     const { candidates, held } = judge(follow, tags, { times, gone, running, allowDowngrade })
     if (held !== undefined) return { held }
@@ -60,6 +68,18 @@ export async function findCandidate(
       host: store.name,
     },
   )
+}
+
+/** Throws RemoteError. */
+export async function listTags(
+  spec: Asked,
+  past: Past,
+  context: { registry: Registry },
+  signal: AbortSignal,
+): Promise<Listing> {
+  const tags = await spec.store.versions(signal)
+  const times = await timesOf(spec, spec.follow, tags, signal)
+  return { tags, times, running: await runningOf(spec, past, tags, context, signal), gone: new Set() }
 }
 
 /** Of those that the pattern matches, and only where that is what they are ordered by. */

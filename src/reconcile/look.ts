@@ -6,7 +6,7 @@ import { tagOf } from '../oci/tag.ts'
 import type { Registry } from '../registry/types.ts'
 import type { ReleaseDraft, State } from '../state/state.ts'
 import type { Candidate } from '../stores/store.ts'
-import { findCandidate, type Held } from './candidate.ts'
+import { findCandidate, type Held, type Listing } from './candidate.ts'
 import { decide, isGarbled, triedAgainAt } from './decide.ts'
 import { isWhole, mend } from './mend.ts'
 import { prepare, repositoryOf, withdraw } from './prepare.ts'
@@ -34,6 +34,8 @@ export interface Known {
   latest: () => Pick<BundleSpec, 'keep' | 'places'>
   /** Since the current release another version or another store was asked for: then what counts there may be older. */
   isRedirected: boolean
+  /** Called where a list of what the store has was needed. */
+  listed: (listing: Listing) => void
   /** Called as soon as the store has answered. */
   offered: (candidate: Candidate) => void
   /** Called when bytes of what is served that were lost are there again. */

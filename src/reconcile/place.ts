@@ -6,6 +6,7 @@ import { backoffMs, type Backoff } from '../lib/retry.ts'
 import type { Logger } from '../lib/logger.ts'
 import { formatDuration } from '../lib/units.ts'
 import type { Deployment, Plan } from '../model/deployment.ts'
+import { obstacleOf } from '../model/explain.ts'
 import type { PlaceStatus } from '../model/status.ts'
 import type { Release } from '../model/release.ts'
 import type { Registry } from '../registry/types.ts'
@@ -155,9 +156,7 @@ export class Place {
   }
 
   #mayDeploy(): boolean {
-    const { bundle, forced, forcedDone } = this.row
-    if (this.#context.decisions.holdOf(bundle) !== null) return false
-    return forced > forcedDone || this.status().autoDeploy
+    return obstacleOf(this.status(), this.#context.decisions.holdOf(this.row.bundle)) === undefined
   }
 
   #whatOf(release: Release): Deploy {

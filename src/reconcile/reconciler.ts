@@ -4,6 +4,8 @@ import { LongshoreError } from '../lib/errors.ts'
 import { LimitByKey } from '../lib/limit.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Metrics } from '../lib/metrics.ts'
+import { untilAborted } from '../lib/until-aborted.ts'
+import type { Explanation } from '../model/explain.ts'
 import { nameOf, type Follow } from '../model/follow.ts'
 import type { Look, Release } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
@@ -11,6 +13,7 @@ import type { Steering } from '../model/steering.ts'
 import type { RepositoryChange } from '../registry/types.ts'
 import { Decisions } from './decisions.ts'
 import { Deployments } from './deployments.ts'
+import { explain } from './explain.ts'
 import type { LookContext } from './look.ts'
 import { pinned } from './pinned.ts'
 import { createSteering } from './steering.ts'
@@ -113,9 +116,16 @@ class LevelReconciler implements Reconciler {
   repositoryChanged({ repository, tag, digest }: RepositoryChange): void {
     for (const name of this.#followers.get(repository) ?? []) {
       const watch = this.#watches.get(name)
+      watch?.list.forget()
       if (watch !== undefined && isFollowed(watch.spec.follow, { tag, digest }))
         void watch.ask('push').catch(() => undefined)
     }
+  }
+
+  async explain(name: string, limit: number, signal: AbortSignal): Promise<Explanation | undefined> {
+    const watch = this.#watches.get(name)
+    const [status] = this.status(name)
+    return watch && status && explain(status, watch, limit, signal)
   }
 
   status(name?: string): BundleStatus[] {
@@ -250,12 +260,4 @@ function isFollowed(follow: Follow, { tag, digest }: { tag: string | null; diges
 
 function isBad(look: Look | null): boolean {
   return look?.outcome === 'failed' || look?.outcome === 'refused'
-}
-
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason as Error)
-    signal.addEventListener('abort', stop, { once: true })
-    void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
-  })
 }

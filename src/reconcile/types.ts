@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events'
 import type { Assembled, AssembleOptions, ArchiveLimits, BlobFiles } from '../artifact/types.ts'
 import type { Deployer, DeployTo } from '../deployers/deployer.ts'
 import type { Schedule } from '../lib/schedule.ts'
+import type { Explanation } from '../model/explain.ts'
 import type { Follow } from '../model/follow.ts'
 import type { BundleKind, Look, Release } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
@@ -66,6 +67,11 @@ export interface Reconciler {
   /** A push to a repository of the built-in registry, or a deletion there: bundles that follow it are looked at. */
   repositoryChanged(change: RepositoryChange): void
   readonly steering: Steering
+  /**
+   * Why a bundle is what it is: its first `limit` tags, best first, and its places. Asks the store where no list of its tags is kept.
+   * Undefined for a name that is not configured.
+   */
+  explain(name: string, limit: number, signal: AbortSignal): Promise<Explanation | undefined>
   /** Of all bundles, in the config's order, or of one; from memory. */
   status(name?: string): BundleStatus[]
   /** Stops looks and deployments, and waits until they have stopped. */

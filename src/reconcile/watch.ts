@@ -10,7 +10,9 @@ import type { Look, Memo, Release } from '../model/release.ts'
 import type { Candidate } from '../stores/store.ts'
 import { hostOf } from './host.ts'
 import { Alarm, type Due } from './alarm.ts'
+import type { Listing } from './candidate.ts'
 import { lookAt, type Finding, type LookContext } from './look.ts'
+import { TagList } from './tag-list.ts'
 import type { BundleSpec } from './types.ts'
 
 /** What one bundle's watch is handed, and whom it tells. */
@@ -35,6 +37,7 @@ export class Watch {
   spec: BundleSpec
   current: Release | null
   look: Look | null
+  readonly list: TagList
   readonly #context: WatchContext
   readonly #logger: Logger
   readonly #flight: OneMore<Look | undefined>
@@ -52,6 +55,7 @@ export class Watch {
     this.current = past.current
     this.look = past.look
     this.#settled = isSettled(past.look) ? past.look : null
+    this.list = new TagList(context)
     this.#context = context
     this.#logger = context.logger.child({ bundle: spec.name })
     this.#alarm = new Alarm(context)
@@ -60,6 +64,11 @@ export class Watch {
 
   get nextAt(): number | null {
     return this.#alarm.at
+  }
+
+  /** Whether something else counts than what the current release was taken by. */
+  get isRedirected(): boolean {
+    return this.#isRedirected
   }
 
   get looking(): boolean {
@@ -114,6 +123,7 @@ export class Watch {
     this.#closed = true
     this.#alarm.cancel()
     this.#stop.abort(removed)
+    this.list.close()
     await this.#flight.idle()
   }
 
@@ -146,6 +156,7 @@ export class Watch {
 
   async #find(trigger: string, signal: AbortSignal): Promise<Found> {
     let offered: Candidate | null = null
+    const { spec } = this
     const known = {
       current: this.current,
       settled: this.#settled,
@@ -156,6 +167,7 @@ export class Watch {
         this.#memo = memo
       },
       latest: () => this.spec,
+      listed: (listing: Listing) => void this.list.keep(spec, listing),
       offered: (candidate: Candidate) => {
         offered = candidate
       },
@@ -166,7 +178,7 @@ export class Watch {
     this.#finding = true
     const deadline = this.#startDeadline()
     try {
-      const finding = await lookAt(this.spec, known, this.#context, AbortSignal.any([signal, deadline.signal]))
+      const finding = await lookAt(spec, known, this.#context, AbortSignal.any([signal, deadline.signal]))
       if (finding.outcome === 'released') this.current = finding.release
       return { finding, outcome: outcomeOf(finding) }
     } catch (error) {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Event } from '../model/event.ts'
+import type { Explanation } from '../model/explain.ts'
 import type { BundleStatus } from '../model/status.ts'
 import type { Steering } from '../model/steering.ts'
 import type { Look, Release } from '../model/release.ts'
@@ -38,6 +39,8 @@ export interface Control {
   releases(bundle: string, limit: number): Promise<Release[]>
   /** Looks now (one more if a look is under way) and answers when that look is done. Undefined for a name that is not configured. */
   look(bundle: string, trigger: string, signal?: AbortSignal): Promise<Look | undefined>
+  /** Why a bundle is what it is, with at most so many of its tags. Undefined for a name that is not configured. */
+  explain(bundle: string, limit: number, signal: AbortSignal): Promise<Explanation | undefined>
   /** Takes up the changed config, or refuses it as a whole with ConfigError. */
   reload(): Promise<{ added: string[]; changed: string[]; removed: string[] }>
   /** What persons may say of a bundle that is configured. */

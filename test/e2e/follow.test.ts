@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { needs } from '../support/components.ts'
 import { startCountingProxy, type CountingProxy } from '../support/counting-proxy.ts'
-import { startLongshore } from '../support/longshore.ts'
+import { longshore, startLongshore } from '../support/longshore.ts'
 import { createOciClient } from '../../src/oci/client.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
@@ -53,6 +53,14 @@ for (const [name, start] of [
       proxy.passed.length = 0
       await look()
       expect(proxy.asked()).toEqual(['GET /v2/policies/authz/tags/list', 'HEAD /v2/policies/authz/manifests/v1.1.0'])
+      // The list that the look asked for is what is explained.
+      proxy.passed.length = 0
+      const told = await longshore(['explain', 'authz', '--server', server.url])
+      expect(told.code, told.stderr).toBe(0)
+      expect(told.stdout).toMatch(/^v1\.1\.0 +this is what counts\nv1\.0\.0 +older than v1\.1\.0$/m)
+      expect(told.stdout).toMatch(/^v2\.0\.0-rc\.1 +outside \^1$/m)
+      expect(told.stdout).toMatch(/^junk +not a version$/m)
+      expect(proxy.asked()).toEqual([])
       await client.close()
     })
   })

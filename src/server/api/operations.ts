@@ -17,12 +17,18 @@ export interface OperationOptions {
 }
 
 const historyQuery = z.object({ limit: z.coerce.number().int().min(1).max(1000).default(50) })
+const explainQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(100_000).default(50).describe('How many tags, best first'),
+})
+/** A list of tags comes in pages, from elsewhere. */
+const explainTimeoutMs = 5 * 60_000
 /** A look downloads, and answers when it is done. */
 const lookTimeoutMs = 15 * 60_000
 
 export function createOperations(options: OperationOptions): Operation[] {
   return [
     ...bundleOperations(options),
+    explainOperation(options),
     ...lookOperations(options),
     ...serverOperations(options),
     ...maintenanceOperations(options),
@@ -74,6 +80,25 @@ function bundleOperations({ control }: OperationOptions): Operation[] {
       },
     },
   ]
+}
+
+function explainOperation({ control }: OperationOptions): Operation {
+  return {
+    method: 'GET',
+    path: '/api/v1/bundles/{name}/explain',
+    summary: 'Why a bundle is what it is: what counts and by whose word, each tag and each place with the reason',
+    needs: { action: 'read', of: 'bundle' },
+    query: explainQuery,
+    answers: {
+      200: { description: 'Also where the store cannot be asked: `tags.error` says so', schema: 'Explanation' },
+    },
+    async handle({ name, query, request, signal }) {
+      request.setTimeout(explainTimeoutMs)
+      const explained = await control.explain(name, explainQuery.parse(query).limit, signal)
+      if (explained === undefined) throw new Refused(unknownBundle(name))
+      return { body: explained }
+    },
+  }
 }
 
 function lookOperations({ control }: OperationOptions): Operation[] {

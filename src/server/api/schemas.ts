@@ -2,6 +2,8 @@ import { z } from 'zod'
 import type { Hold, Pin, Switch } from '../../model/decision.ts'
 import type { Deployment, Plan } from '../../model/deployment.ts'
 import { eventTypes, type Event } from '../../model/event.ts'
+import type { Explanation, PlaceVerdict } from '../../model/explain.ts'
+import type { Verdict } from '../../model/follow.ts'
 import type { Look, Release } from '../../model/release.ts'
 import type { BundleStatus, PlaceStatus } from '../../model/status.ts'
 import type { Pinned } from '../../model/steering.ts'
@@ -116,6 +118,41 @@ export const bundle = z.object({
   health: z.enum(['ok', 'stale', 'empty']),
 }) satisfies z.ZodType<BundleStatus>
 
+const verdict = z.discriminatedUnion('code', [
+  z.object({ code: z.enum(['taken', 'not_a_version', 'prerelease', 'no_number', 'no_time', 'gone']) }),
+  z.object({ code: z.enum(['older_than', 'same_version_as', 'step_down']), tag: z.string() }),
+  z.object({ code: z.literal('outside_range'), range: z.string() }),
+  z.object({ code: z.literal('no_match'), pattern: z.string() }),
+  z.object({ code: z.literal('not_followed'), follow: z.string() }),
+]) satisfies z.ZodType<Verdict>
+
+const placeVerdict = z.discriminatedUnion('code', [
+  z.object({ code: z.literal('held'), hold }),
+  z.object({
+    code: z.literal('auto_deploy_off'),
+    switched: autoDeploySwitch.nullable().describe('Null: nobody switched it, the config says so'),
+  }),
+  z.object({ code: z.enum(['up_to_date', 'waiting']), release: z.int() }),
+  z.object({ code: z.literal('no_release') }),
+  z.object({ code: z.literal('deploying'), release: z.int(), attempt: z.int() }),
+  z.object({
+    ...{ code: z.literal('failed'), release: z.int(), attempts: z.int(), error: z.string() },
+    againAt: time.nullable(),
+  }),
+]) satisfies z.ZodType<PlaceVerdict>
+
+export const explanation = z.object({
+  bundle,
+  tags: z.object({
+    follow: z.string().describe('What counts now: the pin, else what the config follows'),
+    askedAt: time.nullable().describe('When the store was asked for its tags; kept for one interval of the schedule'),
+    total: z.int().describe('How many there are'),
+    verdicts: z.array(z.object({ tag: z.string(), verdict })).describe('Best first'),
+    error: z.object({ code: z.string(), message: z.string() }).nullable().describe('Why the store could not be asked'),
+  }),
+  places: z.array(z.object({ place: z.string(), verdict: placeVerdict })),
+}) satisfies z.ZodType<Explanation>
+
 export const bundles = z.object({ bundles: z.array(bundle) })
 export const releases = z.object({ releases: z.array(release) })
 export const deployments = z.object({ deployments: z.array(place) })
@@ -200,6 +237,7 @@ export const named = {
   Deployment: deployment,
   Bundle: bundle,
   Bundles: bundles,
+  Explanation: explanation,
   Releases: releases,
   Deployments: deployments,
   Reloaded: reloaded,

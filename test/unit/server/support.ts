@@ -3,6 +3,7 @@ import { afterEach } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger, type Logger } from '../../../src/lib/logger.ts'
 import { createMetrics, type Metrics } from '../../../src/lib/metrics.ts'
+import type { Explanation } from '../../../src/model/explain.ts'
 import type { Steering } from '../../../src/model/steering.ts'
 import type { BundleStatus } from '../../../src/model/status.ts'
 import type { Look, Release } from '../../../src/model/release.ts'
@@ -168,6 +169,20 @@ export function statusOf(name: string, parts: Partial<BundleStatus> = {}): Bundl
   }
 }
 
+export function explanationOf(bundle: BundleStatus): Explanation {
+  return {
+    bundle,
+    tags: {
+      ...{ follow: 'semver ^1', askedAt: 1, total: 3, error: null },
+      verdicts: [
+        { tag: 'v1.0.0', verdict: { code: 'taken' } },
+        { tag: 'latest', verdict: { code: 'not_a_version' } },
+      ],
+    },
+    places: [{ place: 'prod', verdict: { code: 'waiting', release: 1 } }],
+  }
+}
+
 export function lookOf(bundle: string, parts: Partial<Look> = {}): Look {
   return {
     bundle,
@@ -209,6 +224,7 @@ function createControl(parts: Partial<Control> = {}): Control {
     status: async () => [statusOf('authz'), statusOf('team/a')],
     releases: async (bundle) => [releaseOf(bundle, Buffer.from('a'))],
     look: async (bundle) => (['authz', 'team/a'].includes(bundle) ? lookOf(bundle) : undefined),
+    explain: async (bundle) => (['authz', 'team/a'].includes(bundle) ? explanationOf(statusOf(bundle)) : undefined),
     reload: async () => ({ added: ['new'], changed: [], removed: [] }),
     steering: steeringOf(),
     events: async (bundle) => [

@@ -5,7 +5,7 @@ import { createLogger } from '../../../../src/lib/logger.ts'
 import { Redactor } from '../../../../src/lib/redact.ts'
 import { named } from '../../../../src/server/api/schemas.ts'
 import type { Action } from '../../../../src/server/types.ts'
-import { adminToken, ask, lookOf, startServer, statusOf, type TestServerOptions } from '../support.ts'
+import { adminToken, ask, explanationOf, lookOf, startServer, statusOf, type TestServerOptions } from '../support.ts'
 
 const post = { method: 'POST' }
 
@@ -52,6 +52,31 @@ describe('what is served and deployed', () => {
       expect(wrong.status).toBe(400)
       expect(JSON.parse(wrong.body)).toMatchObject({ code: 'bad_request', problems: [{ key: 'limit' }] })
     }
+  })
+
+  it('is explained, with as many tags as were asked for', async () => {
+    const asked: unknown[] = []
+    const { url } = await startServer({
+      control: {
+        explain: async (bundle, limit) => {
+          asked.push([bundle, limit])
+          return bundle === 'none' ? undefined : explanationOf(statusOf(bundle))
+        },
+      },
+    })
+    const answer = await ask(`${url}/api/v1/bundles/team/a/explain`)
+    expect(named.Explanation.parse(JSON.parse(answer.body))).toEqual(JSON.parse(answer.body))
+    await ask(`${url}/api/v1/bundles/authz/explain?limit=3`)
+    expect((await ask(`${url}/api/v1/bundles/none/explain`)).status).toBe(404)
+    expect((await ask(`${url}/api/v1/bundles/authz/explain?limit=0`)).status).toBe(400)
+    expect(asked).toEqual([
+      ['team/a', 50],
+      ['authz', 3],
+      ['none', 50],
+    ])
+    const guarded = await startServer({ guard: tokenFor(['read', 'bundles/team/*']) })
+    expect((await ask(`${guarded.url}/api/v1/bundles/team/a/explain`, credentials)).status).toBe(200)
+    expect((await ask(`${guarded.url}/api/v1/bundles/authz/explain`, credentials)).status).toBe(403)
   })
 
   it('is told of every place', async () => {
@@ -316,6 +341,7 @@ describe('the description', () => {
       'get /api/v1/bundles',
       'get /api/v1/bundles/{name}',
       'get /api/v1/bundles/{name}/events',
+      'get /api/v1/bundles/{name}/explain',
       'get /api/v1/bundles/{name}/releases',
       'get /api/v1/deployments',
       'get /api/v1/openapi.json',

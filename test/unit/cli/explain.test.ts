@@ -1,0 +1,88 @@
+import { PassThrough } from 'node:stream'
+import { expect, it } from 'vitest'
+import { describeExplanation, describePlace, describeVerdict } from '../../../src/cli/explain-text.ts'
+import { Output } from '../../../src/cli/output.ts'
+import type { PlaceVerdict } from '../../../src/model/explain.ts'
+import type { Verdict } from '../../../src/model/follow.ts'
+import { explanationOf, lookOf, releaseOf, statusOf } from '../server/support.ts'
+
+const now = 1_000_000
+const streams = { stdout: new PassThrough(), stderr: new PassThrough() }
+const output = new Output({ ...streams, json: false, color: false, terminal: false, columns: undefined })
+const word = { by: 'ann', at: now - 180_000, reason: 'change freeze' }
+
+it('says what counts, what is served, and why of each tag and place', () => {
+  const current = { ...releaseOf('authz', Buffer.from('a')), number: 3, activatedAt: now - 60_000 }
+  const look = lookOf('authz', { endedAt: now - 5000, version: 'v1.0.0' })
+  const bundle = statusOf('authz', { current, look, follow: 'semver ^1' })
+  const explained = explanationOf(bundle)
+  explained.tags.askedAt = now - 5000
+  expect(describeExplanation(explained, now, output)).toEqual([
+    'bundle:     authz',
+    'store:      ghcr.io/acme/policies',
+    'counts:     semver ^1, as the config says',
+    'serves:     1.0.0, release 3, since 1m (first)',
+    'last look:  5s ago: unchanged, v1.0.0',
+    '',
+    'PLACE  WHY',
+    'prod   release 1 waits for its turn',
+    '',
+    'TAG     WHY (semver ^1)',
+    'v1.0.0  this is what counts',
+    'latest  not a version',
+    'and 1 more: longshore explain authz --all',
+    '3 tags, as listed 5s ago',
+  ])
+})
+
+it('says who pinned it, and why the tags are not known', () => {
+  const look = lookOf('authz', { endedAt: now, outcome: 'failed', message: 'it is down' })
+  const pin = { bundle: 'authz', to: { release: 41 }, ...word }
+  const explained = explanationOf(statusOf('authz', { look, pin, current: null }))
+  explained.places = []
+  explained.tags = { ...explained.tags, error: { code: 'unavailable', message: 'it is down' } }
+  expect(describeExplanation(explained, now, output).slice(2)).toEqual([
+    'counts:     release 41, pinned by ann 3m ago: change freeze; the config says latest',
+    'serves:     nothing yet',
+    'last look:  0s ago: failed: it is down',
+    '',
+    'the tags are not known: it is down',
+  ])
+})
+
+it.each<[Verdict, string]>([
+  [{ code: 'taken' }, 'this is what counts'],
+  [{ code: 'older_than', tag: 'v2' }, 'older than v2'],
+  [{ code: 'same_version_as', tag: '1.0.0' }, 'the same version as 1.0.0'],
+  [{ code: 'step_down', tag: 'v2' }, 'older than v2, which ran and is gone: never a step down by itself'],
+  [{ code: 'prerelease' }, 'a prerelease, and those were not asked for'],
+  [{ code: 'outside_range', range: '^1' }, 'outside ^1'],
+  [{ code: 'no_match', pattern: '^x' }, 'does not match ^x'],
+  [{ code: 'no_number' }, 'has no number to order it by'],
+  [{ code: 'no_time' }, 'does not say when it was made'],
+  [{ code: 'gone' }, 'gone: the store does not have it'],
+  [{ code: 'not_followed', follow: 'latest' }, 'latest is followed by its name'],
+])('a tag: %j', (verdict, sentence) => {
+  expect(describeVerdict(verdict)).toBe(sentence)
+})
+
+const failed = { code: 'failed', release: 3, attempts: 2, error: 'no route' } as const
+it.each<[PlaceVerdict, string]>([
+  [{ code: 'up_to_date', release: 3 }, 'up to date with release 3'],
+  [{ code: 'no_release' }, 'waits for the first release'],
+  [{ code: 'held', hold: { bundle: '*', ...word } }, 'held by ann 3m ago: change freeze; go on with: longshore resume'],
+  [
+    { code: 'held', hold: { bundle: 'authz', ...word, reason: '' } },
+    'held by ann 3m ago; go on with: longshore resume authz',
+  ],
+  [{ code: 'auto_deploy_off', switched: null }, 'auto-deploy is off, as the config says'],
+  [
+    { code: 'auto_deploy_off', switched: { bundle: 'authz', place: null, on: false, ...word } },
+    'auto-deploy is off, switched by ann 3m ago: change freeze',
+  ],
+  [{ code: 'deploying', release: 3, attempt: 2 }, 'release 3 is being deployed, attempt 2'],
+  [{ ...failed, againAt: now + 60_000 }, 'release 3 failed 2 times, again in 1m: no route'],
+  [{ ...failed, againAt: null }, 'release 3 failed 2 times: no route'],
+])('a place: %j', (verdict, sentence) => {
+  expect(describePlace(verdict, 'authz', now)).toBe(sentence)
+})
