@@ -85,7 +85,7 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
 
   async function createAll(next: Config, registries: RegistryClients, keep: (name: string) => BundleSpec | undefined) {
     try {
-      return await createSpecs(next, { registries, registry, logger, builderVersion: remote.version }, keep)
+      return await createSpecs(next, { ...remote, registries, registry, logger, builderVersion: remote.version }, keep)
     } catch (error) {
       if (registries !== clients) await registries.close()
       throw error

@@ -1,6 +1,7 @@
 import type { BundleConfig, Config } from '../config/config.ts'
 import { recipeOf } from '../config/changes.ts'
 import type { Logger } from '../lib/logger.ts'
+import type { Redactor } from '../lib/redact.ts'
 import type { Deployer, DeployerContext } from '../deployers/deployer.ts'
 import { deployerTypes, type DeployerConfig } from '../deployers/types.ts'
 import type { BundleSpec } from '../reconcile/types.ts'
@@ -13,6 +14,7 @@ export interface SpecContext {
   registries: RegistryClients
   registry: Registry
   logger: Logger
+  redactor: Redactor
   /** Of what builds bundles: another one may give other bytes. */
   builderVersion: string
 }
@@ -66,7 +68,8 @@ async function createDeployers(
   const used = new Set(bundles.flatMap(({ deploy }) => deploy.map(({ to }) => to)))
   const made = [...used].map(async (place) => {
     const logger = context.logger.child({ place })
-    return [place, await createDeployer(config.deployers[place]!, { registries: context.registries, logger })] as const
+    const { registries, redactor } = context
+    return [place, await createDeployer(config.deployers[place]!, { registries, logger, redactor })] as const
   })
   return new Map(await Promise.all(made))
 }

@@ -36,7 +36,7 @@ function entriesOf({ bundles, deployers }: CheckedConfig): Entry[] {
 function checkForm({ at, entry, deployer }: Entry): PlacedProblem[] {
   const forms: string[] = deployerTypes[deployer.type].forms
   if (entry.form === undefined || forms.includes(entry.form)) return []
-  const message = `\`${entry.to}\` is of type ${deployer.type}: expected ${forms.slice(0, -1).join(', ')} or ${forms.at(-1)}`
+  const message = `\`${entry.to}\` is of type ${deployer.type}: expected ${listed(forms)}`
   return [{ path: [...at, 'form'], message }]
 }
 
@@ -49,6 +49,10 @@ function checkPath({ at, entry, deployer }: Entry): PlacedProblem[] {
   if (isAbsolute(entry.path) || isInside(resolve(deployer.root, entry.path), deployer.root)) return []
   const message = `leads out of ${deployer.root}, the root of \`${entry.to}\``
   return [{ path, message, hint: 'To go there, write it as an absolute path.' }]
+}
+
+function listed(words: readonly string[]): string {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`
 }
 
 /** Not where this server keeps what it has, nor where a store reads that is a folder. */

@@ -1,5 +1,6 @@
 import type { ArchiveLimits } from '../artifact/types.ts'
 import type { Logger } from '../lib/logger.ts'
+import type { Redactor } from '../lib/redact.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Release } from '../model/release.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -23,6 +24,8 @@ export interface DeployTo {
 /** What is to be at the place, and where its bytes are. */
 export interface Deploy extends DeployTo {
   release: Release
+  /** What the config calls it. */
+  place: string
   /** `bundles/NAME` of the built-in registry: the release's manifests and what belongs to them. */
   source: Source
   /** The `address` of the store that the release came from: blobs may be there as well. */
@@ -63,4 +66,6 @@ export interface DeployerContext {
     ): Sink
   }
   logger: Logger
+  /** For what others wrote, before it gets into an error. */
+  redactor: Pick<Redactor, 'redact'>
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { commandDeployerSchema } from './command/schema.ts'
 import type { DeployForm } from './deployer.ts'
 import { directoryDeployerSchema } from './directory/schema.ts'
 import { ociDeployerSchema } from './oci/schema.ts'
@@ -17,8 +18,18 @@ export const deployerTypes = {
     forms: ['layers', 'unpacked', 'tarball'] satisfies DeployForm[],
     load: () => import('./directory/index.ts'),
   },
+  command: {
+    schema: commandDeployerSchema,
+    paths: ['cwd'],
+    forms: ['tarball'] satisfies DeployForm[],
+    load: () => import('./command/index.ts'),
+  },
 }
 
-export const deployerSchema = z.discriminatedUnion('type', [ociDeployerSchema, directoryDeployerSchema])
+export const deployerSchema = z.discriminatedUnion('type', [
+  ociDeployerSchema,
+  directoryDeployerSchema,
+  commandDeployerSchema,
+])
 
 export type DeployerConfig = z.output<typeof deployerSchema>

@@ -37,3 +37,22 @@ export const secretSchema = z
     },
   )
   .transform((source) => new Secret(source))
+
+const textOrSecretError = 'expected text, { secret: text } or { file: path }'
+
+/** Text that everybody may see, or a secret, which has to say so: it is taken out of all logs and answers. */
+export const textOrSecretSchema = z
+  .union(
+    [
+      z.string(),
+      z.strictObject({ secret: z.string().min(1).describe('Text that nobody is to see.') }),
+      z.strictObject({
+        file: z.string().min(1).describe('Path of a file that holds it; a line end at its end does not count.'),
+      }),
+    ],
+    { error: textOrSecretError },
+  )
+  .transform((value) => {
+    if (typeof value === 'string') return value
+    return new Secret('secret' in value ? value.secret : value)
+  })

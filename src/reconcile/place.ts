@@ -160,11 +160,11 @@ export class Place {
   }
 
   #whatOf(release: Release): Deploy {
-    const { bundle, forced, forcedDone } = this.row
+    const { bundle, place, forced, forcedDone } = this.row
     const source = this.#context.registry.repository(repositoryOf(bundle))
     const { form, path, limits } = this.#spec
     const how = { form, path, limits, isForced: forced > forcedDone }
-    return { release, ...how, source, origin: this.#origin, idempotencyKey: keyOf(this.row, release) }
+    return { release, place, ...how, source, origin: this.#origin, idempotencyKey: keyOf(this.row, release) }
   }
 
   async #bringTo(what: Deploy, deployer: Deployer, signal: AbortSignal): Promise<void> {

@@ -34,7 +34,15 @@ export async function deployOf(text: string, more: Partial<Release> = {}): Promi
     ...more,
   }
   const how = { form: 'served' as const, path: null, limits: defaultLimits, isForced: false }
-  return { raw, release, ...how, source, origin: 'elsewhere/policies', idempotencyKey: `authz/${raw.digest}` }
+  return {
+    raw,
+    release,
+    place: 'prod',
+    ...how,
+    source,
+    origin: 'elsewhere/policies',
+    idempotencyKey: `authz/${raw.digest}`,
+  }
 }
 
 /** What every deployer promises. `open` gives an empty place each time, `how` is what it is asked for. */

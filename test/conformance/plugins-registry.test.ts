@@ -59,7 +59,7 @@ describe.each([
       plainHttp: undefined,
     }
     return {
-      deployer: createDeployer(config, { registries, logger }),
+      deployer: createDeployer(config, { registries, logger, redactor: new Redactor() }),
       held: async () => (await target.head('latest'))?.digest,
     }
   })

@@ -2,10 +2,13 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe } from 'vitest'
 import { createFolderContent } from '../../src/content/folder.ts'
+import { createDeployer as createCommand } from '../../src/deployers/command/index.ts'
+import { commandDeployerSchema } from '../../src/deployers/command/schema.ts'
 import { createDeployer as createDirectory } from '../../src/deployers/directory/index.ts'
 import { directoryDeployerSchema } from '../../src/deployers/directory/schema.ts'
 import { createDeployer } from '../../src/deployers/oci/index.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
+import { Redactor } from '../../src/lib/redact.ts'
 import { openLayout } from '../../src/oci/layout.ts'
 import { createRegistry } from '../../src/registry/registry.ts'
 import { createStore as createLocal } from '../../src/stores/local/index.ts'
@@ -19,6 +22,7 @@ import { deployOf, testDeployer } from './deployer.ts'
 import { testStore } from './store.ts'
 
 const logger = silentLogger
+const redactor = new Redactor()
 const nowhere = () => {
   throw new Error('not for this plugin')
 }
@@ -56,7 +60,7 @@ testDeployer('oci', async () => {
   const tags = ['latest', '{version}']
   const deployer = createDeployer(
     { type: 'oci', repository, tags, referrers: true, plainHttp: undefined },
-    { registries, logger },
+    { registries, logger, redactor },
   )
   return { deployer, held: async () => place.tagged.get('latest') }
 })
@@ -69,6 +73,7 @@ describe.each(['files', 'swap'])('mode: %s', (mode) => {
       const deployer = createDirectory(directoryDeployerSchema.parse({ type: 'directory', root, mode }), {
         registries: { repository: nowhere },
         logger,
+        redactor,
       })
       const held = async () => {
         const text = await readFile(join(root, 'authz.tar.gz'), 'utf8').catch(() => undefined)
@@ -79,3 +84,23 @@ describe.each(['files', 'swap'])('mode: %s', (mode) => {
     { form: 'tarball' },
   )
 })
+
+testDeployer(
+  'command',
+  async () => {
+    const place = join(tempDir('place'), 'held')
+    const script = 'cp "$LONGSHORE_FILE" "$PLACE"'
+    const config = { type: 'command', command: ['sh', '-c', script], env: { PLACE: place }, file: true }
+    const deployer = createCommand(commandDeployerSchema.parse(config), {
+      registries: { repository: nowhere },
+      logger,
+      redactor,
+    })
+    const held = async () => {
+      const text = await readFile(place, 'utf8').catch(() => undefined)
+      return text === undefined ? undefined : (await deployOf(text)).raw.digest
+    }
+    return { deployer, held }
+  },
+  { form: 'tarball' },
+)

@@ -2,17 +2,16 @@ import { resolve } from 'node:path'
 import { lookIntoFolder, putIntoFolder } from '../../artifact/folder/folder.ts'
 import type { FolderContent, FolderSpec } from '../../artifact/folder/types.ts'
 import { partsOf, type StagePart } from '../../artifact/stage.ts'
-import { ConfigError, IntegrityError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { Digest } from '../../oci/digest.ts'
-import { parseManifest } from '../../oci/manifest.ts'
-import type { Descriptor } from '../../oci/target.ts'
 import type { Deploy, Deployer, DeployerContext, Observation } from '../deployer.ts'
+import { runCommand } from '../run.ts'
+import { servedLayer } from '../served.ts'
 import type { DirectoryDeployerConfig } from './schema.ts'
-import { runCommand, sendSignal } from './tell.ts'
+import { sendSignal } from './tell.ts'
 
-export function createDeployer(config: DirectoryDeployerConfig, { logger }: DeployerContext): Deployer {
-  return new DirectoryDeployer(config, logger)
+export function createDeployer(config: DirectoryDeployerConfig, context: DeployerContext): Deployer {
+  return new DirectoryDeployer(config, context)
 }
 
 /** A folder of this machine, which some other program reads. */
@@ -21,12 +20,14 @@ class DirectoryDeployer implements Deployer {
   readonly address: string
   readonly #config: DirectoryDeployerConfig
   readonly #logger: Logger
+  readonly #redactor: DeployerContext['redactor']
 
-  constructor(config: DirectoryDeployerConfig, logger: Logger) {
+  constructor(config: DirectoryDeployerConfig, { logger, redactor }: DeployerContext) {
     this.name = config.root
     this.address = config.root
     this.#config = config
     this.#logger = logger
+    this.#redactor = redactor
   }
 
   /** From the ledger, and from what each file is now. */
@@ -65,7 +66,9 @@ class DirectoryDeployer implements Deployer {
       LONGSHORE_DIGEST: release.manifestDigest,
       LONGSHORE_FOLDER: path,
     }
-    if (command !== undefined) await runCommand(command, { cwd: path, env, timeoutMs, signal })
+    if (command !== undefined) {
+      await runCommand(command, { cwd: path, env, timeoutMs, redactor: this.#redactor, signal })
+    }
     if (name !== undefined && pidFile !== undefined) await sendSignal(name, pidFile)
   }
 }
@@ -77,22 +80,8 @@ function digestToPut({ release, form }: Deploy): Digest {
 
 async function partsToPut(what: Deploy, signal: AbortSignal): Promise<StagePart[]> {
   const { release, form, source } = what
-  const raw = await source.manifest(digestToPut(what), signal)
-  if (form === 'layers') return partsOf(raw, 'refuse')
-  if (release.bundleDigest === null) {
-    throw new ConfigError(`nothing of ${release.bundle} is kept that could be written to a folder`, {
-      hint: 'Let the bundle be pulled: pull: true.',
-    })
-  }
-  const manifest = parseManifest(raw)
-  const layer = manifest.kind === 'image' ? manifest.layers.find(isServed(release.bundleDigest)) : undefined
-  if (layer === undefined) {
-    throw new IntegrityError('bad_manifest', `${raw.digest} does not name the layer ${release.bundleDigest}`)
-  }
+  if (form === 'layers') return partsOf(await source.manifest(digestToPut(what), signal), 'refuse')
+  const layer = await servedLayer(what, signal)
   if (form === 'tarball') return [{ type: 'file', layer, path: `${release.bundle}.tar.gz` }]
   return [{ type: 'archive', layer, within: '' }]
-}
-
-function isServed(digest: Digest): (layer: Descriptor) => boolean {
-  return (layer) => layer.digest === digest
 }

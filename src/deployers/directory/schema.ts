@@ -1,6 +1,6 @@
-import { isAbsolute } from 'node:path'
 import { z } from 'zod'
 import { durationSchema } from '../../lib/schema.ts'
+import { argvSchema } from '../argv.ts'
 
 const modeError = 'expected three octal digits in quotes, such as "0644"'
 const modeSchema = z
@@ -27,15 +27,7 @@ export const directoryDeployerSchema = z
     gid: idSchema.optional().describe('Their group, by number.'),
     file_mode: modeSchema.prefault('0644').describe('Who may do what with files, in octal.'),
     folder_mode: modeSchema.prefault('0755').describe('Who may do what with folders that are made, in octal.'),
-    command: z
-      .array(z.string())
-      .min(1, { error: 'expected a program and its arguments' })
-      .refine(([program = '']) => program !== '' && (isAbsolute(program) || !program.includes('/')), {
-        error: 'expected an absolute path of a program, or its bare name',
-        path: [0],
-      })
-      .optional()
-      .describe('A program that is run after a change, with its arguments; no shell.'),
+    command: argvSchema.optional().describe('A program that is run after a change, with its arguments; no shell.'),
     command_timeout: durationSchema.prefault('30s').describe('How long the program may take.'),
     signal: z.enum(['HUP', 'USR1', 'USR2', 'WINCH']).optional().describe('Sent after a change, to `pid_file`.'),
     pid_file: z.string().min(1).optional().describe('Who gets the signal: a file that holds the number of a process.'),

@@ -551,6 +551,11 @@ const single: [name: string, text: string, problem: object][] = [
     },
   ],
   [
+    'a form of which a program has one',
+    authz('deploy: [{ to: any, form: served }]\ndeployers:\n  any: { type: command, command: [x] }'),
+    { line: 4, key: 'bundles.authz.deploy.0.form', message: '`any` is of type command: expected tarball' },
+  ],
+  [
     'a form that is not the place’s',
     authz('deploy: [{ to: zones, form: source }]\ndeployers:\n  zones: { type: directory, root: /zones }'),
     {

@@ -5,6 +5,7 @@ import { createDeployer } from '../../../src/deployers/directory/index.ts'
 import { directoryDeployerSchema } from '../../../src/deployers/directory/schema.ts'
 import type { Deploy, DeployTo } from '../../../src/deployers/deployer.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import { Redactor } from '../../../src/lib/redact.ts'
 import type { Release } from '../../../src/model/release.ts'
 import type { Descriptor } from '../../../src/oci/target.ts'
 import { deployOf } from '../../conformance/deployer.ts'
@@ -24,7 +25,7 @@ function open(more: Record<string, unknown> = {}) {
       throw new Error('not for this plugin')
     },
   }
-  return { root, deployer: createDeployer(config, { registries, logger: silentLogger }) }
+  return { root, deployer: createDeployer(config, { registries, logger: silentLogger, redactor: new Redactor() }) }
 }
 
 /** A release of an OPA bundle, served as it came. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Secret } from '../../../src/lib/secret.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import { Redactor } from '../../../src/lib/redact.ts'
 import { createDeployer } from '../../../src/deployers/oci/index.ts'
 import type { Deploy } from '../../../src/deployers/deployer.ts'
 import type { OciDeployerConfig } from '../../../src/deployers/oci/schema.ts'
@@ -28,7 +29,10 @@ function open(more: Partial<OciDeployerConfig> = {}) {
     referrers: true,
     plainHttp: undefined,
   }
-  const deployer = createDeployer({ ...config, ...more }, { registries, logger: silentLogger })
+  const deployer = createDeployer(
+    { ...config, ...more },
+    { registries, logger: silentLogger, redactor: new Redactor() },
+  )
   return { deployer, place: registries.repository(repository, undefined), registries, repositories, logins }
 }
 
