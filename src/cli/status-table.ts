@@ -59,7 +59,7 @@ export function describePlaces(deployments: readonly PlaceStatus[]): string {
 }
 
 function describePlace({ place, state, autoDeploy }: PlaceStatus): string {
-  return autoDeploy || state === 'deploying' ? `${place} ${state}` : `${place} off`
+  return autoDeploy || state === 'deploying' || state === 'drifted' ? `${place} ${state}` : `${place} off`
 }
 
 /** When it is tried again comes first: errors are long. */

@@ -150,6 +150,8 @@ export interface DeployConfig {
   path: string | null
   /** Whether new releases go there by themselves. */
   autoDeploy: boolean
+  /** What comes of it when somebody else changed what was put there. */
+  drift: 'restore' | 'report'
 }
 
 /** The same as artifact's `ArchiveLimits`. */

@@ -111,11 +111,12 @@ function resolveBundle(name: string, bundle: CheckedConfig['bundles'][string], c
     allowDowngrade,
     platform,
     schedule,
-    deploy: deploy.map(({ to, form, path, auto_deploy: autoDeploy }) => ({
+    deploy: deploy.map(({ to, form, path, auto_deploy: autoDeploy, drift }) => ({
       to,
       form: form ?? usualForm(kind, checked.deployers[to]!),
       path: path ?? null,
       autoDeploy,
+      drift,
     })),
     autoDeploy: bundle.auto_deploy,
     keep,

@@ -11,7 +11,8 @@ export interface Deployment {
   deployed: number | null
   /** What the place said it holds when it was last asked; null where it was not or cannot be. */
   observed: Digest | null
-  state: 'pending' | 'deploying' | 'done' | 'failed'
+  /** `drifted`: somebody else changed what we put there. */
+  state: 'pending' | 'deploying' | 'done' | 'failed' | 'drifted'
   /** Tries for the current desired release. */
   attempts: number
   nextAttemptAt: number | null

@@ -27,6 +27,7 @@ export const eventTypes = [
   'deployment.succeeded',
   'deployment.failed',
   'deployment.forced',
+  'deployment.drifted',
   'bundle.pinned',
   'bundle.unpinned',
   'auto_deploy.changed',

@@ -1,7 +1,7 @@
 import { LimitByKey } from '../lib/limit.ts'
 import type { Deployment } from '../model/deployment.ts'
 import type { PlaceStatus } from '../model/status.ts'
-import type { Release } from '../model/release.ts'
+import type { Look, Release } from '../model/release.ts'
 import { hostOf } from './host.ts'
 import { Place, type DeployContext } from './place.ts'
 import type { PlaceSpec } from './types.ts'
@@ -68,6 +68,11 @@ export class Deployments {
   wake(bundle?: string): void {
     const places = bundle === undefined ? [...this.#bundles.values()].flatMap(placesOf) : this.places(bundle)
     for (const place of places) place.wake()
+  }
+
+  /** After a look: whatever it found, somebody else may have changed what is there. */
+  compare({ bundle, startedAt }: Look): void {
+    for (const place of this.places(bundle)) place.compare(startedAt)
   }
 
   places(bundle: string): Place[] {

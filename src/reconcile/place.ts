@@ -1,10 +1,8 @@
 import type { Deploy, Deployer, Observation } from '../deployers/deployer.ts'
 import type { Clock } from '../lib/clock.ts'
-import { RemoteError } from '../lib/errors.ts'
 import { OneMore } from '../lib/one-more.ts'
 import { backoffMs, type Backoff } from '../lib/retry.ts'
 import type { Logger } from '../lib/logger.ts'
-import { formatDuration } from '../lib/units.ts'
 import type { Deployment, Plan } from '../model/deployment.ts'
 import { obstacleOf } from '../model/explain.ts'
 import type { PlaceStatus } from '../model/status.ts'
@@ -12,6 +10,7 @@ import type { Release } from '../model/release.ts'
 import type { Registry } from '../registry/types.ts'
 import type { State } from '../state/state.ts'
 import type { Decisions } from './decisions.ts'
+import { driftOf, isWhole, keyOf, notThere, tookTooLong } from './place-words.ts'
 import { repositoryOf } from './prepare.ts'
 import type { PlaceSpec, ReconcileEvents } from './types.ts'
 
@@ -46,6 +45,12 @@ export class Place {
   #origin: string
   readonly #stop = new AbortController()
   #cancelTimer: (() => void) | undefined
+  /** When it was last asked what it holds. */
+  #askedAt = -Infinity
+  /** Nothing is known that is to be put there. */
+  #onlyAsks = false
+  /** The config names another place now: that this one holds nothing of ours is nobody else's doing. */
+  #isElsewhere = false
 
   /** `queue` decides when it is this one's turn. */
   constructor(
@@ -77,9 +82,11 @@ export class Place {
 
   /** Another deployer may mean another place: what it holds is asked again. */
   change(spec: PlaceSpec, origin: string): void {
-    const { deployer, form, path, autoDeploy } = this.#spec
-    const isElsewhere = spec.deployer !== deployer || spec.form !== form || spec.path !== path
-    const isOther = isElsewhere || (spec.autoDeploy && !autoDeploy)
+    const { deployer, form, path, autoDeploy, drift } = this.#spec
+    const isElsewhere = spec.deployer.address !== deployer.address || spec.form !== form || spec.path !== path
+    this.#isElsewhere ||= isElsewhere
+    const isOther =
+      isElsewhere || spec.deployer !== deployer || spec.drift !== drift || (spec.autoDeploy && !autoDeploy)
     this.#spec = spec
     this.#origin = origin
     if (isOther) this.wake()
@@ -120,6 +127,18 @@ export class Place {
   }
 
   wake(): void {
+    this.#onlyAsks = false
+    this.#run()
+  }
+
+  /** Whether what we put there still is: asked at most once since `since`, and never while something is to be put there. */
+  compare(since: number): void {
+    if (this.#flight.running || !isWhole(this.row) || this.#askedAt >= since) return
+    this.#onlyAsks = true
+    this.#run()
+  }
+
+  #run(): void {
     this.#cancelTimer?.()
     if (this.#stop.signal.aborted) return
     this.#flight.ask().catch((error: unknown) => {
@@ -136,20 +155,28 @@ export class Place {
 
   async #attempt(): Promise<void> {
     const { bundle, desired } = this.row
-    if (desired === null || this.#stop.signal.aborted || !this.#mayDeploy()) return
+    const onlyAsks = this.#onlyAsks
+    this.#onlyAsks = false
+    const mayDeploy = this.#mayDeploy()
+    const number = mayDeploy ? desired : isWhole(this.row) ? this.row.deployed : null
+    if (number === null || this.#stop.signal.aborted) return
     const { state, clock, deadlineMs } = this.#context
-    const release = await state.bundles.release(bundle, desired)
+    const release = await state.bundles.release(bundle, number)
     if (release === undefined) return
     const { deployer } = this.#spec
     const what = this.#whatOf(release)
     const late = new AbortController()
     const cancelDeadline = clock.after(deadlineMs, () => late.abort(tookTooLong(deployer, deadlineMs)))
     try {
-      await this.#bringTo(what, deployer, AbortSignal.any([this.#stop.signal, late.signal]))
+      const signal = AbortSignal.any([this.#stop.signal, late.signal])
+      await (mayDeploy ? this.#bringTo(what, deployer, signal) : this.#check(what, deployer, signal))
     } catch (error) {
       // Begun again at the next start; the place may or may not have it by then.
       if (this.#stop.signal.aborted) return
-      await this.#failed(release, late.signal.aborted ? late.signal.reason : error)
+      const why: unknown = late.signal.aborted ? late.signal.reason : error
+      const wasTried = this.row.state === 'deploying'
+      if (mayDeploy && (wasTried || !onlyAsks)) await this.#failed(release, why)
+      else this.#logger.warn({ release: number, err: why }, `${deployer.name} could not be asked what it holds`)
     } finally {
       cancelDeadline()
     }
@@ -170,21 +197,50 @@ export class Place {
   async #bringTo(what: Deploy, deployer: Deployer, signal: AbortSignal): Promise<void> {
     const { number } = what.release
     const { forced } = this.row
-    const before = await deployer.observe(what, signal)
+    const before = await this.#ask(what, deployer, signal)
     const isThere = !what.isForced && (before?.settled ?? this.row.deployed === number)
     if (isThere) return this.#done(what.release, before, { isPut: false, forced })
+    const hasDrifted = !what.isForced && this.row.deployed === number && isWhole(this.row) && !this.#isElsewhere
+    if (hasDrifted && before !== undefined) {
+      await this.#drifted(what.release, before)
+      if (this.#spec.drift === 'report') return
+    }
     const lastAttemptAt = this.#context.clock.now()
     // Written before anything is done: an attempt that a crash cuts short counts.
     await this.#save({ ...this.row, state: 'deploying', attempts: this.row.attempts + 1, lastAttemptAt })
     await deployer.deploy(what, signal)
-    const after = await deployer.observe(what, signal)
+    const after = await this.#ask(what, deployer, signal)
     if (after?.settled === false) throw notThere(deployer, number, after)
     await this.#done(what.release, after, { isPut: true, forced })
+  }
+
+  #ask(what: Deploy, deployer: Deployer, signal: AbortSignal): Promise<Observation | undefined> {
+    this.#askedAt = this.#context.clock.now()
+    return deployer.observe(what, signal)
+  }
+
+  /** Where nothing may be put: what we put there is compared all the same. */
+  async #check(what: Deploy, deployer: Deployer, signal: AbortSignal): Promise<void> {
+    if (this.#isElsewhere) return
+    const said = await this.#ask(what, deployer, signal)
+    if (said?.settled === false) return this.#drifted(what.release, said)
+    if (this.row.state !== 'drifted') return
+    const state = this.row.desired === what.release.number ? 'done' : 'pending'
+    await this.#save({ ...this.row, observed: said?.digest ?? null, state, lastError: null })
+  }
+
+  async #drifted({ number }: Release, { digest }: Observation): Promise<void> {
+    const { state, observed } = this.row
+    if (state === 'drifted' && observed === digest) return
+    const lastError = driftOf(this.#spec.deployer, number, digest)
+    await this.#save({ ...this.row, state: 'drifted', observed: digest, lastError })
+    this.#logger.warn({ release: number, digest }, lastError)
   }
 
   async #done(release: Release, said: Observation | undefined, { isPut, forced }: Put): Promise<void> {
     const { number } = release
     const before = this.row
+    this.#isElsewhere = false
     const isNew = isPut || before.deployed !== number
     const facts = {
       observed: said?.digest ?? null,
@@ -225,7 +281,7 @@ export class Place {
   /** In memory only what is durable, and never an older desire than the one that came meanwhile. */
   async #save(row: Deployment): Promise<void> {
     const before = this.row
-    await this.#context.state.deployments.save(row)
+    await this.#context.state.deployments.save(row, this.#context.clock.now())
     if (this.row === before) this.row = row
     else {
       const { deployed, observed, deployedAt, lastAttemptAt, forcedDone } = row
@@ -241,24 +297,4 @@ export class Place {
     const waitMs = Math.min(Math.max(0, at - clock.now()), backoff.capMs)
     this.#cancelTimer = clock.after(waitMs, () => this.wake())
   }
-}
-
-/** The same for a release at a place, however often it is tried; another one each time that a person asks for it. */
-function keyOf({ bundle, place, forced }: Deployment, { number, manifestDigest }: Release): string {
-  const key = `${bundle}/${place}/${number}/${manifestDigest}`
-  return forced === 0 ? key : `${key}/${forced}`
-}
-
-function tookTooLong({ name }: Deployer, deadlineMs: number): RemoteError {
-  return new RemoteError('timeout', `${name} took longer than ${formatDuration(deadlineMs)}`, {
-    host: name,
-    retryable: true,
-  })
-}
-
-function notThere({ name }: Deployer, release: number, { digest }: Observation): RemoteError {
-  return new RemoteError('conflict', `${name} holds ${digest ?? 'nothing'} after release ${release} was put there`, {
-    host: name,
-    hint: 'Something else may write there too.',
-  })
 }

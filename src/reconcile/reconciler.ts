@@ -239,6 +239,7 @@ class LevelReconciler implements Reconciler {
     metrics?.looked(look.bundle, look.outcome)
     if (error !== undefined) metrics?.failed('look', error instanceof LongshoreError ? error.code : 'internal')
     this.#tell('looked', look)
+    this.#deployments.compare(look)
   }
 
   /** Whoever listens cannot bring the flow down. */

@@ -33,6 +33,8 @@ export interface PlaceSpec extends DeployTo {
   name: string
   /** Whether new releases go there by themselves, as the config says. */
   autoDeploy: boolean
+  /** What comes of it when somebody else changed what we put there. */
+  drift: 'restore' | 'report'
   /** Another object than before means that its config may have changed: the place is looked at anew. */
   deployer: Deployer
 }

@@ -355,7 +355,7 @@ class Run {
     const { deployments } = this.#opened!.state
     const [row] = await deployments.list(bundle)
     if (row?.desired == null) return
-    await deployments.save({ ...row, deployed: row.desired, state: 'done' })
+    await deployments.save({ ...row, deployed: row.desired, state: 'done' }, 1)
     this.#model.deployed.set(bundle, row.desired)
     this.#count('deploy')
   }

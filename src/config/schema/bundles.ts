@@ -54,6 +54,10 @@ const deploySchema = z.strictObject({
     .optional()
     .describe('Where in a directory: absolute, or relative to its `root`, which is the default.'),
   auto_deploy: autoDeploySchema.describe('Whether new releases go to this place by themselves.'),
+  drift: z
+    .enum(['restore', 'report'], { error: 'expected restore or report' })
+    .prefault('restore')
+    .describe('What comes of it when somebody else changed what was put there: it is put there again, or only said.'),
 })
 
 const limitsSchema = z.strictObject({

@@ -51,7 +51,9 @@ export const deployment = z.object({
   desired: z.int().nullable().describe('Number of the release that should be there'),
   deployed: z.int().nullable().describe('Number of the release that was put there last'),
   observed: digest.nullable().describe('What the place said it holds'),
-  state: z.enum(['pending', 'deploying', 'done', 'failed']),
+  state: z
+    .enum(['pending', 'deploying', 'done', 'failed', 'drifted'])
+    .describe('`drifted`: somebody else changed what was put there'),
   attempts: z.int(),
   nextAttemptAt: time.nullable(),
   lastError: z.string().nullable(),

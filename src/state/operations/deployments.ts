@@ -25,7 +25,7 @@ export const deploymentOperations: Operations<DeploymentState> = {
     }
   },
 
-  async save(db, deployment) {
+  async save(db, deployment, at) {
     const { bundle, place, ...columns } = deployment
     // Asked for meanwhile, perhaps.
     const { desired, state, attempts, nextAttemptAt, forced: _, ...facts } = columns
@@ -43,7 +43,7 @@ export const deploymentOperations: Operations<DeploymentState> = {
       .where('bundle', '=', bundle)
       .where('place', '=', place)
       .execute()
-    const happening = happeningOf(row as Deployment, deployment)
+    const happening = happeningOf(row as Deployment, deployment, at)
     if (happening !== undefined) await note(db, happening)
   },
 
@@ -62,8 +62,8 @@ export const deploymentOperations: Operations<DeploymentState> = {
   },
 }
 
-/** What the change of a row tells: an attempt that began, or how one ended. */
-function happeningOf(before: Deployment, after: Deployment): Happening | undefined {
+/** What the change of a row tells: an attempt that began, how one ended, or that somebody else changed what was there. */
+function happeningOf(before: Deployment, after: Deployment, at: number): Happening | undefined {
   const { bundle, place, desired, deployed, attempts, lastError, nextAttemptAt } = after
   const about = { bundle, place }
   const tried = { release: desired, attempt: attempts }
@@ -73,6 +73,10 @@ function happeningOf(before: Deployment, after: Deployment): Happening | undefin
   if (after.state === 'failed') {
     const data = { ...tried, error: lastError, nextAttemptAt }
     return { type: 'deployment.failed', ...about, at: after.lastAttemptAt ?? 0, data }
+  }
+  if (after.state === 'drifted') {
+    const data = { release: deployed, digest: after.observed }
+    return { type: 'deployment.drifted', ...about, at, data }
   }
   if (after.deployedAt === before.deployedAt || after.deployedAt === null) return undefined
   const data = { release: deployed, attempt: before.attempts, from: before.deployed, digest: after.observed }

@@ -141,5 +141,8 @@ describe('describePlaces', () => {
     expect(describePlaces([])).toBe('-')
     expect(describePlaces([place('a', 'done'), place('b', 'done')])).toBe('2 done')
     expect(describePlaces([place('a', 'done'), place('b', 'failed')])).toBe('1 of 2, b failed')
+    expect(describePlaces([place('a', 'done'), { ...place('b', 'drifted'), autoDeploy: false }])).toBe(
+      '1 of 2, b drifted',
+    )
   })
 })

@@ -380,6 +380,11 @@ const single: [name: string, text: string, problem: object][] = [
     { line: 5, key: 'bundles.authz.store', message: 'there is no store `polices`: did you mean `policies`?' },
   ],
   [
+    'drift that is no word for it',
+    authz('deploy: [{ to: prod, drift: ignore }]\ndeployers:\n  prod: { type: oci, repository: reg.example/a }'),
+    { line: 4, key: 'bundles.authz.deploy.0.drift', message: expect.stringContaining('expected restore or report') },
+  ],
+  [
     'dangling deployer',
     authz('deploy: [{ to: prod }]'),
     { line: 4, key: 'bundles.authz.deploy.0.to', message: 'there is no deployer `prod`: nothing is known here' },

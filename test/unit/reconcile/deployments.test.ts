@@ -136,9 +136,9 @@ describe('deploying', () => {
     const save = deployments.save.bind(deployments)
     const gate = Promise.withResolvers<void>()
     let saves = 0
-    deployments.save = async (row) => {
+    deployments.save = async (row, at) => {
       if (++saves === 1) await gate.promise
-      await save(row)
+      await save(row, at)
     }
     await rig.reconciler.configure([spec()])
     await release('one')

@@ -243,6 +243,8 @@ export class ScriptedPlace implements Deployer {
   readonly address: string
   holds: Digest | null = null
   readable = true
+  /** Thrown while set, by whoever asks what it holds. */
+  unreachable: Error | undefined
   failures: Error[] = []
   gate: Promise<void> | undefined
   puts: { release: number; key: string }[] = []
@@ -259,6 +261,7 @@ export class ScriptedPlace implements Deployer {
 
   async observe({ release }: Deploy): Promise<Observation | undefined> {
     this.observations += 1
+    if (this.unreachable !== undefined) throw this.unreachable
     if (!this.readable) return undefined
     return { digest: this.holds, settled: this.holds === release.manifestDigest }
   }
@@ -279,7 +282,13 @@ export class ScriptedPlace implements Deployer {
   }
 
   spec(more: Partial<PlaceSpec> = {}): PlaceSpec {
-    const how = { form: 'served' as const, path: null, limits: defaultLimits, autoDeploy: true }
+    const how = {
+      form: 'served' as const,
+      path: null,
+      limits: defaultLimits,
+      autoDeploy: true,
+      drift: 'restore' as const,
+    }
     return { name: this.name, ...how, deployer: this, ...more }
   }
 }

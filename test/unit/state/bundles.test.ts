@@ -162,7 +162,7 @@ describe('keep', () => {
   it('is found by its digest before a newer release of the same, that nobody keeps', async () => {
     await append('a', { places: ['prod'], keep: 1 })
     const [deployment] = await state.deployments.list('authz')
-    await state.deployments.save({ ...deployment!, deployed: 1, state: 'done' })
+    await state.deployments.save({ ...deployment!, deployed: 1, state: 'done' }, 1)
     for (const name of ['b', 'a', 'c']) await append(name, { keep: 1 })
     expect((await state.bundles.releases('authz', 10)).map(({ kept }) => kept)).toEqual([true, false, false, true])
     for (const name of ['a', 'layer of a']) {
@@ -174,13 +174,13 @@ describe('keep', () => {
   it('leaves what a place holds or wants, until it does not', async () => {
     await append('a', { places: ['prod'], keep: 1 })
     const [deployment] = await state.deployments.list('authz')
-    await state.deployments.save({ ...deployment!, deployed: 1, state: 'done' })
+    await state.deployments.save({ ...deployment!, deployed: 1, state: 'done' }, 1)
     await append('b', { places: ['prod'], keep: 1 })
     await append('c', { keep: 1 })
     expect(await Promise.all(['a', 'b', 'c'].map(inCatalog))).toEqual([true, true, true])
     const [now] = await state.deployments.list('authz')
     expect(now).toMatchObject({ desired: 2, deployed: 1 })
-    await state.deployments.save({ ...now!, deployed: 2, state: 'done' })
+    await state.deployments.save({ ...now!, deployed: 2, state: 'done' }, 1)
     await append('d', { keep: 1 })
     expect(await Promise.all(['a', 'b', 'c', 'd'].map(inCatalog))).toEqual([false, true, false, true])
   })
@@ -259,7 +259,7 @@ describe('deployments', () => {
     await state.deployments.configure('b', ['x', 'y'], null)
     expect(await state.deployments.list('b')).toEqual([fresh('x', null), fresh('y', null)])
     await state.deployments.configure('c', ['x'], 9)
-    await state.deployments.save({ ...fresh('y', 3), deployed: 3, state: 'done', deployedAt: 5 })
+    await state.deployments.save({ ...fresh('y', 3), deployed: 3, state: 'done', deployedAt: 5 }, 1)
     await state.deployments.configure('b', ['y', 'z', 'z'], 4)
     expect(await state.deployments.list('b')).toEqual([
       { ...fresh('y', 3), deployed: 3, state: 'done', deployedAt: 5 },
@@ -271,7 +271,7 @@ describe('deployments', () => {
   it('do not come back by a late result for a place that left', async () => {
     await state.deployments.configure('b', ['x'], 1)
     await state.deployments.configure('b', [], 1)
-    await state.deployments.save({ ...fresh('x', 1), deployed: 1, state: 'done' })
+    await state.deployments.save({ ...fresh('x', 1), deployed: 1, state: 'done' }, 1)
     expect(await state.deployments.list('b')).toEqual([])
   })
 
@@ -285,7 +285,7 @@ describe('deployments', () => {
       attempts: 3,
       deployedAt: 8,
     }
-    await state.deployments.save(late)
+    await state.deployments.save(late, 1)
     expect(await state.deployments.list('b')).toEqual([{ ...late, desired: 5, state: 'pending', attempts: 0 }])
   })
 })

@@ -1,0 +1,167 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { digestOf } from '../../../src/oci/digest.ts'
+import { down, openRig, ScriptedPlace, ScriptedStore, specOf, until, type Rig } from './rig.ts'
+
+let rig: Rig
+let store: ScriptedStore
+let prod: ScriptedPlace
+const theirs = digestOf('of somebody else')
+const said = { by: 'ann', reason: '' }
+
+beforeEach(async () => {
+  rig = await openRig()
+  store = new ScriptedStore()
+  prod = new ScriptedPlace('prod')
+})
+afterEach(() => rig.close())
+
+const place = () => rig.reconciler.status('authz')[0]!.deployments[0]!
+const drifts = async () => (await rig.state.events.after(0, 100)).filter(({ type }) => type === 'deployment.drifted')
+const configure = (more: Parameters<ScriptedPlace['spec']>[0] = {}) =>
+  rig.reconciler.configure([specOf(store, { schedule: { kind: 'off' }, places: [prod.spec(more)] })])
+
+/** Later than what was asked before: a look that compares. */
+async function look(): Promise<void> {
+  await rig.clock.advance(1000)
+  await rig.reconciler.look('authz', 'request')
+}
+
+async function deployedOnce(more: Parameters<ScriptedPlace['spec']>[0] = {}): Promise<void> {
+  await configure(more)
+  await store.push('one')
+  await look()
+  await until(() => place().state === 'done')
+}
+
+describe('a place that somebody else changed', () => {
+  it('is put right after a look that found nothing new, and what was there is written down', async () => {
+    await deployedOnce()
+    const ours = prod.holds
+    prod.holds = theirs
+    await look()
+    await until(() => place().state === 'done' && prod.holds === ours)
+    expect(prod.puts.map(({ release }) => release)).toEqual([1, 1])
+    expect(await drifts()).toMatchObject([{ place: 'prod', at: rig.clock.now(), data: { release: 1, digest: theirs } }])
+    expect(place()).toMatchObject({ observed: ours, lastError: null })
+  })
+
+  it('is noticed after a look that failed', async () => {
+    await deployedOnce()
+    prod.holds = null
+    store.failures = [down()]
+    await look()
+    await until(() => prod.puts.length === 2 && place().state === 'done')
+    expect(await drifts()).toMatchObject([{ data: { digest: null } }])
+  })
+
+  it('is left as it is where the config says so, is said once, over a restart too, and is well when it is put right', async () => {
+    await deployedOnce({ drift: 'report' })
+    const ours = prod.holds
+    prod.holds = theirs
+    await look()
+    await until(() => place().state === 'drifted')
+    expect(place()).toMatchObject({ desired: 1, deployed: 1, observed: theirs })
+    expect(place().lastError).toBe(`prod no longer holds release 1 as it was put there: it says ${theirs}`)
+    const { folder, clock } = rig
+    await rig.close()
+    rig = await openRig({ folder, clock })
+    const asked = prod.observations
+    await configure({ drift: 'report' })
+    await until(() => prod.observations > asked)
+    prod.holds = ours
+    await look()
+    await until(() => place().state === 'done')
+    expect(place()).toMatchObject({ observed: ours, lastError: null })
+    expect(prod.puts).toHaveLength(1)
+    expect(await drifts()).toHaveLength(1)
+  })
+
+  it('is put right when a person asks for it, or the config says so now', async () => {
+    await deployedOnce({ drift: 'report' })
+    const ours = prod.holds
+    prod.holds = theirs
+    await look()
+    await until(() => place().state === 'drifted')
+    await rig.reconciler.steering.deploy('authz', 'prod', said)
+    await until(() => place().state === 'done' && prod.holds === ours)
+    prod.holds = theirs
+    await look()
+    await until(() => place().state === 'drifted')
+    await configure({ drift: 'restore' })
+    await until(() => place().state === 'done' && prod.holds === ours)
+  })
+
+  it('gets a newer release, though the older one is only reported', async () => {
+    await deployedOnce({ drift: 'report' })
+    prod.holds = theirs
+    await look()
+    await until(() => place().state === 'drifted')
+    await store.push('two')
+    await look()
+    await until(() => place().state === 'done')
+    expect(prod.puts.map(({ release }) => release)).toEqual([1, 2])
+  })
+
+  it.each(['held', 'switched off'])('is only said where it is %s', async (how) => {
+    await deployedOnce()
+    if (how === 'held') await rig.reconciler.steering.hold('authz', said)
+    else await rig.reconciler.steering.switchAutoDeploy('authz', null, false, said)
+    const ours = prod.holds
+    prod.holds = theirs
+    await look()
+    await until(() => place().state === 'drifted')
+    prod.holds = ours
+    await look()
+    await until(() => place().state === 'done')
+    // Where a newer one waits for leave, it is the one that was put there that counts.
+    await store.push('two')
+    const asked = prod.observations
+    await look()
+    await until(() => prod.observations > asked)
+    prod.holds = theirs
+    await look()
+    await until(() => place().state === 'drifted')
+    expect(place()).toMatchObject({ desired: 2, deployed: 1 })
+    prod.holds = ours
+    await look()
+    await until(() => place().state === 'pending')
+    expect(prod.puts).toHaveLength(1)
+  })
+
+  it('is not asked while an attempt is under way, or a failed one waits', async () => {
+    prod.failures = [down()]
+    await configure()
+    await store.push('one')
+    await look()
+    await until(() => place().state === 'failed')
+    const asked = prod.observations
+    // Before the next attempt's time.
+    await rig.clock.advance(100)
+    await rig.reconciler.look('authz', 'request')
+    expect(prod.observations).toBe(asked)
+    const gate = Promise.withResolvers<void>()
+    prod.gate = gate.promise
+    await rig.clock.advance(place().nextAttemptAt! - rig.clock.now())
+    await until(() => prod.puts.length === 2)
+    const askedAgain = prod.observations
+    await look()
+    expect(prod.observations).toBe(askedAgain)
+    gate.resolve()
+    await until(() => place().state === 'done')
+    expect(await drifts()).toEqual([])
+  })
+
+  it('has not failed when it cannot be asked: the next look asks again', async () => {
+    await deployedOnce()
+    prod.unreachable = down()
+    const asked = prod.observations
+    await look()
+    await until(() => prod.observations > asked)
+    await rig.clock.advance(0)
+    expect(place()).toMatchObject({ state: 'done', lastError: null, nextAttemptAt: null })
+    prod.unreachable = undefined
+    prod.holds = theirs
+    await look()
+    await until(() => prod.puts.length === 2)
+  })
+})
