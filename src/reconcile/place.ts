@@ -1,5 +1,6 @@
 import type { Deploy, Deployer, Observation } from '../deployers/deployer.ts'
 import type { Clock } from '../lib/clock.ts'
+import { RemoteError } from '../lib/errors.ts'
 import { OneMore } from '../lib/one-more.ts'
 import { backoffMs, type Backoff } from '../lib/retry.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -271,7 +272,7 @@ export class Place {
     if (desired === number) {
       const attempts = this.row.attempts + (state === 'deploying' ? 0 : 1)
       const lastAttemptAt = clock.now()
-      const nextAttemptAt = lastAttemptAt + Math.round(backoffMs(attempts, backoff, random))
+      const nextAttemptAt = lastAttemptAt + pauseMs(attempts, error, random)
       await this.#save({ ...this.row, state: 'failed', attempts, lastError, lastAttemptAt, nextAttemptAt })
       this.#wakeAt(nextAttemptAt)
     }
@@ -297,4 +298,10 @@ export class Place {
     const waitMs = Math.min(Math.max(0, at - clock.now()), backoff.capMs)
     this.#cancelTimer = clock.after(waitMs, () => this.wake())
   }
+}
+
+/** As long as the place asked for, where it did, but never longer than any wait is. */
+function pauseMs(attempts: number, error: unknown, random: () => number): number {
+  const askedMs = error instanceof RemoteError ? (error.retryAfterMs ?? 0) : 0
+  return Math.max(backoffMs(attempts, backoff, random), Math.min(askedMs, backoff.capMs))
 }

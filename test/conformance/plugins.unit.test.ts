@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe } from 'vitest'
+import { describe, onTestFinished } from 'vitest'
 import { createFolderContent } from '../../src/content/folder.ts'
 import { createDeployer as createCommand } from '../../src/deployers/command/index.ts'
 import { commandDeployerSchema } from '../../src/deployers/command/schema.ts'
 import { createDeployer as createDirectory } from '../../src/deployers/directory/index.ts'
 import { directoryDeployerSchema } from '../../src/deployers/directory/schema.ts'
+import { createDeployer as createHttp } from '../../src/deployers/http/index.ts'
+import { httpDeployerSchema } from '../../src/deployers/http/schema.ts'
 import { createDeployer } from '../../src/deployers/oci/index.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
 import { Redactor } from '../../src/lib/redact.ts'
@@ -16,6 +18,7 @@ import { createStore as createLayout } from '../../src/stores/oci-layout/index.t
 import { createStore as createOci } from '../../src/stores/oci/index.ts'
 import { FakeClock } from '../support/clock.ts'
 import { MemoryRepository } from '../support/repository.ts'
+import { scriptedServer } from '../support/scripted-server.ts'
 import { tempDir } from '../support/temp.ts'
 import { openInProcess } from '../unit/state/open.ts'
 import { deployOf, testDeployer } from './deployer.ts'
@@ -99,6 +102,26 @@ testDeployer(
     const held = async () => {
       const text = await readFile(place, 'utf8').catch(() => undefined)
       return text === undefined ? undefined : (await deployOf(text)).raw.digest
+    }
+    return { deployer, held }
+  },
+  { form: 'tarball' },
+)
+
+testDeployer(
+  'http',
+  async () => {
+    const place = await scriptedServer({ 'PUT /here': { status: 204 } })
+    onTestFinished(() => place[Symbol.asyncDispose]())
+    const config = { type: 'http', url: `${place.origin}/here`, method: 'PUT', body: 'bundle' }
+    const deployer = createHttp(httpDeployerSchema.parse(config), {
+      registries: { repository: nowhere },
+      logger,
+      redactor,
+    })
+    const held = async () => {
+      const last = place.requests.at(-1)
+      return last && (await deployOf(last.body.toString())).raw.digest
     }
     return { deployer, held }
   },

@@ -3,10 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { Secret } from '../../lib/secret.ts'
 import type { Deploy, Deployer, DeployerContext } from '../deployer.ts'
 import { runCommand } from '../run.ts'
 import { servedLayer } from '../served.ts'
+import { textsOf } from '../values.ts'
 import type { CommandDeployerConfig } from './schema.ts'
 
 export function createDeployer(config: CommandDeployerConfig, context: DeployerContext): Deployer {
@@ -55,14 +55,6 @@ class CommandDeployer implements Deployer {
     const output = await runCommand(command, { cwd, env, timeoutMs, redactor, signal })
     logger.info({ bundle: what.release.bundle, release: what.release.number, output }, `${this.name} ended well`)
   }
-}
-
-/** A secret's file may have changed since. */
-async function textsOf(values: CommandDeployerConfig['env']): Promise<Record<string, string>> {
-  const texts = Object.entries(values).map(async ([name, value]) => {
-    return [name, value instanceof Secret ? await value.read() : value] as const
-  })
-  return Object.fromEntries(await Promise.all(texts))
 }
 
 function environmentOf({ release, place, isForced, idempotencyKey }: Deploy): Record<string, string> {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { RemoteError } from '../../../src/lib/errors.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { down, openRig, ScriptedPlace, ScriptedStore, specOf, until, type Rig } from './rig.ts'
 
@@ -87,6 +88,19 @@ describe('deploying', () => {
     expect(new Set(prod.puts.map(({ key }) => key)).size).toBe(1)
     expect(await rows()).toMatchObject([{ state: 'done', attempts: 4, lastError: null }])
     expect(rig.clock.nextInMs()).toBeUndefined()
+  })
+
+  it.each([
+    ['as the place asked', 60_000, 60_000],
+    ['no longer than any pause is', 6 * 3_600_000, 600_000],
+    ['its own pause where that is longer', 1, 500],
+  ])('waits %s', async (_what, retryAfterMs, expected) => {
+    prod.failures = [new RemoteError('unavailable', 'test answered 503', { host: 'test', retryAfterMs })]
+    await rig.reconciler.configure([spec()])
+    await release('one')
+    await until(() => rig.deployed.length === 1)
+    expect(await nextAttempt()).toBe(expected)
+    await settled(prod, 1)
   })
 
   it('lets a newer release take the place of an older one that waits for its next attempt', async () => {

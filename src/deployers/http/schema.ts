@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import { durationSchema, secretSchema, textOrSecretSchema } from '../../lib/schema.ts'
+
+/** https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2 */
+const headerSchema = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, { error: 'expected the name of a header' })
+const own = ['connection', 'content-length', 'expect', 'idempotency-key', 'keep-alive', 'transfer-encoding', 'upgrade']
+const urlError = 'expected a URL such as https://host/path, with {…} only after the host, and without a login'
+const words = 'Replaced in it: {bundle} {place} {release} {version} {digest}.'
+
+export const httpDeployerSchema = z
+  .strictObject({
+    type: z.literal('http').describe('A server that is told of each release, or sent it.'),
+    url: z.string({ error: urlError }).refine(isUsable, { error: urlError }).describe(`Where to. ${words}`),
+    method: z.enum(['POST', 'PUT', 'PATCH']).prefault('POST').describe('How.'),
+    headers: z
+      .record(
+        headerSchema.refine((name) => !own.includes(name.toLowerCase()), { error: 'longshore sets this header' }),
+        textOrSecretSchema,
+      )
+      .prefault({})
+      .describe('More headers: text, `{ secret: text }` or `{ file: path }`.'),
+    body: z
+      .union([z.enum(['event', 'bundle']), z.strictObject({ text: z.string().describe(`The body. ${words}`) })], {
+        error: 'expected event, bundle or { text: … }',
+      })
+      .prefault('event')
+      .describe('`event`: JSON that says what there is; `bundle`: the bundle itself; or a text.'),
+    hmac: z
+      .strictObject({
+        secret: secretSchema.describe('Known to both sides.'),
+        header: headerSchema.prefault('X-Longshore-Signature').describe('Holds `sha256=` and the signature in hex.'),
+      })
+      .optional()
+      .describe('Signs the body with HMAC-SHA256.'),
+    success: z
+      .array(z.int().min(200).max(599))
+      .min(1)
+      .optional()
+      .describe('Statuses that mean that it is done. Unless said: 200 to 299.'),
+    timeout: durationSchema.prefault('1m').describe('How long all of it may take.'),
+    ca: z.string().min(1).optional().describe('PEM file of authorities, besides those of the system.'),
+    cert: z.string().min(1).optional().describe('PEM file of our own certificate.'),
+    key: z.string().min(1).optional().describe('PEM file of its key.'),
+  })
+  .refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
+    error: 'expected both cert and key, or neither',
+  })
+  .transform(({ timeout: timeoutMs, ...deployer }) => ({ ...deployer, timeoutMs }))
+
+export type HttpDeployerConfig = z.output<typeof httpDeployerSchema>
+
+/** A login in it would be shown with it. */
+function isUsable(text: string): boolean {
+  const url = URL.parse(text)
+  return url !== null && /^https?:\/\/[^/?#{}\\]+(?:[/?]|$)/i.test(text) && url.username === '' && url.password === ''
+}
