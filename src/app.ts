@@ -22,6 +22,7 @@ import { createBundleTable } from './server/bundles/table.ts'
 import { createGuard } from './server/guard/guard.ts'
 import { ensureAdminToken } from './server/guard/token-file.ts'
 import { createHttpServer, type HttpLimits } from './server/http.ts'
+import { feedOf } from './state/feed.ts'
 import type { TlsFiles } from './server/tls.ts'
 import type { Control } from './server/types.ts'
 import { createSlots, defaultDownloads } from './server/slots.ts'
@@ -70,10 +71,12 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
   shareSecrets(config)
   await readSecrets(secretsOf(config), redactor)
   const metrics = createMetrics(clock)
-  const { content, state, registry } = await openStorage(
-    { ...options, metrics, rebuild: options.rebuildState === true },
-    lifecycle,
-  )
+  const {
+    content,
+    state: opened,
+    registry,
+  } = await openStorage({ ...options, metrics, rebuild: options.rebuildState === true }, lifecycle)
+  const { state, feed } = feedOf(opened)
   if (config.file === null) await seedExample(registry, state.facts, logger)
   let inForce = () => config
   const opaPath = () => inForce().opa.path
@@ -116,7 +119,7 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
     })
   const { readyTimeoutMs } = config.server
   const control = createControl({
-    ...{ reconciler, serving, state, registry, clock, reload, maintenance, readyTimeoutMs },
+    ...{ reconciler, serving, state, feed, registry, clock, reload, maintenance, readyTimeoutMs },
   })
   await reconciler.start()
   await setup.apply(() => Promise.resolve(config))
@@ -195,7 +198,7 @@ async function openServer(parts: ServerParts, lifecycle: Lifecycle): Promise<str
   })
   const server = await createHttpServer({
     ...{ listen, guard, clock, logger, metrics },
-    routes: { bundles, v2, api: createApi({ control, metrics, logger, version }) },
+    routes: { bundles, v2, api: createApi({ control, clock, metrics, logger, version }) },
     ...(tls === null ? {} : { tls: tlsFiles(tls) }),
     limits: await httpLimits(config.server, logger),
   })

@@ -3,6 +3,7 @@ import { isWhole } from '../reconcile/mend.ts'
 import type { Reconciler } from '../reconcile/types.ts'
 import type { Registry } from '../registry/types.ts'
 import type { Control } from '../server/types.ts'
+import type { EventFeed } from '../state/feed.ts'
 import type { State } from '../state/state.ts'
 import type { Maintenance } from './maintenance.ts'
 import type { Serving } from './serving.ts'
@@ -11,6 +12,7 @@ export interface ControlOptions {
   reconciler: Reconciler
   serving: Serving
   state: State
+  feed: EventFeed
   registry: Registry
   clock: Clock
   reload: Control['reload']
@@ -21,7 +23,7 @@ export interface ControlOptions {
 
 /** What the HTTP side may ask, put together from reconciler and state. */
 export function createControl(options: ControlOptions): Control {
-  const { reconciler, serving, state, registry, clock, reload, maintenance, readyTimeoutMs } = options
+  const { reconciler, serving, state, feed, registry, clock, reload, maintenance, readyTimeoutMs } = options
   const deadline = clock.monotonic() + readyTimeoutMs
 
   /** A release that was just made is on its way to the table: what is told as current can be fetched. */
@@ -56,6 +58,7 @@ export function createControl(options: ControlOptions): Control {
     reload,
     steering: reconciler.steering,
     events: (bundle, limit) => state.events.ofBundle(bundle, limit),
+    feed,
     collect: (options) => maintenance.collect(options),
     backUp: (options) => maintenance.backUp(options),
     async verify(options) {

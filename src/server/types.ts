@@ -6,6 +6,7 @@ import type { Steering } from '../model/steering.ts'
 import type { Look, Release } from '../model/release.ts'
 import type { BackedUp } from '../registry/backup.ts'
 import type { Collected } from '../registry/collect.ts'
+import type { EventFeed } from '../state/feed.ts'
 import type { Verified } from '../registry/verify.ts'
 
 export type Action = 'read' | 'push' | 'delete' | 'deploy' | 'admin'
@@ -49,6 +50,8 @@ export interface Control {
   events(bundle: string, limit: number): Promise<Event[]>
   /** Removes what nobody needs, or says what that is. Waits for its turn; the signal breaks it off. */
   collect(options: { dryRun: boolean; signal?: AbortSignal }): Promise<Collected>
+  /** What happens to all bundles. */
+  readonly feed: EventFeed
   /** Copies everything that is kept into a new folder of the server's machine. Throws ConfigError for one that cannot be meant. */
   backUp(options: { to: string; signal?: AbortSignal }): Promise<BackedUp>
   /** Hashes every blob and takes away what is damaged; `lookingAt`: bundles that are looked at for that, to bring it back. */

@@ -118,4 +118,20 @@ needs('olareg')('what a person decides', () => {
       ]),
     )
   })
+
+  test('whoever listens is told of it as it happens, and to the end', async () => {
+    const heard = await fetch(`${server.url}/api/v1/events`, { headers: { 'Last-Event-ID': '0' } })
+    let text = ''
+    const ended = (async () => {
+      for await (const chunk of heard.body!.pipeThrough(new TextDecoderStream())) text += chunk
+    })()
+    await waitFor('what happened before', () => /^event: deployment\.forced$/m.test(text))
+    await ask('hold', 'authz', '--reason', 'listen')
+    await waitFor('what happens', () => text.includes('"reason":"listen"'))
+    const ids = [...text.matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id))
+    expect(ids).toEqual(ids.map((_id, at) => at + 1))
+    await server.stop()
+    await ended
+    await start()
+  })
 })

@@ -8,7 +8,7 @@ import { describeApi } from './describe.ts'
 import { demand, Refused, type Operation } from './operation.ts'
 import { createOperations, type OperationOptions } from './operations.ts'
 
-export interface ApiOptions extends Omit<OperationOptions, 'isDraining'> {
+export interface ApiOptions extends Omit<OperationOptions, 'draining'> {
   /** Longshore's own. */
   version: string
 }
@@ -28,8 +28,8 @@ export const maxBodyBytes = 64 * 1024
 const maxNameChars = 2048
 
 export function createApi(options: ApiOptions): Api {
-  let draining = false
-  const operations = createOperations({ ...options, isDraining: () => draining })
+  const draining = new AbortController()
+  const operations = createOperations({ ...options, draining: draining.signal })
   operations.push(openApi(operations, options.version))
   const openPaths = new Set(operations.filter(({ needs }) => needs === 'nothing').map(({ path }) => path))
   const exchanges = new WeakMap<IncomingMessage, Exchange>()
@@ -46,7 +46,7 @@ export function createApi(options: ApiOptions): Api {
       ;(await open()).routing(request, response)
     },
     isOpen: (path) => openPaths.has(path),
-    drain: () => void (draining = true),
+    drain: () => draining.abort(),
     close: async () => (await opening)?.close(),
   }
 }

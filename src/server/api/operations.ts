@@ -1,19 +1,23 @@
 import { z } from 'zod'
+import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { Metrics } from '../../lib/metrics.ts'
 import type { Look } from '../../model/release.ts'
 import type { BundleStatus } from '../../model/status.ts'
 import { unknownBundle } from '../bundles/refusals.ts'
 import type { Control, Exchange } from '../types.ts'
+import { eventStreamOperation } from './event-stream.ts'
 import { maintenanceOperations } from './maintenance.ts'
 import { Refused, type Operation } from './operation.ts'
 import { steeringOperations } from './steering.ts'
 
 export interface OperationOptions {
   control: Control
-  metrics: Pick<Metrics, 'text' | 'contentType'>
+  metrics: Pick<Metrics, 'text' | 'contentType' | 'limited'>
   logger: Logger
-  isDraining: () => boolean
+  clock: Clock
+  /** Aborted when the server is about to stop. */
+  draining: AbortSignal
 }
 
 const historyQuery = z.object({ limit: z.coerce.number().int().min(1).max(1000).default(50) })
@@ -30,6 +34,7 @@ export function createOperations(options: OperationOptions): Operation[] {
     ...bundleOperations(options),
     explainOperation(options),
     ...lookOperations(options),
+    eventStreamOperation({ ...options, feed: options.control.feed }),
     ...serverOperations(options),
     ...maintenanceOperations(options),
     ...steeringOperations({ ...options, statusOf: (name) => statusOf(options.control, name) }),
@@ -163,7 +168,7 @@ function serverOperations({ control, metrics, logger }: OperationOptions): Opera
   ]
 }
 
-function probes({ control, isDraining }: OperationOptions): Operation[] {
+function probes({ control, draining }: OperationOptions): Operation[] {
   const ping = (path: string): Operation => ({
     method: 'GET',
     path,
@@ -193,7 +198,7 @@ function probes({ control, isDraining }: OperationOptions): Operation[] {
         503: { description: 'No, for these reasons', schema: 'Readiness' },
       },
       async handle() {
-        const reasons = isDraining() ? ['shutting down'] : await control.unready()
+        const reasons = draining.aborted ? ['shutting down'] : await control.unready()
         return { status: reasons.length === 0 ? 200 : 503, body: { ready: reasons.length === 0, reasons } }
       },
     },

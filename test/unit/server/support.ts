@@ -80,7 +80,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     metrics,
     ...options.guard,
   })
-  const api = createApi({ control: createControl(options.control), metrics, logger, version: '1.2.3' })
+  const api = createApi({ control: createControl(options.control), clock, metrics, logger, version: '1.2.3' })
   const answerV2: Route = async (exchange) => {
     v2.push(exchange)
     exchange.response.end('the registry')
@@ -230,6 +230,7 @@ function createControl(parts: Partial<Control> = {}): Control {
     events: async (bundle) => [
       { seq: 1, at: 1, type: 'deployments.held', bundle, place: null, by: 'ann', data: { reason: 'freeze' } },
     ],
+    feed: { newest: async () => 0, after: async () => [], hear: () => () => undefined },
     collect: async ({ dryRun }) => ({
       ...{ dryRun, releases: 0, manifests: 1, blobs: 2, files: 3, bytes: 4, left: { files: 5, bytes: 6 }, items: [] },
     }),

@@ -344,6 +344,7 @@ describe('the description', () => {
       'get /api/v1/bundles/{name}/explain',
       'get /api/v1/bundles/{name}/releases',
       'get /api/v1/deployments',
+      'get /api/v1/events',
       'get /api/v1/openapi.json',
       'get /api/v1/verify-content',
       'get /health/live',
