@@ -117,6 +117,8 @@ export function describePlace(verdict: PlaceVerdict, bundle: string, now: number
       const again = againAt === null ? '' : `, again in ${formatAge(againAt - now)}`
       return `release ${release} failed ${counted(attempts, 'time')}${again}: ${error}`
     }
+    case 'drifted':
+      return `changed by somebody else: ${verdict.error}`
     case 'waiting':
       return `release ${verdict.release} waits for its turn`
   }

@@ -46,6 +46,8 @@ export type PlaceVerdict =
   | { code: 'no_release' }
   | { code: 'deploying'; release: number; attempt: number }
   | { code: 'failed'; release: number; attempts: number; error: string; againAt: number | null }
+  /** Somebody else changed what was put there. */
+  | { code: 'drifted'; error: string }
   /** It is its turn soon. */
   | { code: 'waiting'; release: number }
 
@@ -62,6 +64,7 @@ export function judgePlace(place: PlaceStatus, hold: Hold | null): PlaceVerdict 
   const { desired: release, deployed, state, attempts, forced, forcedDone, lastError, nextAttemptAt } = place
   if (release === null) return { code: 'no_release' }
   if (state === 'done' && deployed === release && forced <= forcedDone) return { code: 'up_to_date', release }
+  if (state === 'drifted') return { code: 'drifted', error: lastError ?? '' }
   const obstacle = obstacleOf(place, hold)
   if (obstacle !== undefined) return obstacle
   if (state === 'deploying') return { code: 'deploying', release, attempt: attempts }

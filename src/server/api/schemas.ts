@@ -136,6 +136,7 @@ const placeVerdict = z.discriminatedUnion('code', [
   }),
   z.object({ code: z.enum(['up_to_date', 'waiting']), release: z.int() }),
   z.object({ code: z.literal('no_release') }),
+  z.object({ code: z.literal('drifted'), error: z.string() }),
   z.object({ code: z.literal('deploying'), release: z.int(), attempt: z.int() }),
   z.object({
     ...{ code: z.literal('failed'), release: z.int(), attempts: z.int(), error: z.string() },

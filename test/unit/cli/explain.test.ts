@@ -69,6 +69,7 @@ it.each<[Verdict, string]>([
 const failed = { code: 'failed', release: 3, attempts: 2, error: 'no route' } as const
 it.each<[PlaceVerdict, string]>([
   [{ code: 'up_to_date', release: 3 }, 'up to date with release 3'],
+  [{ code: 'drifted', error: 'no longer so' }, 'changed by somebody else: no longer so'],
   [{ code: 'no_release' }, 'waits for the first release'],
   [{ code: 'held', hold: { bundle: '*', ...word } }, 'held by ann 3m ago: change freeze; go on with: longshore resume'],
   [

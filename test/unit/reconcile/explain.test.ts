@@ -188,6 +188,7 @@ describe('a place', () => {
     ['that is forced', { ...pending, autoDeploy: false, forced: 1 }, null, { code: 'waiting', release: 3 }],
     ['that is done and forced', { forced: 1 }, null, { code: 'waiting', release: 3 }],
     ['on its way', { ...pending, state: 'deploying' }, null, { code: 'deploying', release: 3, attempt: 1 }],
+    ['that drifted', { state: 'drifted', lastError: 'other' }, hold, { code: 'drifted', error: 'other' }],
     ['that failed', failed, null, { code: 'failed', release: 3, attempts: 2, error: 'no route', againAt: 9 }],
   ])('%s', (_what, part, held, verdict) => {
     expect(judgePlace({ ...place, ...part }, held)).toEqual(verdict)
