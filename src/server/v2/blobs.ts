@@ -1,6 +1,7 @@
 import { pipeline } from 'node:stream/promises'
 import type { ByteRange } from '../../content/content.ts'
 import type { Digest } from '../../oci/digest.ts'
+import { endWith } from '../end-with.ts'
 import { sourceOf } from '../guard/address.ts'
 import { isNotModified, sendEmpty, writeHead } from './answer.ts'
 import { audit, demand, digestIn, repositoryOf, type Call } from './call.ts'
@@ -12,10 +13,11 @@ export async function getBlob(call: Call): Promise<void> {
   demand(call, 'read')
   const digest = digestIn(call.reference)
   const { request, response } = call.exchange
-  const stat = await repositoryOf(call).statBlob(digest)
+  const repository = repositoryOf(call)
+  const stat = await repository.statBlob(digest)
   if (stat === undefined) throw blobUnknown(call, digest)
   // Who asks so wants to know whether to send it: what the disk lost is to be sent.
-  if (request.method === 'HEAD' && !(await repositoryOf(call).hasBlob({ ...stat, digest, mediaType: '' }))) {
+  if (request.method === 'HEAD' && !(await repository.hasBlob({ ...stat, digest, mediaType: '' }))) {
     throw blobUnknown(call, digest)
   }
   const etag = `"${digest}"`
@@ -52,7 +54,7 @@ async function sendWhole(call: Call, blob: { digest: Digest; size: number }, beg
   const repository = repositoryOf(call)
   const send = (bytes: Uint8Array) => {
     begin()
-    call.exchange.response.end(bytes)
+    endWith(call.exchange.response, bytes)
   }
   const held = repository.heldBlob(blob.digest)
   if (held?.length === blob.size) return send(held)
