@@ -5,7 +5,7 @@ import { formatDuration } from '../lib/units.ts'
 import { Authenticator, type SecretSink } from './auth.ts'
 import type { Context } from './context.ts'
 import type { RunHelper } from './credential-helper.ts'
-import { findCredential, type DockerConfig } from './credentials.ts'
+import { createConfigReader, findCredential, type DockerConfig, type ReadDockerConfig } from './credentials.ts'
 import { Dispatchers, type ProxySettings } from './dispatchers.ts'
 import { exchange, type ExchangeOptions, type RequestEvent } from './exchange.ts'
 import { HostState } from './host-state.ts'
@@ -55,6 +55,7 @@ export function createOciClient(options: OciClientOptions): OciClient {
   checkRegistries(registries)
   const dispatchers = new Dispatchers(options.proxy ?? {})
   const closing = new AbortController()
+  const readConfig = createConfigReader(options.clock)
   const { clock, random, logger } = options
   const onRequest = (event: RequestEvent) => {
     logger.debug({ request: event }, 'asked a registry')
@@ -71,7 +72,7 @@ export function createOciClient(options: OciClientOptions): OciClient {
     const limits = { ...defaultLimits, ...options.limits, ...settings.timeouts }
     const state = remembered(states, host, () => createState(host, registries, limits, clock))
     const create = () =>
-      createAuthenticator({ ...options, registries, own, host, settings, limits, exchangeOptions, closing })
+      createAuthenticator({ ...options, registries, own, host, settings, limits, exchangeOptions, closing, readConfig })
     // Tokens are asked for where the registry is, in the way in which it is spoken to: a part of it may have its own.
     const { ca, cert, key } = settings
     const auth = own ? create() : remembered(auths, JSON.stringify([originOf(host, settings), ca, cert, key]), create)
@@ -144,6 +145,7 @@ interface AuthOptions extends OciClientOptions {
   limits: Limits
   exchangeOptions: ExchangeOptions
   closing: AbortController
+  readConfig: ReadDockerConfig
 }
 
 function createAuthenticator(options: AuthOptions): Authenticator {

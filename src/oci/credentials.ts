@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import type { Clock } from '../lib/clock.ts'
 import { ConfigError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { SecretSink } from './auth.ts'
@@ -31,7 +32,11 @@ export interface CredentialsOptions {
   redactor: SecretSink
   logger: Pick<Logger, 'warn'>
   runHelper?: RunHelper
+  /** `readDockerConfig`, unless said. */
+  readConfig?: ReadDockerConfig
 }
+
+export type ReadDockerConfig = (path: string) => Promise<JsonObject | undefined>
 
 /** The key of Docker Hub in every docker config. */
 export const hubKey = 'https://index.docker.io/v1/'
@@ -57,7 +62,7 @@ export async function findCredential(
     if (found !== undefined) return keep(options.redactor, found)
   }
   for (const path of paths) {
-    const config = await readDockerConfig(path)
+    const config = await (options.readConfig ?? readDockerConfig)(path)
     const found = config && (await findInConfig(config, options, host, repository))
     if (found !== undefined) return keep(options.redactor, found)
   }
@@ -74,6 +79,20 @@ export async function readDockerConfig(path: string): Promise<JsonObject | undef
     throw new ConfigError(`cannot read ${path}`, { cause: error, hint: 'It holds credentials: check who may read it.' })
   }
   return parseDockerConfig(text, path)
+}
+
+const rereadMs = 1_000
+
+/** For many repositories that ask at about the same time: each file is read at most once a second. */
+export function createConfigReader(clock: Pick<Clock, 'monotonic'>): ReadDockerConfig {
+  const read = new Map<string, { config: Promise<JsonObject | undefined>; until: number }>()
+  return (path) => {
+    const known = read.get(path)
+    if (known !== undefined && known.until > clock.monotonic()) return known.config
+    const config = readDockerConfig(path)
+    read.set(path, { config, until: clock.monotonic() + rereadMs })
+    return config
+  }
 }
 
 function parseDockerConfig(text: string, name: string): JsonObject {

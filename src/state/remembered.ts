@@ -9,7 +9,8 @@ export const maxRememberedAnswers = 10_000
 const harmlessGroups: readonly string[] = ['deployments', 'decisions', 'facts'] satisfies (keyof Groups)[]
 const harmless: readonly string[] = ['catalog.indexWritten', 'bundles.remember', 'bundles.saveLook']
 
-type Parts = Pick<State, keyof Groups>
+type Groupings = Pick<State, keyof Groups>
+type Parts = NonNullable<Awaited<ReturnType<CatalogState['parts']>>>
 type Method = (...args: unknown[]) => Promise<unknown>
 
 /**
@@ -17,9 +18,10 @@ type Method = (...args: unknown[]) => Promise<unknown>
  * else writes to it (its lock says so), and whatever is written through here forgets all of that before it begins. An answer is
  * remembered only if nothing was being written while it was on its way, so what is removed is gone when its removal is answered.
  */
-export function rememberCatalog<Whole extends Parts>(state: Whole): Whole {
+export function rememberCatalog<Whole extends Groupings>(state: Whole): Whole {
   const manifests = createAnswers<ManifestRow>()
   const blobs = createAnswers<{ size: number; usedAt: number }>()
+  const parts = createAnswers<Parts>()
   let writes = 0
   let writing = 0
 
@@ -28,6 +30,7 @@ export function rememberCatalog<Whole extends Parts>(state: Whole): Whole {
     writing++
     manifests.clear()
     blobs.clear()
+    parts.clear()
     try {
       return await run()
     } finally {
@@ -49,7 +52,8 @@ export function rememberCatalog<Whole extends Parts>(state: Whole): Whole {
   }
 
   const { catalog } = state
-  const looks: Pick<CatalogState, 'manifest' | 'blob' | 'useBlob'> = {
+  const looks: Pick<CatalogState, 'manifest' | 'blob' | 'useBlob' | 'parts'> = {
+    parts: (repository, digest) => look(parts, [repository, digest], () => catalog.parts(repository, digest)),
     manifest: (repository, reference) =>
       look(manifests, [repository, reference], () => catalog.manifest(repository, reference)),
     blob: (repository, digest) => look(blobs, [repository, digest], () => catalog.blob(repository, digest)),
@@ -60,7 +64,7 @@ export function rememberCatalog<Whole extends Parts>(state: Whole): Whole {
       return isThere
     },
   }
-  const parts = Object.fromEntries(
+  const groups = Object.fromEntries(
     Object.entries(access).map(([group, methods]) => [group, changing(group as keyof Groups, methods)]),
   )
 
@@ -74,7 +78,7 @@ export function rememberCatalog<Whole extends Parts>(state: Whole): Whole {
     return Object.fromEntries(kept)
   }
 
-  return { ...state, ...parts, catalog: { ...parts.catalog, ...looks } }
+  return { ...state, ...groups, catalog: { ...groups.catalog, ...looks } }
 }
 
 interface Answers<Row> {

@@ -6,8 +6,10 @@ import { silentLogger } from '../../../src/lib/logger.ts'
 import { Redactor } from '../../../src/lib/redact.ts'
 import { runHelper, type RunHelper } from '../../../src/oci/credential-helper.ts'
 import { removeCredentials, saveCredentials } from '../../../src/oci/credential-store.ts'
-import { findCredential, type CredentialsOptions } from '../../../src/oci/credentials.ts'
+import { createConfigReader, findCredential, type CredentialsOptions } from '../../../src/oci/credentials.ts'
 import { checkRegistries, originOf, settingsFor } from '../../../src/oci/settings.ts'
+import { FakeClock } from '../../support/clock.ts'
+import { tempDir } from '../../support/temp.ts'
 import { failureOf } from './setup.ts'
 
 const basic = (pair: string) => ({ auth: Buffer.from(pair).toString('base64') })
@@ -48,6 +50,18 @@ describe('the docker config', () => {
       expect(await find({ auths: { 'ghcr.io': basic('me:secret') } }, host)).toBeUndefined()
     },
   )
+
+  it('is read at most once a second, however many ask', async () => {
+    const clock = new FakeClock()
+    const read = createConfigReader(clock)
+    const path = join(tempDir('docker'), 'config.json')
+    await writeFile(path, '{"auths":{}}')
+    expect(await read(path)).toEqual({ auths: {} })
+    await writeFile(path, '{"credsStore":"x"}')
+    expect(await read(path)).toEqual({ auths: {} })
+    await clock.advance(1000)
+    expect(await read(path)).toEqual({ credsStore: 'x' })
+  })
 
   it('splits at the first colon', async () => {
     expect(await find({ auths: { 'ghcr.io': basic('me:a:b') } }, 'ghcr.io')).toEqual({

@@ -14,6 +14,7 @@ function setUp() {
   const answers: Record<string, unknown> = {
     'catalog.manifest': manifestRow('one'),
     'catalog.blob': { size: 4, usedAt: 1 },
+    'catalog.parts': [{ digest, size: 4 }],
     'catalog.useBlob': true,
   }
   const parts = Object.entries(access).map(([group, methods]) => {
@@ -28,7 +29,8 @@ function setUp() {
   const look = async () => {
     await state.catalog.manifest('a', 'v1')
     await state.catalog.blob('a', digest)
-    return asked.splice(0).filter((name) => name === 'catalog.manifest' || name === 'catalog.blob').length
+    await state.catalog.parts('a', digest)
+    return asked.splice(0).filter((name) => ['catalog.manifest', 'catalog.blob', 'catalog.parts'].includes(name)).length
   }
   return {
     ...{ state, asked, answers, look },
@@ -61,7 +63,7 @@ const harmless = [
 describe('what the catalog answered', () => {
   it('is remembered', async () => {
     const { look } = setUp()
-    expect(await look()).toBe(2)
+    expect(await look()).toBe(3)
     expect(await look()).toBe(0)
   })
 
@@ -69,7 +71,7 @@ describe('what the catalog answered', () => {
     const { look, write } = setUp()
     await look()
     await write(name)
-    expect(await look()).toBe(2)
+    expect(await look()).toBe(3)
   })
 
   it.each(harmless)('stands after %s', async (name) => {
@@ -88,7 +90,7 @@ describe('what the catalog answered', () => {
     release()
     await Promise.all([reading, writing, during])
     asked.length = 0
-    expect(await look()).toBe(2)
+    expect(await look()).toBe(3)
   })
 
   it('is asked anew after a write that failed: it may have been done', async () => {
@@ -96,14 +98,14 @@ describe('what the catalog answered', () => {
     await look()
     answers['catalog.removeTag'] = Promise.reject(new Error('the disk'))
     await expect(state.catalog.removeTag('a', 'v1')).rejects.toThrow('the disk')
-    expect(await look()).toBe(2)
+    expect(await look()).toBe(3)
   })
 
   it('is nothing where there was nothing: it may come by itself', async () => {
     const { answers, look } = setUp()
-    answers['catalog.manifest'] = answers['catalog.blob'] = undefined
+    answers['catalog.manifest'] = answers['catalog.blob'] = answers['catalog.parts'] = undefined
     await look()
-    expect(await look()).toBe(2)
+    expect(await look()).toBe(3)
   })
 
   it('knows a later use of a blob', async () => {
