@@ -1,7 +1,6 @@
 import type { Metrics } from '../../lib/metrics.ts'
 import type { Release } from '../../model/release.ts'
 import type { Digest } from '../../oci/digest.ts'
-import { maxTextBytes, textOf } from '../end-with.ts'
 import type { ServedBundle } from '../types.ts'
 import { createBundleNames } from './names.ts'
 
@@ -71,6 +70,8 @@ export interface BundleTableOptions {
 
 const defaultMemoryBytes = 256 * 1024 ** 2
 const rememberedReleases = 1_000
+/** With its head it fits into what Node writes to the network without asking for memory. */
+const maxTextBytes = 15 * 1024
 
 export function createBundleTable(options: BundleTableOptions): BundleTable {
   const { metrics, maxMemoryBytes = defaultMemoryBytes } = options
@@ -153,7 +154,7 @@ export function serve(release: Release, digest: Digest, bytes: Buffer | undefine
     same: ['ETag', etag, ...always],
     sameUntold: always,
   }
-  const body = bytes !== undefined && bytes.length <= maxTextBytes ? textOf(bytes) : bytes
+  const body = bytes !== undefined && bytes.length <= maxTextBytes ? bytes.toString('latin1') : bytes
   return { release, digest, body, etag, headers }
 }
 

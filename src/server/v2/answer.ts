@@ -1,6 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Clock } from '../../lib/clock.ts'
-import { endWith } from '../end-with.ts'
 import type { Call } from './call.ts'
 import type { Refusal } from './refusal.ts'
 
@@ -32,7 +31,7 @@ export function sendJson(call: Call, value: unknown, headers: OutgoingHttpHeader
 export function sendBytes(call: Call, bytes: Uint8Array, headers: OutgoingHttpHeaders): void {
   const { response } = call.exchange
   writeHead(response, 200, { ...headers, 'Content-Length': bytes.length })
-  endWith(response, bytes)
+  response.end(bytes)
 }
 
 /** RFC 9110, section 13.1.2; a digest is compared whether or not it is quoted, since clients do both. */

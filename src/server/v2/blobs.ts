@@ -1,7 +1,6 @@
 import { pipeline } from 'node:stream/promises'
 import type { ByteRange } from '../../content/content.ts'
 import type { Digest } from '../../oci/digest.ts'
-import { endWith } from '../end-with.ts'
 import { sourceOf } from '../guard/address.ts'
 import { isNotModified, sendEmpty, writeHead } from './answer.ts'
 import { audit, demand, digestIn, repositoryOf, type Call } from './call.ts'
@@ -54,7 +53,7 @@ async function sendWhole(call: Call, blob: { digest: Digest; size: number }, beg
   const repository = repositoryOf(call)
   const send = (bytes: Uint8Array) => {
     begin()
-    endWith(call.exchange.response, bytes)
+    call.exchange.response.end(bytes)
   }
   const held = repository.heldBlob(blob.digest)
   if (held?.length === blob.size) return send(held)
