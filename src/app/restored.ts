@@ -12,7 +12,7 @@ export interface RestoredOptions {
   /** Verified bytes; undefined for what stays on disk, verified too. */
   read: (digest: Digest, size: number) => Promise<Buffer | undefined>
   /** Takes damaged bytes away. */
-  discard: (digest: Digest) => Promise<void>
+  discard: (bundle: string, digest: Digest) => Promise<void>
 }
 
 /** What is served from disk since the start, and is to be read. */
@@ -42,7 +42,7 @@ export function createRestored({ table, logger, read, discard }: RestoredOptions
       return { release, bytes: await read(bundleDigest, size) }
     } catch (error) {
       if (isClosed) return undefined
-      if (isCorrupt(error)) await discard(bundleDigest)
+      if (isCorrupt(error)) await discard(bundle, bundleDigest)
       if (!isCurrent(release)) return undefined
       logger.error({ err: error, bundle, release: release.number }, 'a release is served no more: its bytes are lost')
       table.withdraw(bundle)

@@ -57,7 +57,7 @@ export function createServing({ table, content, state, logger, maxMemoryBytes }:
     } catch (error) {
       const message = 'a release cannot be served: its bytes cannot be read'
       logger.error({ err: error, bundle, release: release.number }, message)
-      if (isCorrupt(error) && bundleDigest !== null) await discard(bundleDigest)
+      if (isCorrupt(error) && bundleDigest !== null) await discard(bundle, bundleDigest)
     }
   }
 
@@ -72,9 +72,9 @@ export function createServing({ table, content, state, logger, maxMemoryBytes }:
     throw new StorageError('corrupt', `the ${size} bytes stored as ${digest} hash to something else`)
   }
 
-  async function discard(digest: Digest): Promise<void> {
+  async function discard(bundle: string, digest: Digest): Promise<void> {
     await removeIfDamaged(content, digest).catch((error: unknown) => {
-      logger.error({ err: error, digest }, 'a damaged blob cannot be removed')
+      logger.error({ err: error, bundle, digest }, 'a damaged blob cannot be removed')
     })
   }
 

@@ -10,7 +10,7 @@ export interface Steering {
    */
   pin(bundle: string, to: PinTo, said: Said, signal: AbortSignal): Promise<Pinned>
   /** `follow` counts again; where nothing was pinned, nothing is looked at. */
-  unpin(bundle: string, said: Said, signal: AbortSignal): Promise<{ wasPinned: boolean; look: Look | null }>
+  unpin(bundle: string, said: Said): Promise<{ wasPinned: boolean; look: Look | null }>
   /** Pins a release: the one before what is served, whose content is another, unless one is named. Throws ConfigError where there is none. */
   rollback(bundle: string, release: number | null, said: Said, signal: AbortSignal): Promise<Pinned>
   /** False where it was held already. With `*` all bundles, those to come included. */

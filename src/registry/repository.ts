@@ -56,7 +56,7 @@ function blobMethods(name: string, shared: Shared): BlobMethods {
 
   return {
     statBlob,
-    readBlob: (digest, range) => read(digest, shared, range),
+    readBlob: (digest, range) => read(name, digest, shared, range),
     heldBlob: (digest) => held.get(digest),
     async smallBlob({ digest, size }) {
       if (size > cachedBlobBytes) return undefined
@@ -65,7 +65,7 @@ function blobMethods(name: string, shared: Shared): BlobMethods {
         held.set(digest, bytes)
         return bytes
       } catch (error) {
-        await discardIfDamaged(error, digest, shared)
+        await discardIfDamaged(error, name, digest, shared)
         throw error
       }
     },
@@ -74,7 +74,7 @@ function blobMethods(name: string, shared: Shared): BlobMethods {
       try {
         return await content.file(digest)
       } catch (error) {
-        await discardIfDamaged(error, digest, shared)
+        await discardIfDamaged(error, name, digest, shared)
         throw error
       }
     },
@@ -109,24 +109,27 @@ async function noteUse(
 }
 
 /** Throws StorageError `corrupt` instead of the last bytes of a blob that the disk changed. */
-async function* read(digest: Digest, shared: Shared, range?: ByteRange): AsyncIterable<Uint8Array> {
+async function* read(name: string, digest: Digest, shared: Shared, range?: ByteRange): AsyncIterable<Uint8Array> {
   try {
     yield* shared.content.read(digest, range)
   } catch (error) {
-    await discardIfDamaged(error, digest, shared)
+    await discardIfDamaged(error, name, digest, shared)
     throw error
   }
 }
 
 /** What was found wrong is taken away: then who asks whether it is here is told no, and it comes again. */
-async function discardIfDamaged(error: unknown, digest: Digest, shared: Shared): Promise<void> {
+async function discardIfDamaged(error: unknown, name: string, digest: Digest, shared: Shared): Promise<void> {
   const { logger } = shared
   if (!isCorrupt(error)) return
   try {
     const isGone = await discard(digest, shared)
-    logger.error({ err: error, digest }, isGone ? 'a stored blob is damaged or gone' : 'a blob was read wrong')
+    logger.error(
+      { err: error, repository: name, digest },
+      isGone ? 'a stored blob is damaged or gone' : 'a blob was read wrong',
+    )
   } catch (failed) {
-    logger.error({ err: failed, digest }, 'a damaged blob cannot be removed')
+    logger.error({ err: failed, repository: name, digest }, 'a damaged blob cannot be removed')
   }
 }
 
@@ -180,7 +183,7 @@ function manifestMethods(name: string, shared: Shared): ManifestMethods {
       return await content.bytes(digest, maxManifestBytes)
     } catch (error) {
       if ((await catalog.manifest(name, digest)) === undefined) throw notFound(name, reference)
-      await discardIfDamaged(error, digest, shared)
+      await discardIfDamaged(error, name, digest, shared)
       throw error
     }
   }
@@ -249,7 +252,7 @@ function sinkMethods(name: string, shared: Shared, local: BlobMethods & Manifest
   const { content, catalog, nameOf } = shared
   async function* blob(descriptor: Descriptor, signal?: AbortSignal): AsyncIterable<Uint8Array> {
     if ((await local.statBlob(descriptor.digest)) === undefined) throw notFound(name, descriptor.digest)
-    yield* ofSize(descriptor, read(descriptor.digest, shared), signal)
+    yield* ofSize(descriptor, read(name, descriptor.digest, shared), signal)
   }
 
   return {

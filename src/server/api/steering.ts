@@ -77,7 +77,7 @@ function pinOperations(parts: Parts): Operation[] {
       handle: ofBundle(parts, async (call) => {
         call.request.setTimeout(lookTimeoutMs)
         const said = saidIn(call, wordBody.parse(call.body).reason)
-        const body = await steering.unpin(call.name, said, call.signal)
+        const body = await steering.unpin(call.name, said)
         audit(parts, call, 'unpin', { bundle: call.name })
         return { body }
       }),

@@ -53,7 +53,7 @@ describe('a tag pin', () => {
     expect(status().current).toMatchObject({ number: 2, version: 'v1' })
     await release('moved', 'v1')
     expect(status().current).toMatchObject({ number: 3, version: 'v1' })
-    expect(await steering().unpin('authz', said, signal)).toMatchObject({
+    expect(await steering().unpin('authz', said)).toMatchObject({
       wasPinned: true,
       look: { outcome: 'released', version: 'latest' },
     })
@@ -99,7 +99,7 @@ describe('a release pin', () => {
     expect(status().current!.number).toBe(4)
     await restart()
     expect(status().current!.number).toBe(4)
-    await steering().unpin('authz', said, signal)
+    await steering().unpin('authz', said)
     expect(status().current).toMatchObject({ number: 5, version: 'latest' })
   })
 

@@ -1,7 +1,7 @@
 import type { Content } from '../../../src/content/content.ts'
 import { fileSteps, type FileSteps } from '../../../src/content/files.ts'
 import { createFolderContent } from '../../../src/content/folder.ts'
-import { silentLogger } from '../../../src/lib/logger.ts'
+import { silentLogger, type Logger } from '../../../src/lib/logger.ts'
 import { digestOf, type Algorithm } from '../../../src/oci/digest.ts'
 import { ociConfig, ociIndex, ociLayerTarGzip, ociManifest } from '../../../src/oci/media.ts'
 import type { Descriptor, RawManifest } from '../../../src/oci/target.ts'
@@ -28,6 +28,7 @@ interface OpenOptions {
   content?: (real: Content) => Content
   clock?: FakeClock
   quotaOf?: QuotaOf
+  logger?: Logger
   /** False: a loss of power may lose things, a test that does very much gains time. */
   durable?: boolean
 }
@@ -45,11 +46,11 @@ export async function openRegistry(folder = tempDir('registry'), options: OpenOp
   const steps = isDurable ? fileSteps : withoutSync
   const real = await createFolderContent({ path: folder, logger: silentLogger, steps })
   const content = options.content?.(real) ?? real
-  const { clock = new FakeClock() } = options
+  const { clock = new FakeClock(), logger = silentLogger } = options
   const { catalog } = state
   const limits = options.limits ?? {}
   const quotas = options.quotaOf === undefined ? {} : { quotaOf: options.quotaOf }
-  const registry = createRegistry({ content, catalog, clock, logger: silentLogger, folder, limits, ...quotas })
+  const registry = createRegistry({ content, catalog, clock, logger, folder, limits, ...quotas })
   const changes: RepositoryChange[] = []
   registry.onChange((change) => changes.push(change))
   const close = async () => {

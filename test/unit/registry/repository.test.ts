@@ -1,5 +1,8 @@
 import { rmSync, writeFileSync } from 'node:fs'
+import { PassThrough } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createLogger } from '../../../src/lib/logger.ts'
+import { Redactor } from '../../../src/lib/redact.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import {
   dockerConfig,
@@ -35,6 +38,19 @@ describe('blobs', () => {
     expect(await other.statBlob(blob.digest)).toBeUndefined()
     await expect(other.blobFile(blob.digest)).rejects.toMatchObject({ code: 'not_found' })
     await expect(collect(other.blob({ ...blob, mediaType: 'x/y' }))).rejects.toMatchObject({ code: 'not_found' })
+  })
+
+  it('that are damaged are told of with the repository that was asked for them', async () => {
+    const stream = new PassThrough()
+    const logger = createLogger({ level: 'info', pretty: false, redactor: new Redactor(), stream })
+    const logging = await openRegistry(undefined, { logger })
+    const { digest } = await logging.registry.repository('team/b').ingestBlob(from('hello'), {})
+    writeFileSync(await logging.content.file(digest), 'HELLO, changed')
+    const reading = collect(logging.registry.repository('team/b').readBlob(digest))
+    await expect(reading).rejects.toMatchObject({ code: 'corrupt' })
+    const line = JSON.parse(String(stream.read())) as Record<string, unknown>
+    expect(line).toMatchObject({ repository: 'team/b', digest, msg: 'a stored blob is damaged or gone' })
+    await logging.close()
   })
 
   it('have their use noted when somebody asks for them, once a minute', async () => {
