@@ -7,8 +7,9 @@ import type { Release } from '../../src/model/release.ts'
 import { digestOf, type Digest } from '../../src/oci/digest.ts'
 import { digestAt } from './digest-at.ts'
 import { policyArtifact, UnexpectedAnswer, type Answer, type Client } from './kill-client.ts'
+import { checkTold } from './kill-hook.ts'
 import { pick } from './kill-ledger.ts'
-import { hearPlaceOut, placeRepositories, type Followed, type World } from './kill-world.ts'
+import { hearPlaceOut, placeFolder, placeRepositories, type Followed, type World } from './kill-world.ts'
 import { longshore } from './longshore.ts'
 import { waitFor } from './wait.ts'
 
@@ -29,6 +30,8 @@ export async function checkAll(world: World, left: readonly string[], seen: Set<
   await checkLedger(world, client, 'touched')
   await checkTags(world, client)
   for (const bundle of world.bundles) await checkBundle(bundle, client)
+  for (const bundle of world.bundles.filter(({ isLocal }) => isLocal)) await checkPlacedFile(world, bundle)
+  checkTold(world.hook)
   await checkFolder(world, seen)
 }
 
@@ -222,18 +225,42 @@ export async function checkEnd(world: World): Promise<void> {
     const expected = bundle.isLocal
       ? world.ledger.value(`tag ${bundle.repository} stable`)
       : await digestAt(world.upstream, bundle.repository, 'stable')
-    if (current?.sourceDigest !== expected)
+    if (current === null || current.sourceDigest !== expected)
       throw new Error(`${bundle.name} is ${current?.sourceDigest}, not ${expected}`)
     await waitFor(`${bundle.name} to be everywhere`, async () => {
       return (await status()).deployments.every(({ state }) => state === 'done')
     })
-    for (const place of (await status()).deployments.map((one) => one.place)) {
-      const found = await digestAt(world.place, `prod/${place}`, 'latest')
-      if (found !== current?.manifestDigest)
-        throw new Error(`prod/${place} has ${found}, not ${current?.manifestDigest}`)
-    }
+    await checkPlaces(world, current, await status())
   }
   await checkPuts(world)
+}
+
+async function checkPlaces(world: World, current: Release, { name, deployments }: BundleStatus): Promise<void> {
+  for (const { place } of deployments) {
+    if (place === 'hook') {
+      const last = world.hook.told.at(-1)
+      if (last?.release !== current.number)
+        throw new Error(`the hook heard last of release ${last?.release}, not ${current.number}`)
+    } else if (place === 'folder') {
+      const found = await hashOf(placedFile(world, name))
+      if (found !== current.bundleDigest) throw new Error(`the folder has ${found}, not ${current.bundleDigest}`)
+    } else {
+      const found = await digestAt(world.place, `prod/${place}`, 'latest')
+      if (found !== current.manifestDigest) throw new Error(`prod/${place} has ${found}, not ${current.manifestDigest}`)
+    }
+  }
+}
+
+const placedFile = ({ folder }: World, bundle: string) => join(folder, placeFolder, `${bundle}.tar.gz`)
+
+/** Whatever is under the bundle's name in the folder is one of its releases, whole. */
+async function checkPlacedFile(world: World, { name, versions }: Followed): Promise<void> {
+  const path = placedFile(world, name)
+  if (!existsSync(path)) return
+  const found = await hashOf(path)
+  if (!versions.some(({ artifact }) => artifact.blobs.at(-1)!.digest === found)) {
+    throw new Error(`the folder has ${found} as ${name}, which nobody pushed`)
+  }
 }
 
 async function statusOf(client: Client, name: string): Promise<BundleStatus> {

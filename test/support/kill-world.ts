@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient, type Artifact, type Client } from './kill-client.ts'
+import { startHook, type Hook } from './kill-hook.ts'
 import { Ledger, seeded } from './kill-ledger.ts'
 import { programPath, startLongshore, type Longshore } from './longshore.ts'
 import { freePort } from './ports.ts'
@@ -41,6 +42,8 @@ export interface World {
   place: Registry
   /** In the order in which the place has them. */
   puts: Put[]
+  /** A place that cannot be asked what it has. */
+  hook: Hook
   bundles: Followed[]
   server: Longshore
   client(): Client
@@ -59,18 +62,20 @@ export interface World {
 
 export const followedTag = 'stable'
 export const placeRepositories = ['prod/first', 'prod/second']
+/** A place that is a folder, in the server's own. */
+export const placeFolder = 'place'
 /** Comes and goes with the config. */
 export const extraRepository = 'policies/extra'
 
 export async function createWorld(seed: number): Promise<World> {
-  const told = await listenToPlace()
+  const [told, hook] = await Promise.all([listenToPlace(), startHook()])
   const [upstream, place] = await Promise.all([startOlareg(), startDistributionV3({ notify: [told.url] })])
   const random = seeded(seed)
   const [folder, port] = [tempDir('kill'), await freePort()]
-  let config = configOf(upstream, place, random)
+  let config = configOf({ upstream, place, hook, random })
   const start = () => startLongshore({ folder, port, config })
   const world: World = {
-    ...{ seed, random, folder, upstream, place },
+    ...{ seed, random, folder, upstream, place, hook },
     ledger: new Ledger(),
     puts: told.puts,
     bundles: [
@@ -82,7 +87,7 @@ export async function createWorld(seed: number): Promise<World> {
     upstreamClient: createClient(upstream.url),
     client: () => createClient(`http://127.0.0.1:${port}`),
     changeConfig() {
-      config = configOf(upstream, place, random)
+      config = configOf({ upstream, place, hook, random })
       world.server.writeConfig(config)
     },
     async start() {
@@ -114,7 +119,7 @@ export async function createWorld(seed: number): Promise<World> {
     async close() {
       told.server.close()
       told.server.closeAllConnections()
-      await Promise.all([world.server.stop(), upstream.stop(), place.stop()])
+      await Promise.all([world.server.stop(), upstream.stop(), place.stop(), hook.stop()])
     },
   }
   return world
@@ -124,7 +129,8 @@ function followed(name: string, repository: string, isLocal: boolean): Followed 
   return { name, repository, isLocal, versions: [], floor: -1, history: [] }
 }
 
-function configOf(upstream: Registry, place: Registry, random: () => number): Record<string, unknown> {
+function configOf(parts: Pick<World, 'upstream' | 'place' | 'hook' | 'random'>): Record<string, unknown> {
+  const { upstream, place, hook, random } = parts
   const common = () => ({ follow: followedTag, schedule: 'off', keep: 1 + Math.floor(random() * 5) })
   const remote = (name: string) => ({
     ...common(),
@@ -143,11 +149,15 @@ function configOf(upstream: Registry, place: Registry, random: () => number): Re
       repacked: remote('repacked'),
       deployed: {
         ...local('policies/deployed'),
-        deploy: [{ to: 'first' }, ...(isThere() ? [{ to: 'second' }] : [])],
+        deploy: [{ to: 'first' }, ...(isThere() ? [{ to: 'second' }] : []), { to: 'hook' }, { to: 'folder' }],
       },
       ...(isThere() && { extra: local(extraRepository) }),
     },
-    deployers: { first, second },
+    deployers: {
+      ...{ first, second },
+      hook: { type: 'http', url: hook.url },
+      folder: { type: 'directory', root: placeFolder, form: 'tarball' },
+    },
   }
 }
 
