@@ -47,8 +47,8 @@ async function createSpec(
       logger: context.logger.child({ bundle: name }),
     }),
     recipe: recipeOf(bundle, config.opa, context.builderVersion),
-    places: deploy.map(({ to, form, path, autoDeploy, drift }) => ({
-      ...{ name: to, form, path, limits, autoDeploy: bundle.autoDeploy && autoDeploy, drift },
+    places: deploy.map(({ to, form, path, autoDeploy, drift, retry }) => ({
+      ...{ name: to, form, path, limits, autoDeploy: bundle.autoDeploy && autoDeploy, drift, retry },
       deployer: deployers.get(to)!,
     })),
   }

@@ -1,7 +1,7 @@
 import { everyBundle, type Hold } from '../model/decision.ts'
 import type { Deployment } from '../model/deployment.ts'
 import type { BundleStatus, PlaceStatus } from '../model/status.ts'
-import { formatAge, oneLine } from './format.ts'
+import { counted, formatAge, oneLine } from './format.ts'
 import type { Output } from './output.ts'
 
 /** Beyond these widths a cell is cut, so that the usual line stays within eighty columns. */
@@ -63,9 +63,15 @@ function describePlace({ place, state, autoDeploy }: PlaceStatus): string {
 }
 
 /** When it is tried again comes first: errors are long. */
-function describeFailure(bundle: string, { place, lastError, nextAttemptAt }: Deployment, now: number): string[] {
+function describeFailure(
+  bundle: string,
+  { place, state, lastError, nextAttemptAt, attempts }: Deployment,
+  now: number,
+): string[] {
   if (lastError === null) return []
-  const next = nextAttemptAt === null ? '' : `, again in ${formatAge(Math.max(0, nextAttemptAt - now))}`
+  const isGivenUp = state === 'failed' && nextAttemptAt === null
+  const last = isGivenUp ? `, given up after ${counted(attempts, 'attempt')}` : ''
+  const next = nextAttemptAt === null ? last : `, again in ${formatAge(Math.max(0, nextAttemptAt - now))}`
   return [`${bundle} to ${place}${next}: ${lastError}`]
 }
 

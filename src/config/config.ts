@@ -152,6 +152,11 @@ export interface DeployConfig {
   autoDeploy: boolean
   /** What comes of it when somebody else changed what was put there. */
   drift: 'restore' | 'report'
+  retry: {
+    /** Null: for ever. */
+    maxAttempts: number | null
+    maxIntervalMs: number
+  }
 }
 
 /** The same as artifact's `ArchiveLimits`. */

@@ -111,12 +111,13 @@ function resolveBundle(name: string, bundle: CheckedConfig['bundles'][string], c
     allowDowngrade,
     platform,
     schedule,
-    deploy: deploy.map(({ to, form, path, auto_deploy: autoDeploy, drift }) => ({
+    deploy: deploy.map(({ to, form, path, auto_deploy: autoDeploy, drift, retry }) => ({
       to,
       form: form ?? usualForm(kind, checked.deployers[to]!),
       path: path ?? null,
       autoDeploy,
       drift,
+      retry: { maxAttempts: retry.max_attempts ?? null, maxIntervalMs: retry.max_interval },
     })),
     autoDeploy: bundle.auto_deploy,
     keep,

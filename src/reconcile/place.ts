@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Deploy, Deployer, Observation } from '../deployers/deployer.ts'
 import type { Clock } from '../lib/clock.ts'
 import { RemoteError } from '../lib/errors.ts'
@@ -33,7 +34,7 @@ interface Put {
   forced: number
 }
 
-const backoff: Backoff = { firstMs: 1000, factor: 2, capMs: 600_000 }
+const firstWaitMs = 1000
 const dropped = new Error('the place left the config')
 
 /** One bundle at one place: brings it to the desired release, and keeps trying. */
@@ -75,10 +76,10 @@ export class Place {
 
   /** What was persisted says when: a place that failed keeps its time, any other is asked at once whether it is as it should be. */
   begin(current: number | null): void {
-    const { state, nextAttemptAt, desired } = this.row
+    const { state, nextAttemptAt, desired, attempts } = this.row
     if (current !== null && desired !== current) this.desire(current)
     else if (state === 'failed' && nextAttemptAt !== null) this.#wakeAt(nextAttemptAt)
-    else this.wake()
+    else if (state !== 'failed' || !this.#isLast(attempts)) this.wake()
   }
 
   /** Another deployer may mean another place: what it holds is asked again. */
@@ -86,11 +87,12 @@ export class Place {
     const { deployer, form, path, autoDeploy, drift } = this.#spec
     const isElsewhere = spec.deployer.address !== deployer.address || spec.form !== form || spec.path !== path
     this.#isElsewhere ||= isElsewhere
-    const isOther =
-      isElsewhere || spec.deployer !== deployer || spec.drift !== drift || (spec.autoDeploy && !autoDeploy)
+    const isRetried = !isDeepStrictEqual(spec.retry, this.#spec.retry)
+    const isChanged = isRetried || spec.drift !== drift || (spec.autoDeploy && !autoDeploy)
+    const isOther = isElsewhere || isChanged || spec.deployer !== deployer
     this.#spec = spec
     this.#origin = origin
-    if (isOther) this.wake()
+    if (isOther) this.#tryAnew()
   }
 
   /** From now on this release, and no longer an older one: also where the older one's retry waits. */
@@ -102,7 +104,23 @@ export class Place {
   /** As `row` has it from the state: it goes there whatever is there already, and whether or not it would by itself. */
   force({ forced }: Deployment): void {
     this.row = { ...this.row, forced }
+    this.#tryAnew()
+  }
+
+  /** It may be well now: what was given up has all its attempts again. */
+  #tryAnew(): void {
+    const { state, attempts } = this.row
+    if (state === 'failed' && this.#isLast(attempts)) this.row = { ...this.row, attempts: 0 }
     this.wake()
+  }
+
+  #isLast(attempts: number): boolean {
+    return attempts >= (this.#spec.retry.maxAttempts ?? Infinity)
+  }
+
+  get #backoff(): Backoff {
+    const capMs = this.#spec.retry.maxIntervalMs
+    return { firstMs: Math.min(firstWaitMs, capMs), factor: 2, capMs }
   }
 
   status(): PlaceStatus {
@@ -272,9 +290,10 @@ export class Place {
     if (desired === number) {
       const attempts = this.row.attempts + (state === 'deploying' ? 0 : 1)
       const lastAttemptAt = clock.now()
-      const nextAttemptAt = lastAttemptAt + pauseMs(attempts, error, random)
+      const waitMs = pauseMs(attempts, error, this.#backoff, random)
+      const nextAttemptAt = this.#isLast(attempts) ? null : lastAttemptAt + waitMs
       await this.#save({ ...this.row, state: 'failed', attempts, lastError, lastAttemptAt, nextAttemptAt })
-      this.#wakeAt(nextAttemptAt)
+      if (nextAttemptAt !== null) this.#wakeAt(nextAttemptAt)
     }
     this.#context.deployed({ bundle, place, release: number, error: lastError })
   }
@@ -295,13 +314,13 @@ export class Place {
     if (this.#stop.signal.aborted || this.row.state !== 'failed') return
     const { clock } = this.#context
     // Never longer than any wait is: somebody may have set the clock since that time was written down.
-    const waitMs = Math.min(Math.max(0, at - clock.now()), backoff.capMs)
+    const waitMs = Math.min(Math.max(0, at - clock.now()), this.#spec.retry.maxIntervalMs)
     this.#cancelTimer = clock.after(waitMs, () => this.wake())
   }
 }
 
 /** As long as the place asked for, where it did, but never longer than any wait is. */
-function pauseMs(attempts: number, error: unknown, random: () => number): number {
+function pauseMs(attempts: number, error: unknown, backoff: Backoff, random: () => number): number {
   const askedMs = error instanceof RemoteError ? (error.retryAfterMs ?? 0) : 0
-  return Math.max(backoffMs(attempts, backoff, random), Math.min(askedMs, backoff.capMs))
+  return Math.round(Math.max(backoffMs(attempts, backoff, random), Math.min(askedMs, backoff.capMs)))
 }

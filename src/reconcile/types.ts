@@ -28,6 +28,13 @@ export interface BundleSpec {
   places: PlaceSpec[]
 }
 
+/** How often a release is tried that could not be put to a place. */
+export interface Retry {
+  /** Null: until it succeeds, or another one is desired. */
+  maxAttempts: number | null
+  maxIntervalMs: number
+}
+
 export interface PlaceSpec extends DeployTo {
   /** A key of the config's `deployers`. */
   name: string
@@ -35,6 +42,7 @@ export interface PlaceSpec extends DeployTo {
   autoDeploy: boolean
   /** What comes of it when somebody else changed what we put there. */
   drift: 'restore' | 'report'
+  retry: Retry
   /** Another object than before means that its config may have changed: the place is looked at anew. */
   deployer: Deployer
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { sizeSchema } from '../../lib/schema.ts'
+import { durationSchema, sizeSchema } from '../../lib/schema.ts'
 import { isRepositoryName } from '../../oci/reference.ts'
 import { storeSchema } from '../../stores/types.ts'
 import { followSchema } from './follow.ts'
@@ -39,6 +39,11 @@ export const bundleNameSchema = z
 
 const autoDeploySchema = z.boolean({ error: 'expected true or false' }).prefault(true)
 
+const retrySchema = z.strictObject({
+  max_attempts: z.int().min(1).optional().describe('Unset: until it succeeds or a newer release replaces it.'),
+  max_interval: durationSchema.prefault('10m').describe('The longest wait between two attempts.'),
+})
+
 const deploySchema = z.strictObject({
   to: z.string().describe('A key of `deployers`.'),
   form: z
@@ -58,6 +63,7 @@ const deploySchema = z.strictObject({
     .enum(['restore', 'report'], { error: 'expected restore or report' })
     .prefault('restore')
     .describe('What comes of it when somebody else changed what was put there: it is put there again, or only said.'),
+  retry: retrySchema.prefault({}).describe('How often a deployment that failed is tried again.'),
 })
 
 const limitsSchema = z.strictObject({

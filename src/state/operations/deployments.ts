@@ -50,7 +50,8 @@ export const deploymentOperations: Operations<DeploymentState> = {
   async force(db, bundle, place, { by, at, reason }) {
     const rows = await db
       .updateTable('deployments')
-      .set((eb) => ({ forced: eb('forced', '+', 1) }))
+      // What was given up has all its attempts again.
+      .set((eb) => ({ forced: eb('forced', '+', 1), attempts: 0 }))
       .where('bundle', '=', bundle)
       .$if(place !== null, (query) => query.where('place', '=', place!))
       .returningAll()

@@ -113,7 +113,7 @@ describe('describeStatus', () => {
       now,
       output(),
     )
-    expect(lines.slice(3)).toEqual(['', 'a: data.json is no JSON', 'b to prod: cannot push'])
+    expect(lines.slice(3)).toEqual(['', 'a: data.json is no JSON', 'b to prod, given up after 1 attempt: cannot push'])
   })
 
   it('says when a place is tried again', () => {

@@ -289,7 +289,8 @@ export class ScriptedPlace implements Deployer {
       autoDeploy: true,
       drift: 'restore' as const,
     }
-    return { name: this.name, ...how, deployer: this, ...more }
+    const retry = { maxAttempts: null, maxIntervalMs: 600_000 }
+    return { name: this.name, ...how, retry, deployer: this, ...more }
   }
 }
 
