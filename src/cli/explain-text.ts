@@ -114,7 +114,7 @@ export function describePlace(verdict: PlaceVerdict, bundle: string, now: number
       return `release ${verdict.release} is being deployed, attempt ${verdict.attempt}`
     case 'failed': {
       const { release, attempts, error, againAt } = verdict
-      const again = againAt === null ? '' : `, again in ${formatAge(againAt - now)}`
+      const again = againAt === null ? ', given up' : `, again in ${formatAge(Math.max(0, againAt - now))}`
       return `release ${release} failed ${counted(attempts, 'time')}${again}: ${error}`
     }
     case 'drifted':

@@ -52,7 +52,7 @@ export interface Deployer {
   readonly address: string
   /** Asked before and after `deploy`. Undefined where the place cannot be asked. */
   observe(what: Deploy, signal: AbortSignal): Promise<Observation | undefined>
-  /** May be called again for what is there already. */
+  /** May be called again for what is there already. Throws FinalError where the same would fail again whatever happens. */
   deploy(what: Deploy, signal: AbortSignal): Promise<void>
   close?(): Promise<void>
 }

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { LongshoreError } from '../lib/errors.ts'
+import { FinalError, LongshoreError } from '../lib/errors.ts'
 import type { Redactor } from '../lib/redact.ts'
 import { formatDuration } from '../lib/units.ts'
 
@@ -18,17 +18,19 @@ export interface CommandOptions {
   /** All that it gets, besides PATH: our own environment may hold secrets. */
   env: Record<string, string>
   timeoutMs: number
+  /** Exit statuses by which it says that running it again would not help. */
+  giveUp?: readonly number[]
   /** What the program writes may hold secrets: it was given some. */
   redactor: Pick<Redactor, 'redact'>
   signal: AbortSignal
 }
 
 /**
- * Runs the program to its end, and returns the end of what it wrote. Throws LongshoreError `command_failed`, with that. The
+ * Runs the program to its end, and returns the end of what it wrote. Throws LongshoreError `command_failed`, with that, or FinalError. The
  * program and all that it has started are ended when time is up, or `signal` says so.
  */
 export async function runCommand(argv: readonly string[], options: CommandOptions): Promise<string> {
-  const { timeoutMs, redactor, signal } = options
+  const { timeoutMs, giveUp = [], redactor, signal } = options
   const [program = ''] = argv
   signal.throwIfAborted()
   const child = start(argv, options)
@@ -53,6 +55,7 @@ export async function runCommand(argv: readonly string[], options: CommandOption
     await Promise.race([output.closed, sleep(outputGraceMs, undefined, { ref: false })])
     signal.throwIfAborted()
     if (late.aborted) throw failed(`took longer than ${formatDuration(timeoutMs)}`)
+    if (code !== null && giveUp.includes(code)) throw new FinalError(failed(`ended with ${code}`).message)
     if (code !== 0) throw failed(by === null ? `ended with ${code}` : `was ended by ${by}`)
     return said()
   } finally {

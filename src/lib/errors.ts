@@ -77,6 +77,13 @@ export class RemoteError extends LongshoreError {
   }
 }
 
+/** The other side says that trying the same again would not help. Exit status 1. */
+export class FinalError extends LongshoreError {
+  constructor(message: string, options: Options = {}) {
+    super('refused', message, options)
+  }
+}
+
 export type IntegrityCode =
   | 'digest_mismatch'
   | 'size_mismatch'

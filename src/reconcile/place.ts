@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Deploy, Deployer, Observation } from '../deployers/deployer.ts'
 import type { Clock } from '../lib/clock.ts'
-import { RemoteError } from '../lib/errors.ts'
+import { FinalError, RemoteError } from '../lib/errors.ts'
 import { OneMore } from '../lib/one-more.ts'
 import { backoffMs, type Backoff } from '../lib/retry.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -109,8 +109,8 @@ export class Place {
 
   /** It may be well now: what was given up has all its attempts again. */
   #tryAnew(): void {
-    const { state, attempts } = this.row
-    if (state === 'failed' && this.#isLast(attempts)) this.row = { ...this.row, attempts: 0 }
+    const { state, nextAttemptAt } = this.row
+    if (state === 'failed' && nextAttemptAt === null) this.row = { ...this.row, attempts: 0 }
     this.wake()
   }
 
@@ -291,7 +291,8 @@ export class Place {
       const attempts = this.row.attempts + (state === 'deploying' ? 0 : 1)
       const lastAttemptAt = clock.now()
       const waitMs = pauseMs(attempts, error, this.#backoff, random)
-      const nextAttemptAt = this.#isLast(attempts) ? null : lastAttemptAt + waitMs
+      const isGivenUp = error instanceof FinalError || this.#isLast(attempts)
+      const nextAttemptAt = isGivenUp ? null : lastAttemptAt + waitMs
       await this.#save({ ...this.row, state: 'failed', attempts, lastError, lastAttemptAt, nextAttemptAt })
       if (nextAttemptAt !== null) this.#wakeAt(nextAttemptAt)
     }

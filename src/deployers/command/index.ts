@@ -49,10 +49,10 @@ class CommandDeployer implements Deployer {
   }
 
   async #run(what: Deploy, more: Record<string, string>, signal: AbortSignal): Promise<void> {
-    const { command, cwd, timeoutMs, env: own } = this.#config
+    const { command, cwd, timeoutMs, giveUp, env: own } = this.#config
     const { logger, redactor } = this.#context
     const env = { ...(await textsOf(own)), ...environmentOf(what), ...more }
-    const output = await runCommand(command, { cwd, env, timeoutMs, redactor, signal })
+    const output = await runCommand(command, { cwd, env, timeoutMs, giveUp, redactor, signal })
     logger.info({ bundle: what.release.bundle, release: what.release.number, output }, `${this.name} ended well`)
   }
 }

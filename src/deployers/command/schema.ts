@@ -19,8 +19,12 @@ export const commandDeployerSchema = z
     timeout: durationSchema
       .prefault('5m')
       .describe('How long it may take, before it is ended with all that it started.'),
+    give_up: z
+      .array(z.int().min(1).max(255))
+      .prefault([])
+      .describe('Exit statuses that mean that running it again for the same release would not help.'),
     file: z.boolean().prefault(false).describe('Give it the bundle as a file, whose path is in LONGSHORE_FILE.'),
   })
-  .transform(({ timeout: timeoutMs, ...deployer }) => ({ ...deployer, timeoutMs }))
+  .transform(({ timeout: timeoutMs, give_up: giveUp, ...deployer }) => ({ ...deployer, timeoutMs, giveUp }))
 
 export type CommandDeployerConfig = z.output<typeof commandDeployerSchema>

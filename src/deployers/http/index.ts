@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import tls from 'node:tls'
 import { Agent, request } from 'undici'
-import { ConfigError, LongshoreError, RemoteError } from '../../lib/errors.ts'
+import { ConfigError, FinalError, LongshoreError, RemoteError } from '../../lib/errors.ts'
 import { formatDuration } from '../../lib/units.ts'
 import type { Deploy, Deployer, DeployerContext } from '../deployer.ts'
 import { servedLayer } from '../served.ts'
@@ -61,7 +61,7 @@ class HttpDeployer implements Deployer {
   }
 
   async #send(what: Deploy, dispatcher: Agent, signal: AbortSignal): Promise<void> {
-    const { url, method, success } = this.#config
+    const { url, method, success, giveUp } = this.#config
     const body = await this.#body(what, signal)
     const headers = await this.#headers(what, body)
     let unreadable: unknown
@@ -74,7 +74,10 @@ class HttpDeployer implements Deployer {
     })
     const isDone =
       success === undefined ? Math.floor(answer.statusCode / 100) === 2 : success.includes(answer.statusCode)
-    if (!isDone) throw await refusalOf(this.name, answer, this.#context.redactor)
+    if (!isDone) {
+      const refusal = await refusalOf(this.name, answer, this.#context.redactor)
+      throw giveUp.includes(answer.statusCode) ? new FinalError(refusal.message, { cause: refusal }) : refusal
+    }
     // Its words do not matter, nor whether they come.
     await answer.body.dump({ limit: 64 * 1024, signal }).catch(() => undefined)
   }

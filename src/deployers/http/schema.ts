@@ -37,6 +37,10 @@ export const httpDeployerSchema = z
       .min(1)
       .optional()
       .describe('Statuses that mean that it is done. Unless said: 200 to 299.'),
+    give_up: z
+      .array(z.int().min(300).max(599))
+      .prefault([])
+      .describe('Statuses that mean that sending the same release again would not help.'),
     timeout: durationSchema.prefault('1m').describe('How long all of it may take.'),
     ca: z.string().min(1).optional().describe('PEM file of authorities, besides those of the system.'),
     cert: z.string().min(1).optional().describe('PEM file of our own certificate.'),
@@ -45,7 +49,10 @@ export const httpDeployerSchema = z
   .refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
     error: 'expected both cert and key, or neither',
   })
-  .transform(({ timeout: timeoutMs, ...deployer }) => ({ ...deployer, timeoutMs }))
+  .refine(({ success = [], give_up: giveUp }) => !giveUp.some((status) => success.includes(status)), {
+    error: 'expected no status both in success and in give_up',
+  })
+  .transform(({ timeout: timeoutMs, give_up: giveUp, ...deployer }) => ({ ...deployer, timeoutMs, giveUp }))
 
 export type HttpDeployerConfig = z.output<typeof httpDeployerSchema>
 

@@ -83,7 +83,7 @@ it.each<[PlaceVerdict, string]>([
   ],
   [{ code: 'deploying', release: 3, attempt: 2 }, 'release 3 is being deployed, attempt 2'],
   [{ ...failed, againAt: now + 60_000 }, 'release 3 failed 2 times, again in 1m: no route'],
-  [{ ...failed, againAt: null }, 'release 3 failed 2 times: no route'],
+  [{ ...failed, againAt: null }, 'release 3 failed 2 times, given up: no route'],
 ])('a place: %j', (verdict, sentence) => {
   expect(describePlace(verdict, 'authz', now)).toBe(sentence)
 })

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { createDeployer } from '../../../src/deployers/command/index.ts'
 import { commandDeployerSchema } from '../../../src/deployers/command/schema.ts'
 import type { Deployer } from '../../../src/deployers/deployer.ts'
+import { FinalError } from '../../../src/lib/errors.ts'
 import { silentLogger, type Logger } from '../../../src/lib/logger.ts'
 import { Redactor } from '../../../src/lib/redact.ts'
 import { Secret } from '../../../src/lib/secret.ts'
@@ -80,6 +81,13 @@ describe('deployer command', () => {
     expect(error.message).toContain('bad token ***, key ***')
     expect(error.message).not.toMatch(/hunter2|from-a-file/)
     expect(error.message.length).toBeLessThan(2100)
+  })
+
+  it('says that running it again would not help where the program says so', async () => {
+    const { deployer } = open('echo no such zone; exit 64', { give_up: [64, 65] })
+    await expect(deployer.deploy(await deployOf('one'), signal)).rejects.toEqual(
+      new FinalError('sh ended with 64: no such zone'),
+    )
   })
 
   it('never shows a value that no program can be given', async () => {

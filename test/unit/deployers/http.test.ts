@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createDeployer } from '../../../src/deployers/http/index.ts'
 import { httpDeployerSchema } from '../../../src/deployers/http/schema.ts'
+import { FinalError } from '../../../src/lib/errors.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { Redactor } from '../../../src/lib/redact.ts'
 import { Secret } from '../../../src/lib/secret.ts'
@@ -96,6 +97,13 @@ describe('deployer http', () => {
     await deployer.deploy(await deployOf('one'), signal)
   })
 
+  it('says that sending it again would not help where the server says so', async () => {
+    const { deployer, server } = await open({ status: 422, body: 'no such zone' }, { give_up: [400, 422] })
+    await expect(deployer.deploy(await deployOf('one'), signal)).rejects.toEqual(
+      new FinalError(`${server.host} answered 422: no such zone`),
+    )
+  })
+
   it.each([
     ['never answers', { hang: true }, 'timeout'],
     ['hangs up', { drop: true }, 'network'],
@@ -113,6 +121,7 @@ describe('config of the deployer http', () => {
     ['a header of ours', { headers: { 'Idempotency-Key': 'x' } }, 'longshore sets this header'],
     ['a header that is none', { headers: { 'A B': 'x' } }, 'expected the name of a header'],
     ['another body', { body: 'all' }, 'expected event, bundle or'],
+    ['a status that means two things', { success: [409], give_up: [409] }, 'both in success and in give_up'],
     ['a certificate without its key', { cert: 'x.pem' }, 'expected both cert and key, or neither'],
   ])('refuses %s', (_what, more, message) => {
     const said = httpDeployerSchema.safeParse({ type: 'http', url: 'https://example.com/', ...more })

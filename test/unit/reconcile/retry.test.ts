@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { FinalError } from '../../../src/lib/errors.ts'
 import type { Retry } from '../../../src/reconcile/types.ts'
 import { down, openRig, ScriptedPlace, ScriptedStore, specOf, until, type Rig } from './rig.ts'
 
@@ -90,6 +91,35 @@ describe('a place with a limit of attempts', () => {
     await configure({ ...twice, maxAttempts: 3 })
     await until(() => place().state === 'done')
     expect(prod.puts).toHaveLength(3)
+  })
+})
+
+describe('a place that says that the same would fail again', () => {
+  const configured = () => configure({ maxAttempts: null, maxIntervalMs: 600_000 })
+
+  beforeEach(async () => {
+    prod.failures = [new FinalError('prod ended with 64: no such zone')]
+    await configured()
+    await release('one')
+    await failed(1)
+  })
+
+  it('is given up at once', async () => {
+    expect(place()).toMatchObject({ state: 'failed', attempts: 1, nextAttemptAt: null })
+    await rig.clock.advance(3_600_000)
+    expect(prod.puts).toHaveLength(1)
+  })
+
+  it('gets a newer release', async () => {
+    await release('two')
+    await until(() => place().state === 'done')
+    expect(place()).toMatchObject({ deployed: 2, attempts: 1 })
+  })
+
+  it('gets the same one when a person says so', async () => {
+    await rig.reconciler.steering.deploy('authz', 'prod', { by: 'ann', reason: '' })
+    await until(() => place().state === 'done')
+    expect(place()).toMatchObject({ deployed: 1 })
   })
 })
 
