@@ -25,12 +25,6 @@ export function notThere({ name }: Deployer, release: number, { digest }: Observ
   })
 }
 
-/** Whether what the place holds is ours by all that we know: no attempt came after the one that put it there. */
-export function isWhole({ state, deployed, deployedAt, lastAttemptAt }: Deployment): boolean {
-  if (deployed === null || deployedAt === null || state === 'deploying' || state === 'failed') return false
-  return lastAttemptAt === null || lastAttemptAt <= deployedAt
-}
-
 export function driftOf({ name }: Deployer, release: number, digest: Digest | null): string {
   return `${name} no longer holds release ${release} as it was put there: ${digest === null ? 'nothing is there' : `it says ${digest}`}`
 }

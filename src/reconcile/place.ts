@@ -1,9 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Deploy, Deployer, Observation } from '../deployers/deployer.ts'
+import type { Deploy } from '../deployers/deployer.ts'
 import type { Clock } from '../lib/clock.ts'
-import { FinalError, RemoteError } from '../lib/errors.ts'
 import { OneMore } from '../lib/one-more.ts'
-import { backoffMs, type Backoff } from '../lib/retry.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Deployment, Plan } from '../model/deployment.ts'
 import { obstacleOf } from '../model/explain.ts'
@@ -12,7 +10,11 @@ import type { Release } from '../model/release.ts'
 import type { Registry } from '../registry/types.ts'
 import type { State } from '../state/state.ts'
 import type { Decisions } from './decisions.ts'
-import { driftOf, isWhole, keyOf, notThere, tookTooLong } from './place-words.ts'
+import { Attempt, type Site } from './place-attempt.ts'
+import { planOf } from './place-plan.ts'
+import { isLast, pauseMs } from './place-retry.ts'
+import { anew, desiring, failed, isWhole, withFacts } from './place-row.ts'
+import { keyOf, tookTooLong } from './place-words.ts'
 import { repositoryOf } from './prepare.ts'
 import type { PlaceSpec, ReconcileEvents } from './types.ts'
 
@@ -29,12 +31,6 @@ export interface DeployContext {
   deployed(event: ReconcileEvents['deployed'][0]): void
 }
 
-interface Put {
-  isPut: boolean
-  forced: number
-}
-
-const firstWaitMs = 1000
 const dropped = new Error('the place left the config')
 
 /** One bundle at one place: brings it to the desired release, and keeps trying. */
@@ -79,7 +75,7 @@ export class Place {
     const { state, nextAttemptAt, desired, attempts } = this.row
     if (current !== null && desired !== current) this.desire(current)
     else if (state === 'failed' && nextAttemptAt !== null) this.#wakeAt(nextAttemptAt)
-    else if (state !== 'failed' || !this.#isLast(attempts)) this.wake()
+    else if (state !== 'failed' || !isLast(attempts, this.#spec.retry)) this.wake()
   }
 
   /** Another deployer may mean another place: what it holds is asked again. */
@@ -92,35 +88,21 @@ export class Place {
     const isOther = isElsewhere || isChanged || spec.deployer !== deployer
     this.#spec = spec
     this.#origin = origin
-    if (isOther) this.#tryAnew()
+    if (!isOther) return
+    this.row = anew(this.row)
+    this.wake()
   }
 
   /** From now on this release, and no longer an older one: also where the older one's retry waits. */
   desire(release: number): void {
-    this.row = { ...this.row, desired: release, state: 'pending', attempts: 0, nextAttemptAt: null, lastError: null }
+    this.row = desiring(this.row, release)
     this.wake()
   }
 
   /** As `row` has it from the state: it goes there whatever is there already, and whether or not it would by itself. */
   force({ forced }: Deployment): void {
-    this.row = { ...this.row, forced }
-    this.#tryAnew()
-  }
-
-  /** It may be well now: what was given up has all its attempts again. */
-  #tryAnew(): void {
-    const { state, nextAttemptAt } = this.row
-    if (state === 'failed' && nextAttemptAt === null) this.row = { ...this.row, attempts: 0 }
+    this.row = anew({ ...this.row, forced })
     this.wake()
-  }
-
-  #isLast(attempts: number): boolean {
-    return attempts >= (this.#spec.retry.maxAttempts ?? Infinity)
-  }
-
-  get #backoff(): Backoff {
-    const capMs = this.#spec.retry.maxIntervalMs
-    return { firstMs: Math.min(firstWaitMs, capMs), factor: 2, capMs }
   }
 
   status(): PlaceStatus {
@@ -131,18 +113,10 @@ export class Place {
 
   /** What the next attempt would do, and why. The place is asked, nothing is changed. */
   async plan(signal: AbortSignal): Promise<Plan> {
-    const { bundle, desired, ...row } = this.row
-    const about = { bundle, place: row.place, desired, deployed: row.deployed }
+    const { bundle, desired } = this.row
     const release = desired === null ? undefined : await this.#context.state.bundles.release(bundle, desired)
-    if (release === undefined) return { ...about, observed: null, does: 'nothing', why: 'there is no release yet' }
-    const { deployer } = this.#spec
-    const said = await deployer.observe(this.#whatOf(release), signal)
-    const observed = said?.digest ?? null
-    const hold = this.#context.decisions.holdOf(bundle)
-    if (hold !== null) return { ...about, observed, does: 'nothing', why: `held by ${hold.by}: ${hold.reason}` }
-    const isThere = said?.settled ?? row.deployed === release.number
-    const why = isThere ? 'it is there; asked for, it goes there once more' : `${deployer.name} does not have it`
-    return { ...about, observed, does: isThere ? 'repeat' : 'deploy', why }
+    const how = { deployer: this.#spec.deployer, hold: this.#context.decisions.holdOf(bundle) }
+    return planOf(this.row, release && this.#whatOf(release), how, signal)
   }
 
   wake(): void {
@@ -183,12 +157,12 @@ export class Place {
     const release = await state.bundles.release(bundle, number)
     if (release === undefined) return
     const { deployer } = this.#spec
-    const what = this.#whatOf(release)
     const late = new AbortController()
     const cancelDeadline = clock.after(deadlineMs, () => late.abort(tookTooLong(deployer, deadlineMs)))
     try {
       const signal = AbortSignal.any([this.#stop.signal, late.signal])
-      await (mayDeploy ? this.#bringTo(what, deployer, signal) : this.#check(what, deployer, signal))
+      const attempt = new Attempt(this.#siteFor(release), this.#whatOf(release), deployer, signal)
+      await (mayDeploy ? attempt.bringTo() : attempt.check())
     } catch (error) {
       // Begun again at the next start; the place may or may not have it by then.
       if (this.#stop.signal.aborted) return
@@ -213,88 +187,41 @@ export class Place {
     return { release, place, ...how, source, origin: this.#origin, idempotencyKey: keyOf(this.row, release) }
   }
 
-  async #bringTo(what: Deploy, deployer: Deployer, signal: AbortSignal): Promise<void> {
-    const { number } = what.release
-    const { forced } = this.row
-    const before = await this.#ask(what, deployer, signal)
-    const isThere = !what.isForced && (before?.settled ?? this.row.deployed === number)
-    if (isThere) return this.#done(what.release, before, { isPut: false, forced })
-    const hasDrifted = !what.isForced && this.row.deployed === number && isWhole(this.row) && !this.#isElsewhere
-    if (hasDrifted && before !== undefined) {
-      await this.#drifted(what.release, before)
-      if (this.#spec.drift === 'report') return
+  /** For one attempt: the config may name another place before its end. */
+  #siteFor({ number: release }: Release): Site {
+    const { bundle, place: name } = this.row
+    const spec = this.#spec
+    const rowOf = () => this.row
+    const isElsewhere = () => this.#isElsewhere
+    return {
+      get row() {
+        return rowOf()
+      },
+      get isElsewhere() {
+        return isElsewhere()
+      },
+      drift: spec.drift,
+      logger: this.#logger,
+      now: () => this.#context.clock.now(),
+      mayDeploy: () => this.#mayDeploy(),
+      asked: () => void (this.#askedAt = this.#context.clock.now()),
+      save: (row) => this.#save(row),
+      ours: () => void (this.#isElsewhere &&= spec !== this.#spec),
+      arrived: () => this.#context.deployed({ bundle, place: name, release, error: null }),
     }
-    const lastAttemptAt = this.#context.clock.now()
-    // Written before anything is done: an attempt that a crash cuts short counts.
-    await this.#save({ ...this.row, state: 'deploying', attempts: this.row.attempts + 1, lastAttemptAt })
-    await deployer.deploy(what, signal)
-    const after = await this.#ask(what, deployer, signal)
-    if (after?.settled === false) throw notThere(deployer, number, after)
-    await this.#done(what.release, after, { isPut: true, forced })
-  }
-
-  #ask(what: Deploy, deployer: Deployer, signal: AbortSignal): Promise<Observation | undefined> {
-    this.#askedAt = this.#context.clock.now()
-    return deployer.observe(what, signal)
-  }
-
-  /** Where nothing may be put: what we put there is compared all the same. */
-  async #check(what: Deploy, deployer: Deployer, signal: AbortSignal): Promise<void> {
-    if (this.#isElsewhere) return
-    const said = await this.#ask(what, deployer, signal)
-    if (said?.settled === false) return this.#drifted(what.release, said)
-    if (this.row.state !== 'drifted') return
-    const state = this.row.desired === what.release.number ? 'done' : 'pending'
-    await this.#save({ ...this.row, observed: said?.digest ?? null, state, lastError: null })
-  }
-
-  async #drifted({ number }: Release, { digest }: Observation): Promise<void> {
-    const { state, observed } = this.row
-    if (state === 'drifted' && observed === digest) return
-    const lastError = driftOf(this.#spec.deployer, number, digest)
-    await this.#save({ ...this.row, state: 'drifted', observed: digest, lastError })
-    this.#logger.warn({ release: number, digest }, lastError)
-  }
-
-  async #done(release: Release, said: Observation | undefined, { isPut, forced }: Put): Promise<void> {
-    const { number } = release
-    const before = this.row
-    this.#isElsewhere = false
-    const isNew = isPut || before.deployed !== number
-    const facts = {
-      observed: said?.digest ?? null,
-      deployed: number,
-      forcedDone: forced,
-      deployedAt: isNew ? this.#context.clock.now() : before.deployedAt,
-    }
-    const isLast = before.desired === number
-    const settled = isLast ? ({ state: 'done', nextAttemptAt: null, lastError: null } as const) : {}
-    const after: Deployment = { ...before, ...facts, ...settled }
-    const isNews = isNew || before.state !== after.state || before.observed !== after.observed
-    if (isNews) await this.#save(after)
-    if (!isNew && before.state === 'done') return
-    const how = isPut ? 'deployed' : 'is there already'
-    this.#logger.info(
-      { release: number, digest: after.observed },
-      `release ${number} ${how}: ${this.#spec.deployer.name}`,
-    )
-    this.#context.deployed({ bundle: before.bundle, place: before.place, release: number, error: null })
   }
 
   async #failed({ number }: Release, error: unknown): Promise<void> {
     const { clock, random } = this.#context
-    const { bundle, place, desired, state } = this.row
+    const { bundle, place, desired } = this.row
     const lastError = error instanceof Error ? error.message : String(error)
     this.#logger.warn({ release: number, err: error }, `release ${number} could not be deployed: ${lastError}`)
     // A newer release is waiting: that one's attempts begin at none.
     if (desired === number) {
-      const attempts = this.row.attempts + (state === 'deploying' ? 0 : 1)
-      const lastAttemptAt = clock.now()
-      const waitMs = pauseMs(attempts, error, this.#backoff, random)
-      const isGivenUp = error instanceof FinalError || this.#isLast(attempts)
-      const nextAttemptAt = isGivenUp ? null : lastAttemptAt + waitMs
-      await this.#save({ ...this.row, state: 'failed', attempts, lastError, lastAttemptAt, nextAttemptAt })
-      if (nextAttemptAt !== null) this.#wakeAt(nextAttemptAt)
+      const pause = (attempts: number) => pauseMs(attempts, error, this.#spec.retry, random)
+      const after = failed(this.row, lastError, clock.now(), pause)
+      await this.#save(after)
+      if (after.nextAttemptAt !== null) this.#wakeAt(after.nextAttemptAt)
     }
     this.#context.deployed({ bundle, place, release: number, error: lastError })
   }
@@ -303,11 +230,7 @@ export class Place {
   async #save(row: Deployment): Promise<void> {
     const before = this.row
     await this.#context.state.deployments.save(row, this.#context.clock.now())
-    if (this.row === before) this.row = row
-    else {
-      const { deployed, observed, deployedAt, lastAttemptAt, forcedDone } = row
-      this.row = { ...this.row, deployed, observed, deployedAt, lastAttemptAt, forcedDone }
-    }
+    this.row = this.row === before ? row : withFacts(this.row, row)
   }
 
   #wakeAt(at: number): void {
@@ -318,10 +241,4 @@ export class Place {
     const waitMs = Math.min(Math.max(0, at - clock.now()), this.#spec.retry.maxIntervalMs)
     this.#cancelTimer = clock.after(waitMs, () => this.wake())
   }
-}
-
-/** As long as the place asked for, where it did, but never longer than any wait is. */
-function pauseMs(attempts: number, error: unknown, backoff: Backoff, random: () => number): number {
-  const askedMs = error instanceof RemoteError ? (error.retryAfterMs ?? 0) : 0
-  return Math.round(Math.max(backoffMs(attempts, backoff, random), Math.min(askedMs, backoff.capMs)))
 }

@@ -1,0 +1,70 @@
+import type { Observation } from '../deployers/deployer.ts'
+import type { Deployment } from '../model/deployment.ts'
+
+// What a place's row becomes. Pure: whoever has the row saves it.
+
+/** From now on this release, with all its attempts. */
+export function desiring(row: Deployment, release: number): Deployment {
+  return { ...row, desired: release, state: 'pending', attempts: 0, nextAttemptAt: null, lastError: null }
+}
+
+/** It may be well now: what was given up has all its attempts again. */
+export function anew(row: Deployment): Deployment {
+  return isGivenUp(row) ? { ...row, attempts: 0 } : row
+}
+
+export function begun(row: Deployment, at: number): Deployment {
+  return { ...row, state: 'deploying', attempts: row.attempts + 1, lastAttemptAt: at }
+}
+
+/** `forced`: up to which word of a person this was done; `at`: when it was put there, null where it was there already. */
+export function done(
+  row: Deployment,
+  release: number,
+  said: Observation | undefined,
+  { forced, at }: { forced: number; at: number | null },
+): Deployment {
+  const facts = {
+    observed: said?.digest ?? null,
+    deployed: release,
+    forcedDone: forced,
+    deployedAt: at ?? row.deployedAt,
+  }
+  const isLast = row.desired === release
+  return { ...row, ...facts, ...(isLast && ({ state: 'done', nextAttemptAt: null, lastError: null } as const)) }
+}
+
+/** `pauseMs` says after how many attempts how long to wait. */
+export function failed(
+  row: Deployment,
+  lastError: string,
+  at: number,
+  pauseMs: (attempts: number) => number | null,
+): Deployment {
+  const attempts = row.attempts + (row.state === 'deploying' ? 0 : 1)
+  const waitMs = pauseMs(attempts)
+  const nextAttemptAt = waitMs === null ? null : at + waitMs
+  return { ...row, state: 'failed', attempts, lastError, lastAttemptAt: at, nextAttemptAt }
+}
+
+/** Somebody has put right what somebody else had changed. */
+export function mended(row: Deployment, said: Observation | undefined): Deployment {
+  const state = row.desired === row.deployed ? 'done' : 'pending'
+  return { ...row, observed: said?.digest ?? null, state, lastError: null }
+}
+
+/** The row as it was saved, where another one was desired or asked for meanwhile: only facts are taken over. */
+export function withFacts(row: Deployment, saved: Deployment): Deployment {
+  const { deployed, observed, deployedAt, lastAttemptAt, forcedDone } = saved
+  return { ...row, deployed, observed, deployedAt, lastAttemptAt, forcedDone }
+}
+
+export function isGivenUp({ state, nextAttemptAt }: Deployment): boolean {
+  return state === 'failed' && nextAttemptAt === null
+}
+
+/** Whether what the place holds is ours by all that we know: no attempt came after the one that put it there. */
+export function isWhole({ state, deployed, deployedAt, lastAttemptAt }: Deployment): boolean {
+  if (deployed === null || deployedAt === null || state === 'deploying' || state === 'failed') return false
+  return lastAttemptAt === null || lastAttemptAt <= deployedAt
+}
