@@ -33,22 +33,35 @@ export interface Fleet {
   remove(): void
 }
 
+export interface FleetOptions {
+  count: number
+  bytesEach: number
+  schedule: string
+  /** Every so many-th repository has so many tags that are versions, and is followed by a range. */
+  tagged?: { every: number; tags: number }
+}
+
 /** Both folders are written by our own code, without the ways between them. */
-export async function prepareFleet(options: { count: number; bytesEach: number; schedule: string }): Promise<Fleet> {
-  const { count, bytesEach, schedule } = options
+export async function prepareFleet({ count, bytesEach, schedule, tagged }: FleetOptions): Promise<Fleet> {
   const folder = mkdtempSync(join(memory, 'longshore-bench-'))
   const port = await freePort()
   const names = Array.from({ length: count }, (_, at) => `team-${at % 20}/policy-${at}`)
   const repositoryOf = (name: string) => `127.0.0.1:${port}/policies/${name}`
-  const bundles = names.map((name) => [name, { store: { type: 'oci', repository: repositoryOf(name) }, schedule }])
+  const versions = Array.from({ length: tagged?.tags ?? 0 }, (_, at) => `v1.${Math.floor(at / 100)}.${at % 100}`)
+  const tagsOf = (at: number) => (tagged !== undefined && at % tagged.every === 0 ? versions : ['latest'])
+  const bundles = names.map((name, at) => {
+    const follow = tagsOf(at) === versions ? { semver: '^1' } : 'latest'
+    return [name, { store: { type: 'oci', repository: repositoryOf(name) }, follow, schedule }]
+  })
   const config = { bundles: Object.fromEntries(bundles) as Record<string, unknown> }
   const [upstream, ours] = await Promise.all([openFolder(join(folder, 'upstream'), {}), openFolder(folder, config)])
   const limit = new Limit(writers)
-  await allOrNone(names, (name) =>
+  await allOrNone([...names.entries()], ([at, name]) =>
     limit.do(async () => {
+      const tags = tagsOf(at)
       const packed = await pack(join(folder, 'source', name), name, bytesEach)
-      await put(upstream.storage.registry.repository(`policies/${name}`), packed)
-      await release(ours, name, packed)
+      await put(upstream.storage.registry.repository(`policies/${name}`), packed, tags)
+      await release(ours, { name, version: tags.at(-1)! }, packed)
       await packed.close()
     }),
   )
@@ -86,13 +99,18 @@ async function pack(source: string, name: string, bytes: number): Promise<Push> 
   return packPush([source])
 }
 
-async function put(repository: LocalRepository, { blobs, manifest }: Push, tags = ['latest']): Promise<void> {
+async function put(repository: LocalRepository, { blobs, manifest }: Push, tags: string[]): Promise<void> {
   for (const { descriptor, open } of blobs) await repository.putBlob(descriptor, open)
   await repository.putManifest(manifest, tags)
 }
 
 /** What a first look would have left. */
-async function release({ config, storage }: Folder, name: string, packed: Push): Promise<void> {
+async function release(
+  { config, storage }: Folder,
+  made: { name: string; version: string },
+  packed: Push,
+): Promise<void> {
+  const { name, version } = made
   const { state, registry } = storage
   await put(registry.repository(`bundles/${name}`), packed, [])
   const { digest } = packed.manifest
@@ -102,15 +120,15 @@ async function release({ config, storage }: Folder, name: string, packed: Push):
   await state.bundles.append(
     {
       ...{ bundle: name, bundleDigest: layer.digest, size: layer.size, manifestDigest: digest, sourceDigest: digest },
-      ...{ form: 'original', version: 'latest', revision: name, reason: 'first' },
+      ...{ form: 'original', version, revision: name, reason: 'first' },
     },
     {
-      ...{ tags: ['latest'], places: [], keep: bundle.keep, at: now },
+      ...{ tags: ['latest', version], places: [], keep: bundle.keep, at: now },
       memo: { bundle: name, fingerprint: digest, recipe: recipeOf(bundle, config.opa, packageJson.version) },
     },
   )
   await state.bundles.saveLook({
-    ...{ bundle: name, startedAt: now, endedAt: now, outcome: 'released', trigger: 'start', version: 'latest' },
+    ...{ bundle: name, startedAt: now, endedAt: now, outcome: 'released', trigger: 'start', version },
     ...{ fingerprint: digest, message: null, code: null, failures: 0, nextAt: null },
   })
 }

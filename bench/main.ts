@@ -2,6 +2,7 @@
 import { cpus } from 'node:os'
 import { run as runBundles } from './bundles.ts'
 import { run as runCatalog } from './catalog.ts'
+import { run as runDeploy } from './deploy.ts'
 import { run as runFollow } from './follow.ts'
 import { run as runLooks } from './looks.ts'
 import { run as runPush } from './push.ts'
@@ -12,6 +13,7 @@ import { run as runStart } from './start.ts'
 
 const benches: Record<string, Bench> = {
   push: runPush,
+  deploy: runDeploy,
   bundles: runBundles,
   registry: runRegistry,
   catalog: runCatalog,

@@ -1,15 +1,10 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
-import { join } from 'node:path'
-import { packPush } from '../src/artifact/push.ts'
-import { systemClock } from '../src/lib/clock.ts'
-import { silentLogger } from '../src/lib/logger.ts'
-import { Redactor } from '../src/lib/redact.ts'
-import { createOciClient, type OciClient } from '../src/oci/client.ts'
+import type { OciClient } from '../src/oci/client.ts'
 import { startLongshore, type Longshore } from '../test/support/longshore.ts'
 import { startOpa, type Opa } from '../test/support/opa.ts'
 import { stopAllProcesses } from '../test/support/process.ts'
-import { removeTempDirs, tempDir } from '../test/support/temp.ts'
+import { removeTempDirs } from '../test/support/temp.ts'
+import { openClient, policies, pushPolicy } from './policy.ts'
 import type { Row } from './row.ts'
 
 // How long it takes from the beginning of a push to the built-in registry until a real, long-polling OPA decides by it,
@@ -21,16 +16,11 @@ const goalMs = { p50: 100, p99: 500 }
 
 export async function* run(): AsyncGenerator<Row> {
   const server = await startLongshore({
-    config: { bundles: { authz: { store: { type: 'local', repository: 'policies/authz' } } } },
+    config: { bundles: { authz: { store: { type: 'local', repository: policies } } } },
   })
-  const client = createOciClient({
-    clock: systemClock,
-    random: () => Math.random(),
-    logger: silentLogger,
-    redactor: new Redactor(),
-  })
+  const client = openClient()
   try {
-    await push(client, server, 'first')
+    await pushPolicy(client, server, 'first')
     const opa = await startOpa({ config: opaConfig(server.url) })
     await decides(opa, 'first')
     yield await measure('alone', client, server, opa)
@@ -49,7 +39,7 @@ async function measure(what: string, client: OciClient, server: Longshore, opa: 
   for (let number = 0; number < pushes; number++) {
     const version = `${what} ${number}`
     const startedAt = performance.now()
-    await push(client, server, version)
+    await pushPolicy(client, server, version)
     await decides(opa, version)
     times.push(performance.now() - startedAt)
   }
@@ -62,18 +52,6 @@ async function measure(what: string, client: OciClient, server: Longshore, opa: 
     goal: `p50 ≤ ${goalMs.p50} ms, p99 ≤ ${goalMs.p99} ms`,
     holds: p50 <= goalMs.p50 && p99 <= goalMs.p99,
   }
-}
-
-async function push(client: OciClient, server: Longshore, version: string): Promise<void> {
-  const folder = tempDir('push')
-  mkdirSync(join(folder, 'authz'))
-  writeFileSync(join(folder, '.manifest'), JSON.stringify({ revision: version, roots: ['authz'] }))
-  writeFileSync(join(folder, 'authz', 'policy.rego'), `package authz\n\nversion := ${JSON.stringify(version)}\n`)
-  const packed = await packPush([folder])
-  const repository = client.repository(`${server.host}/policies/authz`)
-  for (const { descriptor, open } of packed.blobs) await repository.putBlob(descriptor, open)
-  await repository.putManifest(packed.manifest, ['latest'])
-  await packed.close()
 }
 
 async function decides(opa: Opa, version: string): Promise<void> {

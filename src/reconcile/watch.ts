@@ -3,15 +3,15 @@ import { LongshoreError, RemoteError } from '../lib/errors.ts'
 import type { LimitByKey } from '../lib/limit.ts'
 import type { Logger } from '../lib/logger.ts'
 import { OneMore } from '../lib/one-more.ts'
-import { backoffMs, type Backoff } from '../lib/retry.ts'
 import { formatDuration } from '../lib/units.ts'
-import { firstLookAt, nextLookAt } from '../lib/schedule.ts'
+import { firstLookAt } from '../lib/schedule.ts'
 import type { Look, Memo, Release } from '../model/release.ts'
 import type { Candidate } from '../stores/store.ts'
 import { hostOf } from './host.ts'
 import { Alarm, type Due } from './alarm.ts'
 import type { Listing } from './candidate.ts'
-import { lookAt, type Finding, type LookContext } from './look.ts'
+import { lookAt, type LookContext } from './look.ts'
+import { failureOf, isSettled, nextDue, outcomeOf, sameOutcome, type Found } from './outcome.ts'
 import { TagList } from './tag-list.ts'
 import type { BundleSpec } from './types.ts'
 
@@ -28,8 +28,6 @@ export interface WatchContext extends LookContext {
   looked(look: Look, more: { bytes: number; error: unknown }): void
 }
 
-/** After failed looks; the bundle's own interval is the longest wait. */
-const backoff: Backoff = { firstMs: 2000, factor: 2, capMs: 600_000 }
 const removed = new Error('the bundle left the config')
 
 /** Looks after one bundle: when to look, what came of it, one look at a time. */
@@ -201,11 +199,12 @@ export class Watch {
     return { signal: late.signal, cancel }
   }
 
-  async #conclude({ trigger, startedAt, outcome, finding, error }: Found & Begun): Promise<Look> {
-    const { clock, state } = this.#context
+  async #conclude(begun: Found & Pick<Look, 'trigger' | 'startedAt'>): Promise<Look> {
+    const { trigger, startedAt, outcome, finding, error } = begun
+    const { clock, random, state } = this.#context
     const endedAt = clock.now()
     const failures = outcome.outcome === 'failed' ? (this.look?.failures ?? 0) + 1 : 0
-    const next = this.#closed ? null : this.#next(endedAt, { failures, finding, error })
+    const next = this.#closed ? null : nextDue(this.spec.schedule, endedAt, { failures, finding, error }, random)
     const nextAt = next?.at ?? null
     const look: Look = { bundle: this.spec.name, startedAt, endedAt, trigger, failures, nextAt, ...outcome }
     // Served first, and only then written down how it came about.
@@ -227,22 +226,6 @@ export class Watch {
     return look
   }
 
-  /** By the schedule; sooner after a failure, but never before the other side wants to be asked again. */
-  #next(
-    now: number,
-    { failures, finding, error }: { failures: number; finding: Finding | undefined; error: unknown },
-  ): Due | null {
-    const { random } = this.#context
-    const { schedule } = this.spec
-    const due = nextLookAt(schedule, now, random)
-    const againAt = finding?.outcome === 'refused' ? finding.againAt : null
-    if (againAt !== null) return { at: Math.min(due ?? Infinity, Math.max(againAt, now)), isTimeOfDay: false }
-    if (failures === 0) return due === null ? null : { at: due, isTimeOfDay: schedule.kind === 'cron' }
-    const retryAt = now + Math.round(backoffMs(failures, backoff, random))
-    const notBefore = now + (error instanceof RemoteError ? (error.retryAfterMs ?? 0) : 0)
-    return { at: Math.max(Math.min(due ?? Infinity, retryAt), notBefore), isTimeOfDay: false }
-  }
-
   #say(look: Look, isNews: boolean, error: unknown): void {
     const { outcome, version, fingerprint, message, failures } = look
     if (outcome === 'released') {
@@ -257,46 +240,4 @@ export class Watch {
       else this.#logger.debug(fields, line)
     }
   }
-}
-
-type Outcome = Pick<Look, 'outcome' | 'version' | 'fingerprint' | 'message' | 'code'>
-type Begun = Pick<Look, 'trigger' | 'startedAt'>
-
-interface Found {
-  outcome: Outcome
-  finding?: Finding
-  error?: unknown
-}
-
-function outcomeOf(finding: Finding): Outcome {
-  const { version, fingerprint } = finding.candidate
-  const why = finding.outcome === 'refused' ? finding : { message: null, code: null }
-  return { outcome: finding.outcome, version, fingerprint, message: why.message, code: why.code }
-}
-
-function failureOf(error: unknown, offered: Candidate | null): Outcome {
-  const { message, code } = error instanceof LongshoreError ? error : { message: messageOf(error), code: 'internal' }
-  const { version = null, fingerprint = null } = offered ?? {}
-  return { outcome: 'failed', version, fingerprint, message, code }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}
-
-function isSettled(look: Look | null): boolean {
-  return look?.outcome === 'released' || look?.outcome === 'unchanged'
-}
-
-/** Whether a look says nothing that the one before did not: then it is not written down. */
-function sameOutcome(before: Look | null, now: Look): boolean {
-  if (before === null || now.outcome === 'released') return false
-  const is = before.outcome === 'released' ? 'unchanged' : before.outcome
-  return (
-    is === now.outcome &&
-    before.version === now.version &&
-    before.fingerprint === now.fingerprint &&
-    before.message === now.message &&
-    before.code === now.code
-  )
 }
