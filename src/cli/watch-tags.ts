@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/clock.ts'
-import { allOrNone, Limit } from '../lib/limit.ts'
+import { allOrNone } from '../lib/limit.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Source } from '../oci/target.ts'
 
@@ -47,16 +47,14 @@ export async function watchTags(source: Source, options: WatchOptions): Promise<
 export async function readTags(source: Source, signal: AbortSignal): Promise<TagMap> {
   const names: string[] = []
   for await (const tag of source.tags(signal)) names.push(tag)
-  const limit = new Limit(headsAtOnce)
   const found = new Map<string, Digest>()
   await allOrNone(
     names,
-    (tag, stop) =>
-      limit.do(async () => {
-        const digest = (await source.head(tag, stop))?.digest
-        if (digest !== undefined) found.set(tag, digest)
-      }, stop),
-    signal,
+    async (tag, stop) => {
+      const digest = (await source.head(tag, stop))?.digest
+      if (digest !== undefined) found.set(tag, digest)
+    },
+    { signal, atOnce: headsAtOnce },
   )
   return found
 }

@@ -1,3 +1,5 @@
+import { linkTo } from './linked.ts'
+
 /** Runs at most so many at once; the rest wait in the order in which they came. */
 export class Limit {
   readonly #max: number
@@ -69,26 +71,30 @@ export class LimitByKey {
 }
 
 /**
- * Like `Promise.all`, but when one fails it waits for the others to end before it rejects: nothing goes on behind the caller's back.
- * `run` gets a signal that is aborted then.
+ * Like `Promise.all`, `atOnce` at a time, but when one fails it waits for those that have begun to end before it rejects: nothing
+ * goes on behind the caller's back. `run` gets a signal that is aborted then.
  */
 export async function allOrNone<T>(
   items: readonly T[],
   run: (item: T, signal: AbortSignal) => Promise<void>,
-  signal?: AbortSignal,
+  { signal, atOnce = items.length }: { signal?: AbortSignal | undefined; atOnce?: number } = {},
 ): Promise<void> {
-  const stop = new AbortController()
-  const both = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal])
+  const stop = linkTo(signal)
+  const rest = items.values()
   let failure: { error: unknown } | undefined
-  await Promise.all(
-    items.map(async (item) => {
+  const work = async () => {
+    for (const item of rest) {
       try {
-        await run(item, both)
+        stop.signal.throwIfAborted()
+        await run(item, stop.signal)
       } catch (error) {
         failure ??= { error }
         stop.abort(error)
+        return
       }
-    }),
-  )
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, work))
+  stop.unlink()
   if (failure !== undefined) throw failure.error
 }

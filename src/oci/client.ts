@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import { ConfigError, RemoteError } from '../lib/errors.ts'
+import { linkTo } from '../lib/linked.ts'
 import type { Logger } from '../lib/logger.ts'
 import { formatDuration } from '../lib/units.ts'
 import { Authenticator, type SecretSink } from './auth.ts'
@@ -75,8 +76,9 @@ export function createOciClient(options: OciClientOptions): OciClient {
       createAuthenticator({ ...options, registries, own, host, settings, limits, exchangeOptions, closing, readConfig })
     // Tokens are asked for where the registry is, in the way in which it is spoken to: a part of it may have its own.
     const { ca, cert, key } = settings
-    const auth = own ? create() : remembered(auths, JSON.stringify([originOf(host, settings), ca, cert, key]), create)
-    return { host, repository, settings, limits, state, auth }
+    const origin = originOf(host, settings)
+    const auth = own ? create() : remembered(auths, JSON.stringify([origin, ca, cert, key]), create)
+    return { host, origin, repository, settings, limits, state, auth }
   }
 
   const contextOf = (host: string, repository: string, own?: RegistrySettings): Context => ({
@@ -162,20 +164,23 @@ function realmRequest({ host, clock, settings, limits, exchangeOptions, closing 
   const origin = originOf(host, settings)
   return async ({ method, url, headers, body, authorization }) => {
     const what = `log in to ${host}`
-    const late = new AbortController()
+    const stop = linkTo(closing.signal)
     const message = `cannot ${what}: ${url.host} took longer than ${formatDuration(limits.metadataMs)}`
-    const stop = clock.after(limits.metadataMs, () =>
-      late.abort(new RemoteError('timeout', message, { host, retryable: true })),
+    const cancel = clock.after(limits.metadataMs, () =>
+      stop.abort(new RemoteError('timeout', message, { host, retryable: true })),
     )
-    const signal = AbortSignal.any([closing.signal, late.signal])
+    const end = () => {
+      cancel()
+      stop.unlink()
+    }
     const who = { settings: url.origin === origin ? settings : bare, authorization, stay: body !== undefined }
-    const sent = { host, origin: url.origin, method, url, what, headers, body, limits, signal, ...who }
+    const sent = { host, origin: url.origin, method, url, what, headers, body, limits, stop, ...who }
     try {
       const answer = await exchange(sent, exchangeOptions)
-      answer.onEnd(stop)
+      answer.onEnd(end)
       return answer
     } catch (error) {
-      stop()
+      end()
       throw error
     }
   }

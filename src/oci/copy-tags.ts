@@ -1,5 +1,5 @@
 import { RemoteError } from '../lib/errors.ts'
-import { allOrNone, Limit } from '../lib/limit.ts'
+import { allOrNone } from '../lib/limit.ts'
 import type { CopyOptions, CopyResult } from './copy.ts'
 import { Copy } from './copying.ts'
 import type { Digest } from './digest.ts'
@@ -25,7 +25,6 @@ export async function copyTags(from: Source, to: Sink, options: CopyTagsOptions 
   const there = new Set(await tagsThere(to, signal))
   const work = new Copy(from, to, options)
   work.roots = tags.length
-  const limit = new Limit(tagsAtOnce)
   const found = new Map<string, { digest: Digest; raw?: RawManifest }>()
   const one = async (tag: string, stop: AbortSignal) => {
     const same = there.has(tag) && !referrers ? await sameAtBoth(tag, from, to, stop) : undefined
@@ -33,7 +32,7 @@ export async function copyTags(from: Source, to: Sink, options: CopyTagsOptions 
     if (raw !== undefined) await work.root(raw, referrers ? [] : [tag], stop)
     found.set(tag, raw === undefined ? { digest: same! } : { digest: raw.digest, raw })
   }
-  await allOrNone(tags, (tag, stop) => limit.do(() => one(tag, stop), stop), signal)
+  await allOrNone(tags, one, { signal, atOnce: tagsAtOnce })
   if (referrers) {
     await work.referrers()
     // Only now: whoever checks signatures must not see the one without the other.

@@ -81,8 +81,8 @@ export class Copy {
     }
     const manifest = parseManifest(raw)
     const members = childrenOf(manifest).filter(isManifest)
-    await allOrNone(members, (member, stop) => this.#member(member, depth + 1, stop), signal)
-    await allOrNone(blobsOf(manifest), (blob, stop) => this.#blob(blob, stop), signal)
+    await allOrNone(members, (member, stop) => this.#member(member, depth + 1, stop), { signal })
+    await allOrNone(blobsOf(manifest), (blob, stop) => this.#blob(blob, stop), { signal })
     this.tally.skipped += childrenOf(manifest).filter(isForeign).length
     if (manifest.subject !== undefined) await this.#subject(manifest.subject.digest, depth + 1, signal)
     try {
@@ -92,7 +92,7 @@ export class Copy {
       // The registry said that it has a child, and lost it, or has it elsewhere: so it gets all of them again.
       for (const member of members)
         await this.#to.putManifest(await this.#from.manifest(member.digest, signal), [], signal)
-      await allOrNone(blobsOf(manifest), (blob, stop) => this.#limit.do(() => this.#send(blob, stop), stop), signal)
+      await allOrNone(blobsOf(manifest), (blob, stop) => this.#limit.do(() => this.#send(blob, stop), stop), { signal })
       await this.#to.putManifest(raw, tags, signal)
     }
   }

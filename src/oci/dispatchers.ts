@@ -18,6 +18,8 @@ export interface ProxySettings {
 export class Dispatchers {
   readonly #proxy: ProxySettings
   readonly #open = new Map<string, Dispatcher>()
+  /** The last one of each settings: almost all requests go where the one before went. */
+  #last = new WeakMap<RegistrySettings, { origin: string; own: boolean; dispatcher: Dispatcher }>()
   #roots: readonly string[] | undefined
 
   constructor(proxy: ProxySettings) {
@@ -26,6 +28,14 @@ export class Dispatchers {
 
   /** `own`: whether the URL is the registry's own origin; a client certificate is shown to nobody else. */
   for(url: URL, settings: RegistrySettings, limits: Limits, own: boolean): Dispatcher {
+    const last = this.#last.get(settings)
+    if (last?.origin === url.origin && last.own === own) return last.dispatcher
+    const dispatcher = this.#find(url, settings, limits, own)
+    this.#last.set(settings, { origin: url.origin, own, dispatcher })
+    return dispatcher
+  }
+
+  #find(url: URL, settings: RegistrySettings, limits: Limits, own: boolean): Dispatcher {
     const proxy = this.#proxyFor(url)
     const { ca, cert, key } = settings
     const client = own && cert !== undefined && key !== undefined ? { cert, key } : {}
@@ -41,6 +51,7 @@ export class Dispatchers {
   async close(): Promise<void> {
     const open = [...this.#open.values()]
     this.#open.clear()
+    this.#last = new WeakMap()
     await Promise.all(open.map((dispatcher) => dispatcher.destroy()))
   }
 

@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import { RemoteError } from '../lib/errors.ts'
+import type { Linked } from '../lib/linked.ts'
 import { formatDuration } from '../lib/units.ts'
 import { Answer, explainFailure } from './answer.ts'
 import type { Dispatchers } from './dispatchers.ts'
@@ -37,7 +38,8 @@ export interface Sent {
   body?: Uint8Array | StreamBody | undefined
   settings: RegistrySettings
   limits: Limits
-  signal: AbortSignal
+  /** Ends it, whoever aborts it; time-outs do. */
+  stop: Pick<Linked, 'signal' | 'abort'>
   /** The body is a secret: refuse to take it anywhere else. */
   stay?: boolean
 }
@@ -83,11 +85,10 @@ function refuse({ host, what }: Sent, why: string): RemoteError {
 }
 
 async function once(sent: Sent, url: URL, own: boolean, options: ExchangeOptions): Promise<Answer> {
-  const { host, what, method, limits } = sent
+  const { host, what, method, limits, stop } = sent
   const startedAt = options.clock.monotonic()
-  const aborter = new AbortController()
-  const sending = startBody(sent, options.clock, aborter)
-  const stopWaiting = sending === undefined ? boundHeaders(sent, options.clock, aborter) : undefined
+  const sending = startBody(sent, options.clock)
+  const stopWaiting = sending === undefined ? boundHeaders(sent, options.clock) : undefined
   const report = (status: number | undefined, bytes: number, rateLimitRemaining?: number) =>
     options.onRequest?.({
       host,
@@ -97,7 +98,7 @@ async function once(sent: Sent, url: URL, own: boolean, options: ExchangeOptions
       durationMs: options.clock.monotonic() - startedAt,
       ...(rateLimitRemaining === undefined ? {} : { rateLimitRemaining }),
     })
-  const explain = (error: unknown) => explainFailure(sent.signal.aborted ? sent.signal.reason : error, host, what)
+  const explain = (error: unknown) => explainFailure(stop.signal.aborted ? stop.signal.reason : error, host, what)
   try {
     const response = await options.dispatchers.for(url, sent.settings, limits, own).request({
       origin: url.origin,
@@ -105,7 +106,7 @@ async function once(sent: Sent, url: URL, own: boolean, options: ExchangeOptions
       method,
       headers: headersFor(sent, own, options.userAgent),
       body: sending?.readable ?? (sent.body instanceof Uint8Array ? sent.body : null),
-      signal: AbortSignal.any([sent.signal, aborter.signal]),
+      signal: stop.signal,
       // undici would open another connection after each HEAD, for servers that wrongly send a body: those are found out by the next answer.
       ...(method === 'HEAD' && { reset: false }),
       headersTimeout: sending === undefined ? limits.headersMs : 0,
@@ -125,7 +126,7 @@ async function once(sent: Sent, url: URL, own: boolean, options: ExchangeOptions
     })
   } catch (error) {
     report(undefined, 0)
-    throw sending?.failure() ?? explain(aborter.signal.aborted ? aborter.signal.reason : error)
+    throw sending?.failure() ?? explain(error)
   } finally {
     sending?.stop()
     stopWaiting?.()
@@ -133,17 +134,17 @@ async function once(sent: Sent, url: URL, own: boolean, options: ExchangeOptions
 }
 
 /** undici's own time-out begins anew with each interim answer (`103 Early Hints`): somebody can send those for ever. */
-function boundHeaders({ host, what, limits }: Sent, clock: Clock, aborter: AbortController): () => void {
+function boundHeaders({ host, what, limits, stop }: Sent, clock: Clock): () => void {
   const message = `cannot ${what}: ${host} did not answer within ${formatDuration(limits.metadataMs)}`
   return clock.after(limits.metadataMs, () =>
-    aborter.abort(new RemoteError('timeout', message, { host, retryable: true })),
+    stop.abort(new RemoteError('timeout', message, { host, retryable: true })),
   )
 }
 
-function startBody(sent: Sent, clock: Clock, aborter: AbortController): Sending | undefined {
+function startBody(sent: Sent, clock: Clock): Sending | undefined {
   const { body, host, what, limits } = sent
   if (body === undefined || body instanceof Uint8Array) return undefined
-  const abort = (reason: Error) => aborter.abort(reason)
+  const abort = (reason: Error) => sent.stop.abort(reason)
   return startSending(body, { clock, host, what, stallMs: limits.stallMs, commitMs: limits.commitMs, abort })
 }
 

@@ -6,7 +6,6 @@ import { bareMediaType } from './manifest.ts'
 import { boundsOf, documentOf, itemsOf, nextLink, pageOf } from './pages.ts'
 import { isRepositoryName, isTag } from './reference.ts'
 import { catalogScope } from './scope.ts'
-import { originOf } from './settings.ts'
 
 export interface TagPage {
   tags: string[]
@@ -117,9 +116,9 @@ async function sorted(
   tried: string,
   fetch: (url: string | URL) => Promise<List>,
 ): Promise<string[]> {
-  const { host, settings, limits } = context.site
+  const { host, origin, limits } = context.site
   const all = new Set<string>()
-  const pages = itemsOf({ first, origin: originOf(host, settings), host, what: tried, ...boundsOf(limits), fetch })
+  const pages = itemsOf({ first, origin, host, what: tried, ...boundsOf(limits), fetch })
   for await (const item of pages) all.add(item)
   return [...all].sort((a, b) => (a < b ? -1 : 1))
 }

@@ -5,7 +5,6 @@ import { artifactTypeOf, bareMediaType, parseManifest, type Manifest } from './m
 import { optionalManifest, putManifest } from './manifests.ts'
 import { ociIndex } from './media.ts'
 import { boundsOf, documentOf, itemsOf, pageOf } from './pages.ts'
-import { originOf } from './settings.ts'
 import type { Descriptor, RawManifest } from './target.ts'
 
 /** https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema */
@@ -74,7 +73,7 @@ export async function referrersByApi(
   artifactType: string | undefined,
   signal?: AbortSignal,
 ): Promise<Descriptor[] | undefined> {
-  const { host, settings, limits, repository } = context.site
+  const { host, origin, limits, repository } = context.site
   const what = `list what refers to ${named(context, digest)}`
   const query = artifactType === undefined ? '' : `?artifactType=${encodeURIComponent(artifactType)}`
   const refuse = (why: string) => new RemoteError('protocol', `cannot ${what}: ${host} ${why}`, { host, status: 200 })
@@ -104,7 +103,7 @@ export async function referrersByApi(
   const first = `/v2/${repository}/referrers/${digest}${query}`
   const found: Descriptor[] = []
   try {
-    const pages = itemsOf({ first, origin: originOf(host, settings), host, what, ...boundsOf(limits), fetch })
+    const pages = itemsOf({ first, origin, host, what, ...boundsOf(limits), fetch })
     for await (const member of pages) found.push(member)
   } catch (error) {
     if (error instanceof NoReferrersApi) return undefined

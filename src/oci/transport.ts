@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import { RemoteError } from '../lib/errors.ts'
+import { linkTo, type Linked } from '../lib/linked.ts'
 import { backoffMs } from '../lib/retry.ts'
 import { formatDuration } from '../lib/units.ts'
 import type { Answer } from './answer.ts'
@@ -9,11 +10,13 @@ import { exchange, type ExchangeOptions, type Method } from './exchange.ts'
 import type { HostState, Lane } from './host-state.ts'
 import type { Limits } from './limits.ts'
 import type { StreamBody } from './request-body.ts'
-import { originOf, type RegistrySettings } from './settings.ts'
+import type { RegistrySettings } from './settings.ts'
 
 /** Everything that belongs to one repository's registry. */
 export interface Site {
   host: string
+  /** `https://ghcr.io`: where the registry is spoken to. */
+  origin: string
   repository: string
   settings: RegistrySettings
   limits: Limits
@@ -64,59 +67,63 @@ export class Transport {
 
   /** As `send`, with the reading of the body as a part of each try. */
   async use<T>(site: Site, call: Call, read: (answer: Answer) => Promise<T>): Promise<T> {
-    const { closing } = this.#options
-    const signal = call.signal === undefined ? closing : AbortSignal.any([call.signal, closing])
     const budget: Budget = { leftMs: site.limits.waitBudgetMs }
     let last: RemoteError | undefined
     for (let attempt = 1; ; attempt++) {
       try {
-        return await read(await this.#attempt(site, again(call, last), signal, budget))
+        return await read(await this.#attempt(site, again(call, last), budget))
       } catch (error) {
-        signal.throwIfAborted()
+        call.signal?.throwIfAborted()
+        this.#options.closing.throwIfAborted()
         if (!(error instanceof RemoteError) || !error.retryable) throw error
         // What opened the circuit says more than that it is open.
         if (error.code === 'circuit_open') throw last ?? error
         last = error
-        await this.#pauseAfter(site, call, { error, attempt, budget, signal })
+        await this.#pauseAfter(site, call, { error, attempt, budget })
       }
     }
   }
 
   /** Waits before the next try; throws the error where there is none. */
   async #pauseAfter(site: Site, call: Call, failed: FailedTry): Promise<void> {
-    const { error, attempt, budget, signal } = failed
-    const { clock, random } = this.#options
+    const { error, attempt, budget } = failed
+    const { clock, random, closing } = this.#options
     const { limits, state } = site
     const backoff = { firstMs: limits.backoffFirstMs, factor: limits.backoffFactor, capMs: limits.backoffCapMs }
     const waitMs = Math.max(backoffMs(attempt, backoff, random), error.retryAfterMs ?? 0)
     if (error.code === 'rate_limited') state.pause(waitMs)
     if (attempt >= (call.retry === false ? 1 : limits.tries) || waitMs > budget.leftMs) throw error
     budget.leftMs -= waitMs
-    await clock.sleep(waitMs, signal)
+    const stop = linkTo(call.signal, closing)
+    await clock.sleep(waitMs, stop.signal).finally(() => stop.unlink())
   }
 
-  async #attempt(site: Site, call: Call, signal: AbortSignal, budget: Budget): Promise<Answer> {
+  async #attempt(site: Site, call: Call, budget: Budget): Promise<Answer> {
     const { state } = site
-    const leave = await state.enter(call.lane, signal)
-    let total: TotalTimeout | undefined
+    // One for all that can end this try: whoever gives up, the client's end, and each time-out.
+    const stop = linkTo(call.signal, this.#options.closing)
+    let leave: (() => void) | undefined
+    let cancelTimeout: (() => void) | undefined
     const end = () => {
-      total?.cancel()
-      leave()
+      cancelTimeout?.()
+      stop.unlink()
+      leave?.()
     }
     let known = false
     try {
-      await this.#holdBack(site, call, signal, budget)
+      leave = await state.enter(call.lane, stop.signal)
+      await this.#holdBack(site, call, stop.signal, budget)
       state.checkCircuit(call.what)
       // Only now: that we waited is not the registry's fault.
-      total = this.#totalTimeout(site, call)
-      const answer = await this.#authorized(site, call, AbortSignal.any([signal, total.signal]), end)
+      cancelTimeout = this.#totalTimeout(site, call, stop)
+      const answer = await this.#authorized(site, call, stop, end)
       known = true
       if (answer.status >= 500 && isRetryable(answer.status)) state.failed()
       else state.answered()
       if (call.ok.includes(answer.status)) return answer
       throw await this.#refusal(site, call, answer)
     } catch (error) {
-      if (!known) countFailure(state, error)
+      if (!known && leave !== undefined) countFailure(state, error)
       end()
       throw error
     }
@@ -145,16 +152,16 @@ export class Transport {
     if (state.pauseMs() > 0) await this.#holdBack(site, call, signal, budget)
   }
 
-  async #authorized(site: Site, call: Call, signal: AbortSignal, onEnd: () => void): Promise<Answer> {
+  async #authorized(site: Site, call: Call, stop: Linked, onEnd: () => void): Promise<Answer> {
     const { auth, repository } = site
-    let authorization = await raced(auth.current(repository, call.scopes), signal)
+    let authorization = await raced(auth.current(repository, call.scopes), stop.signal)
     for (let round = 1; ; round++) {
-      const answer = await this.#exchange(site, call, authorization, signal)
+      const answer = await this.#exchange(site, call, authorization, stop)
       answer.onEnd(onEnd)
       // A stranger to whom we were redirected has no claim to our credentials.
       if (answer.redirected || !wantsMore(answer, round)) return answer
       const asked = answer.headers('www-authenticate')
-      const next = await raced(auth.answer(asked, repository, call.scopes, authorization), signal).catch(
+      const next = await raced(auth.answer(asked, repository, call.scopes, authorization), stop.signal).catch(
         async (error: unknown) => {
           await answer.discard()
           throw error
@@ -167,13 +174,12 @@ export class Transport {
     }
   }
 
-  #exchange(site: Site, call: Call, authorization: string | undefined, signal: AbortSignal): Promise<Answer> {
-    const { host, settings, limits } = site
-    const origin = originOf(host, settings)
+  #exchange(site: Site, call: Call, authorization: string | undefined, stop: Linked): Promise<Answer> {
+    const { host, origin, settings, limits } = site
     const url = new URL(call.url, origin)
     const { method, what, headers = {}, body } = call
     return exchange(
-      { host, origin, method, url, what, headers, authorization, body, settings, limits, signal },
+      { host, origin, method, url, what, headers, authorization, body, settings, limits, stop },
       this.#options,
     )
   }
@@ -194,15 +200,13 @@ export class Transport {
   }
 
   /** Blobs take as long as they take; everything else has an end. */
-  #totalTimeout(site: Site, call: Call): TotalTimeout {
-    const aborter = new AbortController()
-    if (call.lane !== 'metadata') return { signal: aborter.signal, cancel: () => undefined }
+  #totalTimeout(site: Site, call: Call, stop: Linked): (() => void) | undefined {
+    if (call.lane !== 'metadata') return undefined
     const { host, limits } = site
-    const cancel = this.#options.clock.after(limits.metadataMs, () => {
+    return this.#options.clock.after(limits.metadataMs, () => {
       const message = `cannot ${call.what}: ${host} took longer than ${formatDuration(limits.metadataMs)}`
-      aborter.abort(new RemoteError('timeout', message, { host, retryable: true }))
+      stop.abort(new RemoteError('timeout', message, { host, retryable: true }))
     })
-    return { signal: aborter.signal, cancel }
   }
 }
 
@@ -218,17 +222,11 @@ interface Budget {
   leftMs: number
 }
 
-interface TotalTimeout {
-  signal: AbortSignal
-  cancel: () => void
-}
-
 interface FailedTry {
   error: RemoteError
   /** The first is 1. */
   attempt: number
   budget: Budget
-  signal: AbortSignal
 }
 
 function wantsMore(answer: Answer, round: number): boolean {

@@ -5,7 +5,6 @@ import type { Answer } from './answer.ts'
 import { sendChunks } from './chunks.ts'
 import { nextHop } from './redirect.ts'
 import { repositoryScope } from './scope.ts'
-import { originOf } from './settings.ts'
 import { verified } from './stream.ts'
 import type { Descriptor } from './target.ts'
 import type { Site, Transport } from './transport.ts'
@@ -215,14 +214,14 @@ export class Uploads {
   }
 
   #sessionOf(answer: Answer, descriptor: Descriptor): Session {
-    const { host, settings } = this.#options.site
+    const { host, origin } = this.#options.site
     const what = this.#what(descriptor)
     if ((answer.header('location') ?? '') === '') {
       const message = `cannot ${what}: ${host} opened an upload, but did not say where: its answer has no Location`
       throw new RemoteError('protocol', message, { host, status: answer.status })
     }
     const minimum = Number(answer.header('oci-chunk-min-length') ?? 0)
-    const location = behindProxy(answer.header('location'), originOf(host, settings))
+    const location = behindProxy(answer.header('location'), origin)
     return {
       url: nextHop(answer.url, location, { host, what }),
       minChunkBytes: Number.isSafeInteger(minimum) ? minimum : 0,

@@ -76,9 +76,39 @@ describe('allOrNone', () => {
         stop.abort(new Error('enough'))
         signal.throwIfAborted()
       },
-      stop.signal,
+      { signal: stop.signal },
     )
     await expect(all).rejects.toThrow('enough')
+  })
+})
+
+describe('allOrNone, so many at once', () => {
+  it('begins with the next when one has ended, and with none after a failure', async () => {
+    const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const begun: number[] = []
+    const all = allOrNone(
+      [0, 1, 2, 3],
+      async (item) => {
+        begun.push(item)
+        await gates[item]!.promise
+      },
+      { atOnce: 2 },
+    )
+    await turn()
+    expect(begun).toEqual([0, 1])
+    gates[1]!.resolve()
+    await turn()
+    expect(begun).toEqual([0, 1, 2])
+    gates[0]!.reject(new Error('first'))
+    gates[2]!.resolve()
+    await expect(all).rejects.toThrow('first')
+    expect(begun).toEqual([0, 1, 2])
+  })
+
+  it('leaves no listener behind on a signal that lives long', async () => {
+    const { signal } = new AbortController()
+    await allOrNone([1, 2, 3], async () => undefined, { signal, atOnce: 2 })
+    expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 })
 
