@@ -36,6 +36,7 @@ export const components = {
   'opa-1.16.2': { from: 'go', binary: 'opa' },
   conftest: { from: 'go', binary: 'conftest' },
   coredns: { from: 'go', binary: 'coredns' },
+  nomad: { from: 'go', binary: 'nomad', cgo: true },
 } as const satisfies Record<string, Component>
 
 export type ComponentName = keyof typeof components
