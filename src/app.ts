@@ -18,6 +18,7 @@ import type { Redactor } from './lib/redact.ts'
 import { createReconciler } from './reconcile/reconciler.ts'
 import { createApi } from './server/api/api.ts'
 import { createBundleRoute } from './server/bundles/route.ts'
+import { whyNotServed } from './server/bundles/refusals.ts'
 import { createBundleTable } from './server/bundles/table.ts'
 import { createGuard } from './server/guard/guard.ts'
 import { ensureAdminToken } from './server/guard/token-file.ts'
@@ -191,7 +192,7 @@ async function openServer(parts: ServerParts, lifecycle: Lifecycle): Promise<str
   })
   const v2 = createV2Route({
     ...{ registry, clock, logger, downloads, limits: { maxManifestBytes, maxBlobBytes, pageMax } },
-    isConfigured: (bundle) => table.get(bundle) !== undefined,
+    whyHidden: (bundle) => whyNotServed(bundle, table.get(bundle))?.message,
     get challenge() {
       return guard.hasLogins
     },

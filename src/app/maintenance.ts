@@ -164,7 +164,7 @@ export function collectStorage(
 ): Promise<Collected> {
   const { graceMs } = config.content.gc
   const pauses = options.isAlone === true ? { pauseMs: 0, settleMs: 0 } : defaultCollectLimits
-  const keep = new Map(config.bundles.map((bundle) => [bundle.name, bundle.keep]))
+  const keep = new Map(config.bundles.map((bundle) => [bundle.name, bundle.pull ? bundle.keep : 1]))
   const parts = { content, collection: state.collection, registry, clock, logger, limits: { graceMs, ...pauses } }
   return collect(parts, { ...options, keep })
 }

@@ -38,9 +38,9 @@ async function createSpec(
   deployers: ReadonlyMap<string, Deployer>,
   context: SpecContext,
 ): Promise<BundleSpec> {
-  const { name, kind, follow, allowDowngrade, platform, schedule, keep, limits, deploy } = bundle
+  const { name, kind, follow, allowDowngrade, platform, pull, schedule, keep, limits, deploy } = bundle
   return {
-    ...{ name, kind, follow, allowDowngrade, platform, schedule, keep, limits },
+    ...{ name, kind, follow, allowDowngrade, platform, pull, schedule, keep, limits },
     store: await createStore(bundle.store, {
       registries: context.registries,
       local: (repository) => context.registry.repository(repository),

@@ -35,8 +35,8 @@ export function changedSections(before: Config, after: Config): (keyof Config)[]
  * it may hold, who checks it, and who builds it. Not where it comes from, nor what is followed there.
  */
 export function recipeOf(bundle: BundleConfig, opa: Config['opa'], builderVersion: string): string {
-  const { kind, platform, limits } = bundle
-  return hashOf({ kind, platform, limits, opa, builderVersion })
+  const { kind, platform, limits, pull } = bundle
+  return hashOf(pull ? { kind, platform, limits, opa, builderVersion } : { pull })
 }
 
 function partsOf(bundle: BundleConfig, { deployers, registries, opa }: Config): unknown {

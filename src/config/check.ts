@@ -7,6 +7,7 @@ import type { PlacedProblem } from './issues.ts'
 import { suggest } from './nearest.ts'
 import { checkPlaces } from './places.ts'
 import type { CheckedConfig } from './schema.ts'
+import { checkUnpulled } from './unpulled.ts'
 
 /** The file as it is written: its names count whether or not what stands under them is right. */
 export interface Written {
@@ -36,6 +37,7 @@ export function checkTogether(config: CheckedConfig, written: Written, nowMs: nu
     ...checkShared(config),
     ...checkPlaces(config, folder),
     ...checkAliases(config.bundles),
+    ...checkUnpulled(config, written.bundles),
   ]
 }
 

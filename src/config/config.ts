@@ -131,6 +131,8 @@ export interface BundleConfig {
   allowDowngrade: boolean
   /** `os/architecture[/variant]`. */
   platform: string
+  /** False: nothing is fetched of it, it is only watched. */
+  pull: boolean
   schedule: Schedule
   deploy: DeployConfig[]
   /** False: no place gets new releases by itself. */

@@ -101,15 +101,16 @@ function resolveRegistry(match: string, registry: CheckedConfig['registries'][st
 function resolveBundle(name: string, bundle: CheckedConfig['bundles'][string], checked: CheckedConfig): BundleConfig {
   const store = storeOf(checked, bundle)
   if (store === undefined) throw new Error(`bundle ${name} has no store, though the config was checked`)
-  const { kind, follow, allow_downgrade: allowDowngrade, platform, schedule, deploy, keep, aliases, limits } = bundle
+  const { kind, follow, platform, pull, schedule, deploy, keep, aliases, limits } = bundle
   return {
     name,
     kind,
     store,
     storeName: typeof bundle.store === 'string' ? bundle.store : null,
     follow,
-    allowDowngrade,
+    allowDowngrade: bundle.allow_downgrade,
     platform,
+    pull,
     schedule,
     deploy: deploy.map(({ to, form, path, auto_deploy: autoDeploy, drift, retry }) => ({
       to,

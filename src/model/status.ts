@@ -5,7 +5,8 @@ import type { BundleKind, Look, Release } from './release.ts'
 /** One bundle as `status` and `/api/v1/bundles` show it. */
 export interface BundleStatus {
   name: string
-  kind: BundleKind
+  /** Null where nothing is pulled: then nobody looks what it is. */
+  kind: BundleKind | null
   /** `ghcr.io/acme/policies` and what is followed there. */
   store: string
   follow: string

@@ -4,6 +4,7 @@ import type { PlaceStatus } from '../model/status.ts'
 import type { Look, Release } from '../model/release.ts'
 import { hostOf } from './host.ts'
 import { Place, type DeployContext } from './place.ts'
+import type { Origin } from './source.ts'
 import type { PlaceSpec } from './types.ts'
 
 export interface DeploymentsContext extends DeployContext {
@@ -15,8 +16,8 @@ export interface DeploymentsContext extends DeployContext {
 export interface BundlePlaces {
   bundle: string
   places: readonly PlaceSpec[]
-  /** The address of its store. */
-  origin: string
+  /** Its store. */
+  origin: Origin
   /** Asked late: a release may be made while this is being taken up. */
   current: () => Release | null
 }
@@ -107,7 +108,7 @@ export class Deployments {
     return new Map([...rows.values()].flat().map((row) => [keyOf(row.bundle, row.place), row]))
   }
 
-  #place(row: Deployment, spec: PlaceSpec, origin: string): Place {
+  #place(row: Deployment, spec: PlaceSpec, origin: Origin): Place {
     return new Place(row, { spec, origin }, this.#context, (run) => {
       return this.#queues.do(spec.name, () => this.#limit.do(hostOf(spec.deployer.address), run))
     })

@@ -9,7 +9,7 @@ import type { Candidate } from '../stores/store.ts'
 import { findCandidate, type Held, type Listing } from './candidate.ts'
 import { decide, isGarbled, triedAgainAt } from './decide.ts'
 import { isWhole, mend } from './mend.ts'
-import { prepare, repositoryOf, withdraw } from './prepare.ts'
+import { prepare, repositoryOf, unpulled, withdraw } from './prepare.ts'
 import type { Assembler, BundleSpec } from './types.ts'
 
 export interface LookContext {
@@ -138,7 +138,7 @@ async function bringIn(
   }
   let prepared
   try {
-    prepared = await prepare(spec, candidate, context, signal)
+    prepared = spec.pull ? await prepare(spec, candidate, context, signal) : unpulled(candidate)
   } catch (error) {
     signal.throwIfAborted()
     if (!(error instanceof IntegrityError)) throw error
@@ -154,12 +154,12 @@ async function bringIn(
   const isRenamed = !isExact(spec.follow) && known.current?.version !== candidate.version
   if (known.current !== null && !isRenamed && isSame(known.current, draft)) {
     await remember({ release: known.current.number })
-    await withdraw(spec.name, draft.sourceDigest, context)
+    if (spec.pull) await withdraw(spec.name, draft.sourceDigest, context)
     return { outcome: 'unchanged', candidate, bytes }
   }
   const { places, keep } = known.latest()
   const release = await state.bundles.append(draft, {
-    tags: [...new Set(['latest', tagOf(candidate.version)])],
+    tags: spec.pull ? [...new Set(['latest', tagOf(candidate.version)])] : [],
     memo: key,
     places: places.map(({ name }) => name),
     keep,

@@ -32,6 +32,7 @@ export async function asRelease(bundle: string, to: PinTo, { state }: Pick<Parts
 function frozen(store: Store, { bundle, version, sourceDigest: fingerprint }: Release, registry: Registry): Store {
   return {
     ...{ name: store.name, address: store.address, ...(store.watches !== undefined && { watches: store.watches }) },
+    open: () => store.open(),
     resolve: () => Promise.resolve({ version, fingerprint }),
     versions: (signal) => store.versions(signal),
     createdAt: (candidate, options) => store.createdAt(candidate, options),

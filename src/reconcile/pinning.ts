@@ -36,14 +36,15 @@ export function createPinning(parts: PinningParts): Pinning {
     return { to, look: await looked(bundle) }
   }
 
-  const demand = async ({ name, store }: BundleSpec, to: PinTo, signal: AbortSignal) => {
+  const demand = async ({ name, store, pull }: BundleSpec, to: PinTo, signal: AbortSignal) => {
     if (!('release' in to)) {
       if ((await store.resolve(to, signal)) === undefined) throw noVersion(name, store.name, to)
       return
     }
     const release = await state.bundles.release(name, to.release)
     if (release === undefined) throw noRelease(name, to.release)
-    if (release.kept || (await store.resolve({ digest: release.sourceDigest }, signal)) !== undefined) return
+    const isHere = pull && release.kept && release.bundleDigest !== null
+    if (isHere || (await store.resolve({ digest: release.sourceDigest }, signal)) !== undefined) return
     throw gone(release, store.name)
   }
 
@@ -99,7 +100,7 @@ function noRelease(bundle: string, number: number): ConfigError {
 
 function gone({ bundle, number, sourceDigest }: Release, store: string): ConfigError {
   return new ConfigError(
-    `the bytes of release ${number} of ${bundle} are no longer kept, and ${store} does not have them`,
+    `the bytes of release ${number} of ${bundle} are not kept here, and ${store} does not have them`,
     {
       code: 'gone',
       hint: `Push ${sourceDigest} there again, or choose a release that is kept.`,

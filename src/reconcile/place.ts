@@ -7,6 +7,7 @@ import type { Deployment, Plan } from '../model/deployment.ts'
 import { obstacleOf } from '../model/explain.ts'
 import type { PlaceStatus } from '../model/status.ts'
 import type { Release } from '../model/release.ts'
+import type { Source } from '../oci/target.ts'
 import type { Registry } from '../registry/types.ts'
 import type { State } from '../state/state.ts'
 import type { Decisions } from './decisions.ts'
@@ -15,7 +16,7 @@ import { planOf } from './place-plan.ts'
 import { isLast, pauseMs } from './place-retry.ts'
 import { anew, desiring, failed, isWhole, withFacts } from './place-row.ts'
 import { keyOf, tookTooLong } from './place-words.ts'
-import { repositoryOf } from './prepare.ts'
+import { sourceOf, type Origin } from './source.ts'
 import type { PlaceSpec, ReconcileEvents } from './types.ts'
 
 export interface DeployContext {
@@ -40,7 +41,7 @@ export class Place {
   readonly #logger: Logger
   readonly #flight: OneMore<void>
   #spec: PlaceSpec
-  #origin: string
+  #origin: Origin
   readonly #stop = new AbortController()
   #cancelTimer: (() => void) | undefined
   /** When it was last asked what it holds. */
@@ -53,7 +54,7 @@ export class Place {
   /** `queue` decides when it is this one's turn. */
   constructor(
     row: Deployment,
-    { spec, origin }: { spec: PlaceSpec; origin: string },
+    { spec, origin }: { spec: PlaceSpec; origin: Origin },
     context: DeployContext,
     queue: (run: () => Promise<void>) => Promise<void>,
   ) {
@@ -79,7 +80,7 @@ export class Place {
   }
 
   /** Another deployer may mean another place: what it holds is asked again. */
-  change(spec: PlaceSpec, origin: string): void {
+  change(spec: PlaceSpec, origin: Origin): void {
     const { deployer, form, path, autoDeploy, drift } = this.#spec
     const isElsewhere = spec.deployer.address !== deployer.address || spec.form !== form || spec.path !== path
     this.#isElsewhere ||= isElsewhere
@@ -115,8 +116,9 @@ export class Place {
   async plan(signal: AbortSignal): Promise<Plan> {
     const { bundle, desired } = this.row
     const release = desired === null ? undefined : await this.#context.state.bundles.release(bundle, desired)
+    const what = release && this.#whatOf(release, await this.#sourceOf(release))
     const how = { deployer: this.#spec.deployer, hold: this.#context.decisions.holdOf(bundle) }
-    return planOf(this.row, release && this.#whatOf(release), how, signal)
+    return planOf(this.row, what, how, signal)
   }
 
   wake(): void {
@@ -161,7 +163,8 @@ export class Place {
     const cancelDeadline = clock.after(deadlineMs, () => late.abort(tookTooLong(deployer, deadlineMs)))
     try {
       const signal = AbortSignal.any([this.#stop.signal, late.signal])
-      const attempt = new Attempt(this.#siteFor(release), this.#whatOf(release), deployer, signal)
+      const source = await this.#sourceOf(release)
+      const attempt = new Attempt(this.#siteFor(release), this.#whatOf(release, source), deployer, signal)
       await (mayDeploy ? attempt.bringTo() : attempt.check())
     } catch (error) {
       // Begun again at the next start; the place may or may not have it by then.
@@ -179,12 +182,15 @@ export class Place {
     return obstacleOf(this.status(), this.#context.decisions.holdOf(this.row.bundle)) === undefined
   }
 
-  #whatOf(release: Release): Deploy {
-    const { bundle, place, forced, forcedDone } = this.row
-    const source = this.#context.registry.repository(repositoryOf(bundle))
+  #sourceOf(release: Release): Promise<Source> {
+    return sourceOf(release, this.#origin, this.#context)
+  }
+
+  #whatOf(release: Release, source: Source): Deploy {
+    const { place, forced, forcedDone } = this.row
     const { form, path, limits } = this.#spec
     const how = { form, path, limits, isForced: forced > forcedDone }
-    return { release, place, ...how, source, origin: this.#origin, idempotencyKey: keyOf(this.row, release) }
+    return { release, place, ...how, source, origin: this.#origin.address, idempotencyKey: keyOf(this.row, release) }
   }
 
   /** For one attempt: the config may name another place before its end. */

@@ -59,6 +59,13 @@ export async function prepare(
   }
 }
 
+/** Of what is only watched: what the version names is the release, an index as such. */
+export function unpulled({ fingerprint }: Candidate): Prepared {
+  const digest = fingerprint as Digest
+  const nothing = { bundleDigest: null, size: 0, revision: null, bytes: 0 }
+  return { ...nothing, manifestDigest: digest, sourceDigest: digest, form: 'original' }
+}
+
 /** Takes a manifest out of `bundles/NAME` again, unless a release there is made of it: what was refused is not handed out. */
 export async function withdraw(bundle: string, digest: Digest, { state, registry }: LookContext): Promise<void> {
   const release = await state.bundles.releaseByDigest(bundle, digest)

@@ -133,7 +133,7 @@ class LevelReconciler implements Reconciler {
     const watches = name === undefined ? [...this.#watches.values()] : one === undefined ? [] : [one]
     return watches.map(({ spec, current, look, looking, nextAt }) => ({
       name: spec.name,
-      kind: spec.kind,
+      kind: spec.pull ? spec.kind : null,
       store: spec.store.name,
       follow: nameOf(this.#specs.get(spec.name)!.follow),
       current,
@@ -173,7 +173,7 @@ class LevelReconciler implements Reconciler {
       specs.map(({ name, places, store }) => ({
         bundle: name,
         places,
-        origin: store.address,
+        origin: store,
         current: current(name),
       })),
     )

@@ -20,6 +20,8 @@ export interface BundleSpec {
   /** Whether an older version is taken where the one that ran is gone. */
   allowDowngrade: boolean
   platform: string
+  /** False: nothing is fetched of it; its releases are what the store's versions are called, and their digests. */
+  pull: boolean
   schedule: Schedule
   keep: number
   /** Hash of the config that bears on content. */

@@ -22,6 +22,7 @@ export function storeFrom({ open, logger, ...about }: SourceStore): Store {
 
   return {
     ...about,
+    open,
 
     /** One HEAD: registries do not count it as a pull. */
     async resolve(exact, signal) {

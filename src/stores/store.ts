@@ -23,6 +23,8 @@ export interface Store {
   createdAt(candidate: Candidate, options: { platform: string; signal: AbortSignal }): Promise<number | undefined>
   /** Puts the candidate into `into`, verified: the manifest that counts (an index's member for `platform`), untagged, its blobs, its referrers. */
   fetch(candidate: Candidate, into: Sink, options: { platform: string; signal: AbortSignal }): Promise<Fetched>
+  /** The repository that it reads: what is not pulled goes on from there. */
+  open(): Promise<Source>
   /** The repository of the built-in registry it reads, so that a push there starts a look; undefined elsewhere. */
   readonly watches?: string
   /** For refusing a deployer that would write where its bundle's store reads: `host/repository` or a folder. */

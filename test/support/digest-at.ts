@@ -1,4 +1,4 @@
-const accept = 'application/vnd.oci.image.manifest.v1+json'
+const accept = 'application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json'
 
 /** The digest of the manifest that a registry has under a tag; undefined where it has none. */
 export async function digestAt({ url }: { url: string }, repository: string, tag: string): Promise<string | undefined> {

@@ -92,6 +92,10 @@ export const bundleSchema = z.strictObject({
     .regex(/^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9]+)?$/, { error: 'expected os/architecture such as linux/amd64' })
     .prefault('linux/amd64')
     .describe('Which member counts where the followed tag is an index.'),
+  pull: z
+    .boolean({ error: 'expected true or false' })
+    .prefault(true)
+    .describe('`false`: only watched, by its tags and digests; nothing is fetched, kept or served of it.'),
   schedule: scheduleSchema
     .prefault({ min: '60s', max: '120s' })
     .describe('When to look: `{ min, max }`, `60s` (±10 %), a cron expression in local time, or `off` (looks once).'),

@@ -107,7 +107,7 @@ export const event = z.object({
 
 export const bundle = z.object({
   name: z.string(),
-  kind: z.enum(['opa', 'files']),
+  kind: z.enum(['opa', 'files']).nullable().describe('Null where nothing is pulled: then nobody looks what it is'),
   store: z.string(),
   follow: z.string(),
   current: release.nullable(),

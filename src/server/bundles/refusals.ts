@@ -44,7 +44,17 @@ export function unknownBundle(name: string): Refusal {
 }
 
 export function notPulled(name: string): Refusal {
-  return { status: 404, code: 'not_pulled', message: `bundle ${name} is watched only (pull: false), nothing is served` }
+  return {
+    status: 404,
+    code: 'not_pulled',
+    message: `nothing is pulled for bundle ${name} (pull: false): it is only watched, and deployed from where it is`,
+  }
+}
+
+/** Undefined for a bundle that is, or will be. */
+export function whyNotServed(name: string, entry: { pull: boolean } | undefined): Refusal | undefined {
+  if (entry === undefined) return unknownBundle(name)
+  return entry.pull ? undefined : notPulled(name)
 }
 
 export function unknownRelease(name: string, digest: Digest): Refusal {

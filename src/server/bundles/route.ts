@@ -133,6 +133,7 @@ class BundleAnswers implements BundleRoute {
       return this.#refuse(asked, notAllowed(caller, `read bundles/${name}`))
     }
     if (entry === undefined) return this.#refuse(asked, unknownBundle(name))
+    if (!entry.pull) return this.#refuse(asked, notPulled(name))
     if (this.#draining) response.shouldKeepAlive = false
     const waitSeconds = readWaitSeconds(request.headers.prefer)
     const wanted: Wanted = { request, response, path, caller, requestId, entry, waitSeconds, startedMs }
@@ -150,7 +151,7 @@ class BundleAnswers implements BundleRoute {
     const entry = this.#table.get(wanted.entry.name)
     if (entry === undefined) this.#refuse(wanted, unknownBundle(wanted.entry.name))
     else if (entry.served !== undefined) return this.#answerWith(wanted, entry.served, stay)
-    else if (entry.release !== undefined) this.#refuse(wanted, notPulled(entry.name))
+    else if (!entry.pull) this.#refuse(wanted, notPulled(entry.name))
     else if (this.#isToBeHeld(wanted, stay)) return false
     else this.#refuse(wanted, beforeFirstRelease(entry.name))
     return true

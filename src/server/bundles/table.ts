@@ -34,15 +34,17 @@ export interface TableEntry {
   readonly name: string
   /** What its right is asked for: `bundles/NAME`. */
   readonly target: string
+  /** False: it is only watched, and nothing is served. */
+  readonly pull: boolean
   readonly release: Release | undefined
-  /** Undefined before the first release, and for a bundle that is watched only. */
+  /** Undefined before the first release, and where nothing of it was pulled. */
   readonly served: ServedRelease | undefined
 }
 
 /** What is served under which name: the truth for requests, replaced as a whole when anything changes. */
 export interface BundleTable {
   /** Exactly these names are known from now on, each also under its aliases (exact URL paths). */
-  configure(bundles: readonly { name: string; aliases: readonly string[] }[]): void
+  configure(bundles: readonly { name: string; aliases: readonly string[]; pull: boolean }[]): void
   /** Digests of earlier releases, oldest first: what a rollback is told from. */
   remember(name: string, digests: Iterable<Digest>): void
   /** Makes releases current, of several bundles at once. Nothing happens for a name that is not configured. */
@@ -100,14 +102,15 @@ export function createBundleTable(options: BundleTableOptions): BundleTable {
 
   return {
     configure(bundles) {
-      const next = new Map(bundles.map(({ name }) => [name, entries.get(name) ?? emptyEntry(name)]))
+      const next = new Map(bundles.map((bundle) => [bundle.name, entryFor(bundle, entries.get(bundle.name))]))
+      const changed = [...next.keys()].filter((name) => entries.has(name) && entries.get(name) !== next.get(name))
       const gone = [...entries.keys()].filter((name) => !next.has(name))
       names.configure(bundles)
       for (const name of gone) {
         histories.delete(name)
         metrics.forget(name)
       }
-      replace(next, gone)
+      replace(next, [...gone, ...changed])
     },
     remember,
     activate(...released) {
@@ -115,18 +118,20 @@ export function createBundleTable(options: BundleTableOptions): BundleTable {
       const known = released.filter(({ release }) => entries.has(release.bundle))
       for (const { release, bytes } of known) {
         const { bundle: name, bundleDigest: digest } = release
+        const { pull } = entries.get(name)!
         if (digest !== null) remember(name, [digest])
-        const served = digest === null ? undefined : serve(release, digest, bytes)
+        const served = digest === null || !pull ? undefined : serve(release, digest, bytes)
         // Put last: the one at the front was activated longest ago.
         next.delete(name)
-        next.set(name, { ...emptyEntry(name), release, served })
+        next.set(name, { ...emptyEntry(name, pull), release, served })
         metrics.released(name, release.activatedAt)
       }
       const names = known.map(({ release }) => release.bundle)
       if (names.length > 0) replace(withinMemory(next, maxMemoryBytes), names)
     },
     withdraw(name) {
-      if (entries.has(name)) replace(new Map(entries).set(name, emptyEntry(name)), [name])
+      const entry = entries.get(name)
+      if (entry !== undefined) replace(new Map(entries).set(name, emptyEntry(name, entry.pull)), [name])
     },
     get: (name) => entries.get(name),
     at(path) {
@@ -162,8 +167,13 @@ function etagOf(digest: Digest): string {
   return `"${digest}"`
 }
 
-function emptyEntry(name: string): TableEntry {
-  return { name, target: `bundles/${name}`, release: undefined, served: undefined }
+function emptyEntry(name: string, pull: boolean): TableEntry {
+  return { name, target: `bundles/${name}`, pull, release: undefined, served: undefined }
+}
+
+/** Switched either way, it is as if it were new. */
+function entryFor({ name, pull }: { name: string; pull: boolean }, before: TableEntry | undefined): TableEntry {
+  return before?.pull === pull ? before : emptyEntry(name, pull)
 }
 
 function heldBytes(entry: TableEntry): number {

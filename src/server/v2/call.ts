@@ -19,8 +19,8 @@ export interface V2Options {
   }
   /** Whether logging in could help somebody: then who may not is told how (401), else only that (403). */
   challenge: boolean
-  /** Whether a bundle is in the config: what `bundles/NAME` holds of others is not handed out. Unless said, all are. */
-  isConfigured?: (bundle: string) => boolean
+  /** Why what `bundles/NAME` holds is not handed out; undefined where it is. Unless said, all is. */
+  whyHidden?: (bundle: string) => string | undefined
   /** Blobs that are being sent, shared with whoever reads from disk too; 512 at a time unless said. */
   downloads?: Slots
   logger: Logger
@@ -47,20 +47,18 @@ export function demand(call: Call, action: Action): void {
   const { caller } = call.exchange
   const target = call.repository === '' ? undefined : call.repository
   if (!caller.may(action, target)) throw denied(call, `${caller.name} may not ${action} ${target ?? 'anything'}`)
-  if (!isShown(call, call.repository)) {
-    const message = `no bundle is configured under the name ${call.repository.slice(readOnlyPrefix.length)}`
-    throw refusal(404, 'NAME_UNKNOWN', message, { name: call.repository })
-  }
+  const why = whyHidden(call, call.repository)
+  if (why !== undefined) throw refusal(404, 'NAME_UNKNOWN', why, { name: call.repository })
 }
 
 /** For repositories that are not the call's own: whether the caller may know what they hold. */
 export function canSee(call: Call, repository: string): boolean {
-  return call.exchange.caller.may('read', repository) && isShown(call, repository)
+  return call.exchange.caller.may('read', repository) && whyHidden(call, repository) === undefined
 }
 
-function isShown({ options: { isConfigured } }: Call, repository: string): boolean {
-  if (isConfigured === undefined || !repository.startsWith(readOnlyPrefix)) return true
-  return isConfigured(repository.slice(readOnlyPrefix.length))
+function whyHidden({ options }: Call, repository: string): string | undefined {
+  if (!repository.startsWith(readOnlyPrefix)) return undefined
+  return options.whyHidden?.(repository.slice(readOnlyPrefix.length))
 }
 
 function denied(call: Call, message: string): Refusal {

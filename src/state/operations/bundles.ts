@@ -76,7 +76,9 @@ export const bundleOperations: Operations<BundleState> = {
     if (tags.length > 0) await noteChange(db, repository)
     await remember(db, { ...memo, verdict: { release: release.number }, at })
     for (const place of places) await desire(db, release.bundle, place, release.number)
-    await letGo(db, release, keep)
+    // Where nothing is pulled any more, what was pulled before is needed for nothing.
+    if (release.bundleDigest === null) await removeTags(db, repository)
+    await letGo(db, release, release.bundleDigest === null ? 1 : keep)
     await note(db, createdOf(release))
     return release
   },
@@ -191,6 +193,11 @@ async function desire(db: Db, bundle: string, place: string, number: number): Pr
     .execute()
 }
 
+async function removeTags(db: Db, repository: string): Promise<void> {
+  const { numDeletedRows } = await db.deleteFrom('tags').where('repository', '=', repository).executeTakeFirst()
+  if (numDeletedRows > 0n) await noteChange(db, repository)
+}
+
 /** Releases that nobody needs any more keep their line in the history; their manifests leave the catalog. */
 async function letGo(db: Db, { bundle, number }: Release, keep: number): Promise<void> {
   const gone = await findGone(db, bundle, number, keep)
@@ -215,6 +222,7 @@ export function findGone(
     .select(['number', 'manifestDigest', 'sourceDigest'])
     .where('bundle', '=', bundle)
     .where('kept', '=', 1)
+    .where('bundleDigest', 'is not', null)
     .where('number', '<=', newest - Math.max(1, keep))
     .where((eb) =>
       eb.not(
@@ -254,6 +262,7 @@ async function removeUnlessKept(db: Db, bundle: string, digest: Digest): Promise
       .where('bundle', '=', bundle)
       .where(column, '=', digest)
       .where('kept', '=', 1)
+      .where('bundleDigest', 'is not', null)
       .limit(1)
       .executeTakeFirst()
     if (keeper !== undefined) return

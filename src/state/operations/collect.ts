@@ -123,10 +123,12 @@ async function findUnneeded(
   const { rows } = await sql<{ digest: Digest; size: number }>`
     with recursive needed(digest) as (
       select "manifestDigest" from releases
-        where bundle = ${bundle} and kept = 1 and number not in (select value from json_each(${gone}))
+        where bundle = ${bundle} and kept = 1 and "bundleDigest" is not null
+          and number not in (select value from json_each(${gone}))
       union
       select "sourceDigest" from releases
-        where bundle = ${bundle} and kept = 1 and number not in (select value from json_each(${gone}))
+        where bundle = ${bundle} and kept = 1 and "bundleDigest" is not null
+          and number not in (select value from json_each(${gone}))
       union
       select digest from tags where repository = ${repository}
         and not exists (select 1 from releases where bundle = ${bundle} and "manifestDigest" = tags.digest)

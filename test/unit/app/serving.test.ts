@@ -62,7 +62,7 @@ async function release(number: number, text: string, bundle = 'authz'): Promise<
 }
 
 function configure(...names: string[]): void {
-  table.configure(names.map((name) => ({ name, aliases: [] })))
+  table.configure(names.map((name) => ({ name, aliases: [], pull: true })))
 }
 
 const served = (bundle = 'authz') => table.get(bundle)?.release?.number

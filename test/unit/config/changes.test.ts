@@ -83,10 +83,17 @@ describe('recipeOf', () => {
     expect(await recipe(keys)).toBe(await recipe({}))
   })
 
+  it('stays where nothing is pulled, whoever builds and for whatever platform', async () => {
+    expect(await recipe({ pull: false, platform: 'linux/arm64' }, { path: 'opa' }, '2')).toBe(
+      await recipe({ pull: false }),
+    )
+  })
+
   it.each<[string, object, object?, string?]>([
     ['kind', { kind: 'files' }],
     ['platform', { platform: 'linux/arm64' }],
     ['limits', { limits: { max_file: '1MiB' } }],
+    ['pull', { pull: false }],
     ['opa', {}, { path: 'opa' }],
     ['builder', {}, {}, '2'],
   ])('changes with another %s', async (_what, keys, opa, version) => {

@@ -41,9 +41,35 @@ const single: [name: string, text: string, problem: object][] = [
   ],
   [
     'a key that is not built',
-    authz('pull: false'),
-    { line: 4, key: 'bundles.authz.pull', message: expect.stringContaining('unknown key `pull`') },
+    authz('parts: []'),
+    { line: 4, key: 'bundles.authz.parts', message: expect.stringContaining('unknown key `parts`') },
   ],
+  ...['aliases: [/a]', 'kind: files', 'keep: 3', 'limits: {}'].map((keys): (typeof single)[number] => [
+    `${keys} where nothing is pulled`,
+    authz(`pull: false\n    ${keys}`),
+    {
+      line: 5,
+      key: `bundles.authz.${keys.split(':')[0]}`,
+      message: 'says nothing where nothing is pulled: `authz` has pull: false',
+      hint: 'Leave it out, or let the bundle be pulled.',
+    },
+  ]),
+  ...(
+    [
+      ['type: directory, root: /zones', 'is a directory, which is to hold the files'],
+      ['type: command, command: [put], file: true', 'gets the bundle as a file (file: true)'],
+      ['type: http, url: "https://a.example/", body: bundle', 'is sent the bundle itself (body: bundle)'],
+    ] as const
+  ).map(([place, why]): (typeof single)[number] => [
+    `a place that ${why} where nothing is pulled`,
+    `${authz('pull: false\n    deploy:\n      - to: there')}deployers: { there: { ${place} } }\n`,
+    {
+      line: 6,
+      key: 'bundles.authz.deploy.0.to',
+      message: `\`there\` ${why}, and nothing is pulled of \`authz\` (pull: false)`,
+      hint: 'Let it be pulled, or deploy to places that fetch it by themselves.',
+    },
+  ]),
   [
     'version written as a number',
     authz('follow: 1.10'),

@@ -114,6 +114,7 @@ describe('finding the file', () => {
           follow: { tag: 'latest' },
           allowDowngrade: false,
           platform: 'linux/amd64',
+          pull: true,
           schedule: { kind: 'interval', minMs: 60_000, maxMs: 120_000 },
           deploy: [],
           autoDeploy: true,

@@ -131,6 +131,7 @@ export function specOf(store: Store, more: Partial<BundleSpec> = {}): BundleSpec
     follow: { tag: 'latest' },
     allowDowngrade: false,
     platform: 'linux/amd64',
+    pull: true,
     schedule: { kind: 'interval', minMs: 60_000, maxMs: 60_000 },
     keep: 10,
     recipe: 'r1',
@@ -159,6 +160,8 @@ export class ScriptedStore implements Store {
   /** Thrown by the next calls, one each. */
   failures: Error[] = []
   fetchFailures: Error[] = []
+  /** Thrown while set, by whoever opens the repository. */
+  opening: Error | undefined
   /** While set, a call of `resolve` waits for it. */
   gate: Promise<void> | undefined
   fetchGate: Promise<void> | undefined
@@ -168,6 +171,10 @@ export class ScriptedStore implements Store {
     this.repository = new MemoryRepository(address)
     const open = () => Promise.resolve(this.repository)
     this.#inner = storeFrom({ name: address, address, open, logger: silentLogger })
+  }
+
+  open(): Promise<MemoryRepository> {
+    return this.opening === undefined ? Promise.resolve(this.repository) : Promise.reject(this.opening)
   }
 
   push(text: string, tag = 'latest'): Promise<RawManifest> {

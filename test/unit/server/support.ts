@@ -33,7 +33,7 @@ export interface TestServer {
 }
 
 export interface TestServerOptions {
-  bundles?: { name: string; aliases?: string[] }[]
+  bundles?: { name: string; aliases?: string[]; pull?: boolean }[]
   guard?: Partial<GuardOptions>
   control?: Partial<Control>
   route?: Partial<BundleRouteOptions>
@@ -57,7 +57,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const { maxMemoryBytes } = options
   const table = createBundleTable({ metrics, ...(maxMemoryBytes !== undefined && { maxMemoryBytes }) })
   const names = options.bundles ?? [{ name: 'authz' }]
-  table.configure(names.map(({ name, aliases = [] }) => ({ name, aliases })))
+  table.configure(names.map(({ name, aliases = [], pull = true }) => ({ name, aliases, pull })))
   const bundles = createBundleRoute({
     table,
     findRelease: async (_bundle, digest) => stored.get(digest)?.release,

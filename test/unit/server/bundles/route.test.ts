@@ -100,12 +100,32 @@ describe('a bundle over HTTP', () => {
   })
 
   it('is 404 when it is watched only', async () => {
-    const server = await startServer()
+    const server = await startServer({ bundles: [{ name: 'authz', pull: false }] })
+    const watched = { status: 404, body: expect.stringMatching(/nothing is pulled for bundle authz .*only watched/) }
+    expect(await ask(`${server.url}/bundles/authz`)).toMatchObject(watched)
     server.table.activate({ release: { ...releaseOf('authz', Buffer.from('')), bundleDigest: null }, bytes: undefined })
-    expect(await ask(`${server.url}/bundles/authz`)).toMatchObject({
-      status: 404,
-      body: expect.stringMatching(/watched only/),
-    })
+    expect(await ask(`${server.url}/bundles/authz`)).toMatchObject(watched)
+    release(server, 'authz', 'one')
+    expect(await ask(`${server.url}/bundles/authz`)).toMatchObject(watched)
+    expect(await ask(`${server.url}/bundles/authz@${digestOf('one')}`)).toMatchObject(watched)
+  })
+
+  it('is 503 where it is to be pulled from now on, until it was', async () => {
+    const server = await startServer({ bundles: [{ name: 'authz', pull: false }] })
+    server.table.activate({ release: { ...releaseOf('authz', Buffer.from('')), bundleDigest: null }, bytes: undefined })
+    server.table.configure([{ name: 'authz', aliases: [], pull: true }])
+    expect((await ask(`${server.url}/bundles/authz`)).status).toBe(503)
+    release(server, 'authz', 'one')
+    expect((await ask(`${server.url}/bundles/authz`)).status).toBe(200)
+  })
+
+  it('tells those who wait that it is only watched from now on', async () => {
+    const server = await startServer()
+    const { etag } = release(server, 'authz', 'one')
+    const poll = ask(`${server.url}/bundles/authz`, { ...waiting, 'If-None-Match': etag })
+    await held(server, 1)
+    server.table.configure([{ name: 'authz', aliases: [], pull: false }])
+    expect((await poll).status).toBe(404)
   })
 
   it('goes when it leaves the config', async () => {
