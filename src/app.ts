@@ -26,6 +26,8 @@ import { createHttpServer, type HttpLimits } from './server/http.ts'
 import { feedOf } from './state/feed.ts'
 import type { TlsFiles } from './server/tls.ts'
 import type { Control } from './server/types.ts'
+import { createCors, type Cors } from './server/watcher/cors.ts'
+import { createWatcherRoute } from './server/watcher/route.ts'
 import { createSlots, defaultDownloads } from './server/slots.ts'
 import { createV2Route } from './server/v2/route.ts'
 
@@ -95,7 +97,8 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
     const current = reconciler.status(bundle)[0]?.current ?? null
     if (current !== null) serving.activate(current)
   })
-  const guard = await openGuard({ ...options, metrics }, lifecycle)
+  const cors = createCors(config.server.corsOrigins)
+  const guard = await openGuard({ ...options, metrics, cors }, lifecycle)
   const remote: RegistriesOptions = { clock, random, environment, logger, redactor, metrics, version }
   const setup = await createSetup(config, { reconciler, registry, state, table, serving, guard, logger, remote })
   inForce = () => setup.config
@@ -124,7 +127,10 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
   })
   await reconciler.start()
   await setup.apply(() => Promise.resolve(config))
-  const url = await openServer({ ...options, metrics, content, state, registry, guard, table, control }, lifecycle)
+  const url = await openServer(
+    { ...options, metrics, content, state, registry, guard, cors, table, control },
+    lifecycle,
+  )
   return { url, reload }
 }
 
@@ -153,7 +159,7 @@ function openReconciler({ opaPath, ...parts }: ReconcilerParts, lifecycle: Lifec
 }
 
 async function openGuard(
-  { config, clock, logger, redactor, metrics }: AppOptions & { metrics: Metrics },
+  { config, clock, logger, redactor, metrics, cors }: AppOptions & { metrics: Metrics; cors: Cors },
   lifecycle: Lifecycle,
 ) {
   const { secret, path, created } = await ensureAdminToken(config.content.path)
@@ -166,6 +172,7 @@ async function openGuard(
     listenHost: listen.host,
     ...(publicUrl === null ? {} : { publicUrl }),
     ...{ clock, logger, metrics },
+    isInvited: (request) => cors.isInvited(request),
   })
   lifecycle.defer('guard', () => guard.close())
   return guard
@@ -175,12 +182,13 @@ type ServerParts = AppOptions &
   Storage & {
     metrics: Metrics
     guard: ReturnType<typeof createGuard>
+    cors: Cors
     table: ReturnType<typeof createBundleTable>
     control: Control
   }
 
 async function openServer(parts: ServerParts, lifecycle: Lifecycle): Promise<string> {
-  const { config, registry, state, guard, table, control, clock, logger, metrics, version } = parts
+  const { config, registry, state, guard, cors, table, control, clock, logger, metrics, version } = parts
   const { listen, tls, limits } = config.server
   const { waitMaxMs: maxWaitMs, maxWaiting: maxWaiters, stallTimeoutMs: stallMs } = limits
   const { maxManifestBytes, maxBlobBytes, maxDownloads } = limits
@@ -198,8 +206,11 @@ async function openServer(parts: ServerParts, lifecycle: Lifecycle): Promise<str
     },
   })
   const server = await createHttpServer({
-    ...{ listen, guard, clock, logger, metrics },
-    routes: { bundles, v2, api: createApi({ control, clock, metrics, logger, version }) },
+    ...{ listen, guard, cors, clock, logger, metrics },
+    routes: {
+      ...{ bundles, v2, watcher: createWatcherRoute({ control, clock, logger }) },
+      api: createApi({ control, clock, metrics, logger, version }),
+    },
     ...(tls === null ? {} : { tls: tlsFiles(tls) }),
     limits: await httpLimits(config.server, logger),
   })

@@ -55,6 +55,8 @@ export function createControl(options: ControlOptions): Control {
       await serving.settled(bundle)
       return reconciler.explain(bundle, limit, signal)
     },
+    tags: (bundle, signal) => reconciler.tags(bundle, signal),
+    knownTags: (bundle) => reconciler.knownTags(bundle),
     reload,
     steering: reconciler.steering,
     events: (bundle, limit) => state.events.ofBundle(bundle, limit),

@@ -41,6 +41,8 @@ export interface ServerConfig {
   listen: { host: string; port: number }
   /** Without a slash at the end. */
   publicUrl: string | null
+  /** Whose pages may use the routes of the registry watcher. */
+  corsOrigins: string[]
   /** Paths of PEM files. */
   tls: { cert: string; key: string; clientCa: string | null } | null
   /** Null where nothing is configured: loopback may do everything. */

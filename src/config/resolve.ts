@@ -46,6 +46,7 @@ function resolveServer(server: CheckedConfig['server']): ServerConfig {
   return {
     listen: server.listen,
     publicUrl: server.public_url ?? null,
+    corsOrigins: server.cors_origins,
     tls: tls === undefined ? null : { cert: tls.cert, key: tls.key, clientCa: tls.client_ca ?? null },
     access: server.access === undefined ? null : resolveAccess(server.access),
     limits: {

@@ -128,6 +128,16 @@ class LevelReconciler implements Reconciler {
     return watch && status && explain(status, watch, limit, signal)
   }
 
+  async tags(name: string, signal: AbortSignal): Promise<readonly string[] | undefined> {
+    const watch = this.#watches.get(name)
+    return watch && (await watch.list.get(watch.spec, watch, signal)).tags
+  }
+
+  knownTags(name: string): readonly string[] | undefined {
+    const watch = this.#watches.get(name)
+    return watch?.list.known(watch.spec)?.tags
+  }
+
   status(name?: string): BundleStatus[] {
     const one = name === undefined ? undefined : this.#watches.get(name)
     const watches = name === undefined ? [...this.#watches.values()] : one === undefined ? [] : [one]

@@ -48,9 +48,21 @@ export class TagList {
     this.#kept = undefined
   }
 
+  /** Those that are kept and are not too old. */
+  known({ store, follow, schedule }: Of): Listed | undefined {
+    if (this.#kept === undefined || this.#kept.address !== store.address) return undefined
+    const { listed } = this.#kept
+    // When they were made was asked of those alone that another pattern matches.
+    const needsTimes = 'pattern' in follow && follow.order === 'created'
+    if (needsTimes && !isDeepStrictEqual(follow, this.#kept.follow)) return undefined
+    const { clock } = this.#context
+    const until = nextLookAt(schedule, listed.at, () => 1) ?? listed.at + unscheduledListMs
+    return clock.now() < until ? listed : undefined
+  }
+
   /** Those that are kept, else as the store has them now. Who asks meanwhile shares the answer. Throws RemoteError. */
   async get(spec: Of, past: Past, signal: AbortSignal): Promise<Listed> {
-    const kept = this.#keptOf(spec)
+    const kept = this.known(spec)
     if (kept !== undefined) return kept
     const key = JSON.stringify([spec.store.address, spec.follow, this.#forgotten])
     const flight = this.#flights.do(key, () => this.#list(spec, past))
@@ -76,17 +88,6 @@ export class TagList {
     } finally {
       cancel()
     }
-  }
-
-  #keptOf({ store, follow, schedule }: Of): Listed | undefined {
-    if (this.#kept === undefined || this.#kept.address !== store.address) return undefined
-    const { listed } = this.#kept
-    // When they were made was asked of those alone that another pattern matches.
-    const needsTimes = 'pattern' in follow && follow.order === 'created'
-    if (needsTimes && !isDeepStrictEqual(follow, this.#kept.follow)) return undefined
-    const { clock } = this.#context
-    const until = nextLookAt(schedule, listed.at, () => 1) ?? listed.at + unscheduledListMs
-    return clock.now() < until ? listed : undefined
   }
 }
 

@@ -84,6 +84,10 @@ export interface Reconciler {
    * Undefined for a name that is not configured.
    */
   explain(name: string, limit: number, signal: AbortSignal): Promise<Explanation | undefined>
+  /** What the store has, at most one interval of the bundle's schedule old. Undefined for a name that is not configured. Throws RemoteError. */
+  tags(name: string, signal: AbortSignal): Promise<readonly string[] | undefined>
+  /** The same, of what is known; undefined also where the store would have to be asked. */
+  knownTags(name: string): readonly string[] | undefined
   /** Of all bundles, in the config's order, or of one; from memory. */
   status(name?: string): BundleStatus[]
   /** Stops looks and deployments, and waits until they have stopped. */

@@ -12,6 +12,8 @@ import type { Admission, Guard } from './guard/guard.ts'
 import { checkHead, createPipelineCheck } from './head.ts'
 import { answerClientError, spareUnsent, start, stop, urlOf } from './listen.ts'
 import { challenge, refuse, type Refusal } from './refusal.ts'
+import type { Cors } from './watcher/cors.ts'
+import { isWatcherPath } from './watcher/path.ts'
 import type { TlsFiles } from './tls.ts'
 import type { Caller, Route } from './types.ts'
 
@@ -20,9 +22,12 @@ export interface HttpServerOptions {
   listen: { host: string; port: number }
   tls?: TlsFiles
   guard: Guard
+  /** Pages of other origins that may use some of the routes. */
+  cors: Cors
   routes: {
     bundles: BundleRoute
     v2: Route
+    watcher: Route
     /** Everything else. */
     api: Api
   }
@@ -131,12 +136,17 @@ function serverOptions(limits: HttpLimits): ServerOptions & { handshakeTimeout: 
 }
 
 function createDispatcher(
-  { routes, guard, logger, metrics, clock }: HttpServerOptions,
+  { routes, guard, cors, logger, metrics, clock }: HttpServerOptions,
   onBody: (request: IncomingMessage) => void,
 ) {
   const requestId = createRequestIds()
   const checkPipeline = createPipelineCheck()
   let draining = false
+
+  function routeFor(path: string): Route {
+    if (isRegistry(path)) return routes.v2
+    return isWatcherPath(path) ? routes.watcher : routes.api.route
+  }
 
   function refuseRequest(request: IncomingMessage, response: ServerResponse, path: string, refusal: Refusal): void {
     refuse(response, path, requestId(request), refusal)
@@ -159,8 +169,7 @@ function createDispatcher(
       metrics.answered(routeName(path), response.statusCode, (clock.monotonic() - startedMs) / 1000)
     })
     try {
-      const route = isRegistry(path) ? routes.v2 : routes.api.route
-      await route(createExchange(request, response, caller, requestId(request)))
+      await routeFor(path)(createExchange(request, response, caller, requestId(request)))
     } catch (error) {
       fault(request, response, path, error)
     }
@@ -186,6 +195,7 @@ function createDispatcher(
       if (unfit !== undefined) return refuseRequest(request, response, path, unfit)
       if (!path.startsWith('/')) return refuseRequest(request, response, path, notProxy)
       if (hasBody(request)) onBody(request)
+      if (cors.greet(request, response, path)) return
       if (routes.api.isOpen(path)) return void exchange(request, response, path, nobody)
       const admitted = guard.admit(request)
       if (!(admitted instanceof Promise)) return proceed(request, response, path, admitted)

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { nodeHttp } from '../lib/http.ts'
 import type { Caller } from './types.ts'
+import { isWatcherPath } from './watcher/path.ts'
 
 /** An answer that is not what was asked for. */
 export interface Refusal {
@@ -38,7 +39,7 @@ const registryCodes: Record<number, string> = {
 
 /**
  * Answers in the form that the path's clients read: the distribution specification's JSON under `/v2/`, a problem document
- * (https://www.rfc-editor.org/rfc/rfc9457) under `/api/`, a line of text elsewhere. Does nothing once an answer has begun.
+ * (https://www.rfc-editor.org/rfc/rfc9457) under `/api/`, the registry watcher's JSON on its routes, a line of text elsewhere. Does nothing once an answer has begun.
  */
 export function refuse(response: ServerResponse, path: string, requestId: string, refusal: Refusal): void {
   if (response.headersSent || response.destroyed) return
@@ -75,5 +76,6 @@ function render(path: string, requestId: string, refusal: Refusal): [type: strin
     }
     return ['application/problem+json', JSON.stringify(problem)]
   }
+  if (isWatcherPath(path)) return ['application/json; charset=utf-8', JSON.stringify({ message })]
   return ['text/plain; charset=utf-8', `${message}\n${hint === undefined ? '' : `${hint}\n`}(request ${requestId})\n`]
 }

@@ -42,6 +42,10 @@ export interface Control {
   look(bundle: string, trigger: string, signal?: AbortSignal): Promise<Look | undefined>
   /** Why a bundle is what it is, with at most so many of its tags. Undefined for a name that is not configured. */
   explain(bundle: string, limit: number, signal: AbortSignal): Promise<Explanation | undefined>
+  /** What its store has, at most one interval of its schedule old. Undefined for a name that is not configured. Throws RemoteError. */
+  tags(bundle: string, signal: AbortSignal): Promise<readonly string[] | undefined>
+  /** The same, of what is known; undefined also where the store would have to be asked. */
+  knownTags(bundle: string): readonly string[] | undefined
   /** Takes up the changed config, or refuses it as a whole with ConfigError. */
   reload(): Promise<{ added: string[]; changed: string[]; removed: string[] }>
   /** What persons may say of a bundle that is configured. */

@@ -21,6 +21,7 @@ const routeWords = [
   'deploy',
   'hold',
   'resume',
+  'reset',
 ]
 
 /** `bundles/NAME` must still be a repository that clients accept. */

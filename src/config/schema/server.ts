@@ -110,6 +110,12 @@ const limitsSchema = z.strictObject({
 export const serverSchema = z.strictObject({
   listen: listenSchema.prefault('127.0.0.1:8085').describe('Where to listen, host:port. Port 0 is any free one.'),
   public_url: publicUrlSchema.optional().describe('How clients reach this server, where that is not `listen`.'),
+  cors_origins: z
+    .array(publicUrlSchema)
+    .prefault([])
+    .describe(
+      'Pages of these origins may use the routes of the registry watcher, such as `https://watcher.example.com`.',
+    ),
   tls: tlsSchema.optional().describe('Serve HTTPS.'),
   access: accessSchema
     .optional()

@@ -174,8 +174,8 @@ function probes({ control, draining }: OperationOptions): Operation[] {
     path,
     summary: 'Whether somebody is there',
     needs: 'nothing',
-    answers: { 200: { description: 'pong' } },
-    handle: () => ({ body: 'pong\n', type: 'text/plain; charset=utf-8' }),
+    answers: { 200: { description: 'pong', schema: 'Pong' } },
+    handle: () => ({ body: { message: 'pong' } }),
   })
   return [
     ping('/ping'),

@@ -212,6 +212,7 @@ export const verifying = z.object({
   blobs: z.int().describe('Blobs that were hashed so far'),
   bytes: z.int(),
 })
+export const pong = z.object({ message: z.literal('pong') })
 export const readiness = z.object({ ready: z.boolean(), reasons: z.array(z.string()) })
 
 /** https://www.rfc-editor.org/rfc/rfc9457 */
@@ -256,6 +257,7 @@ export const named = {
   BackedUp: backedUp,
   Verified: verified,
   Verifying: verifying,
+  Pong: pong,
   Readiness: readiness,
   Problem: problem,
 }

@@ -7,6 +7,8 @@ export interface BrowserOptions {
   /** What we listen on: a name or an address. */
   listenHost: string
   publicUrl?: string
+  /** Whether the request comes from a page of another origin that may send it. */
+  isInvited?(request: IncomingMessage): boolean
 }
 
 /** A browser on the same machine is not the user: a page from elsewhere may make it send requests to us. */
@@ -49,6 +51,7 @@ export function createBrowserGuard(options: BrowserOptions): BrowserGuard {
     },
     checkOrigin(request) {
       if (request.method === 'GET' || request.method === 'HEAD') return undefined
+      if (options.isInvited?.(request) === true) return undefined
       const { origin, host = '' } = request.headers
       const foreign = origin !== undefined && !isSameOrigin(origin, host, publicUrl)
       if (!foreign && request.headers['sec-fetch-site'] !== 'cross-site') return undefined

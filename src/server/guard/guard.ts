@@ -34,6 +34,8 @@ export interface GuardOptions {
   /** What we listen on: a name or an address. */
   listenHost: string
   publicUrl?: string
+  /** Whether the request comes from a page of another origin that may send it. */
+  isInvited?(request: IncomingMessage): boolean
   clock: Clock
   logger: Logger
   metrics: Pick<Metrics, 'loginFailed'>

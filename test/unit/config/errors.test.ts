@@ -270,6 +270,11 @@ const single: [name: string, text: string, problem: object][] = [
     { line: 2, key: 'server.public_url', message: expect.stringContaining('without a path') },
   ],
   [
+    'an origin with a path',
+    'server:\n  cors_origins: [https://watcher.example.com/repos]\n',
+    { line: 2, key: 'server.cors_origins.0', message: expect.stringContaining('without a path') },
+  ],
+  [
     'public_url beyond this machine without access',
     'server:\n  public_url: https://policy.example.com\n',
     {

@@ -74,6 +74,7 @@ describe('finding the file', () => {
       server: {
         listen: { host: '127.0.0.1', port: 8085 },
         publicUrl: null,
+        corsOrigins: [],
         tls: null,
         access: null,
         limits: {

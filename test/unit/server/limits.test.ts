@@ -14,6 +14,7 @@ import { lingerMs } from '../../../src/server/listen.ts'
 import { downloadWaitMs } from '../../../src/server/slots.ts'
 import { drainBytes, drainMs } from '../../../src/server/v2/answer.ts'
 import { bodyTimeoutMs, maxBodiesBytes } from '../../../src/server/v2/body.ts'
+import { listedAtOnce, listWaitMs } from '../../../src/server/watcher/summary.ts'
 
 const text = readFileSync(join(resolve(import.meta.dirname, '../../..'), 'docs/limits.md'), 'utf8')
 const rows = text.split('\n').filter((line) => line.startsWith('| '))
@@ -48,6 +49,8 @@ describe('docs/limits.md', () => {
     [{ maxHeaderBytes }, '16 KiB'],
     [{ maxHeaderLines }, '200'],
     [{ maxBodyBytes }, '64 KiB'],
+    [{ listedAtOnce }, '8'],
+    [{ listWaitMs }, '5 s'],
     [{ maxPreferChars }, '1,000'],
     [{ downloadWaitMs }, '30 s'],
     [{ bodyTimeoutMs }, '60 s'],

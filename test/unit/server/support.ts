@@ -13,6 +13,8 @@ import { createBundleRoute, type BundleRouteOptions } from '../../../src/server/
 import { createBundleTable, type BundleTable } from '../../../src/server/bundles/table.ts'
 import { createGuard, type Guard, type GuardOptions } from '../../../src/server/guard/guard.ts'
 import { createHttpServer, type HttpServer, type HttpServerOptions } from '../../../src/server/http.ts'
+import { createCors } from '../../../src/server/watcher/cors.ts'
+import { createWatcherRoute } from '../../../src/server/watcher/route.ts'
 import type { Control, Exchange, Route } from '../../../src/server/types.ts'
 import { FakeClock } from '../../support/clock.ts'
 
@@ -39,6 +41,7 @@ export interface TestServerOptions {
   route?: Partial<BundleRouteOptions>
   http?: Partial<Omit<HttpServerOptions, 'routes'>>
   v2?: Route
+  corsOrigins?: string[]
   maxMemoryBytes?: number
   logger?: Logger
 }
@@ -71,16 +74,19 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     metrics,
     ...options.route,
   })
+  const cors = createCors(options.corsOrigins ?? [])
   const guard = createGuard({
     access: null,
     adminToken,
     listenHost: '127.0.0.1',
+    isInvited: (request) => cors.isInvited(request),
     clock: systemClock,
     logger,
     metrics,
     ...options.guard,
   })
-  const api = createApi({ control: createControl(options.control), clock, metrics, logger, version: '1.2.3' })
+  const control = createControl(options.control)
+  const api = createApi({ control, clock, metrics, logger, version: '1.2.3' })
   const answerV2: Route = async (exchange) => {
     v2.push(exchange)
     exchange.response.end('the registry')
@@ -88,7 +94,8 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const server = await createHttpServer({
     listen: { host: '127.0.0.1', port: 0 },
     guard,
-    routes: { bundles, v2: options.v2 ?? answerV2, api },
+    cors,
+    routes: { bundles, v2: options.v2 ?? answerV2, watcher: createWatcherRoute({ control, clock, logger }), api },
     logger,
     metrics,
     clock: systemClock,
@@ -225,6 +232,8 @@ function createControl(parts: Partial<Control> = {}): Control {
     releases: async (bundle) => [releaseOf(bundle, Buffer.from('a'))],
     look: async (bundle) => (['authz', 'team/a'].includes(bundle) ? lookOf(bundle) : undefined),
     explain: async (bundle) => (['authz', 'team/a'].includes(bundle) ? explanationOf(statusOf(bundle)) : undefined),
+    tags: async () => ['v1.0.0', 'latest'],
+    knownTags: () => ['v1.0.0', 'latest'],
     reload: async () => ({ added: ['new'], changed: [], removed: [] }),
     steering: steeringOf(),
     events: async (bundle) => [

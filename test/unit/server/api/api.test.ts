@@ -286,7 +286,7 @@ describe('what fails', () => {
 describe('probes', () => {
   it('answer ping', async () => {
     const { url } = await startServer()
-    for (const path of ['/ping', '/ping/']) expect((await ask(`${url}${path}`)).body).toBe('pong\n')
+    for (const path of ['/ping', '/ping/']) expect((await ask(`${url}${path}`)).body).toBe('{"message":"pong"}')
   })
 
   it('say why it is not ready', async () => {
