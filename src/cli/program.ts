@@ -17,6 +17,7 @@ const commands: Record<string, () => Promise<AddCommand>> = {
   logout: async () => (await import('./logout.ts')).addLogout,
   status: async () => (await import('./status.ts')).addStatus,
   releases: async () => (await import('./releases.ts')).addReleases,
+  events: async () => (await import('./events.ts')).addEvents,
   explain: async () => (await import('./explain.ts')).addExplain,
   look: async () => (await import('./look.ts')).addLook,
   pin: async () => (await import('./pin.ts')).addPin,

@@ -1,6 +1,7 @@
 import { Agent, request } from 'undici'
 import { RemoteError, type RemoteCode } from '../lib/errors.ts'
 import type { Deployment, Plan } from '../model/deployment.ts'
+import type { Event } from '../model/event.ts'
 import type { Explanation } from '../model/explain.ts'
 import type { Look, Release } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
@@ -43,6 +44,12 @@ export class ServerClient {
   async releases(bundle: string, limit: number): Promise<Release[]> {
     const path = `/api/v1/bundles/${pathOf(bundle)}/releases?limit=${limit}`
     return (await this.#call('GET', path, `ask for the releases of ${bundle}`)).releases as Release[]
+  }
+
+  /** What happened to it, newest first. */
+  async events(bundle: string, limit: number): Promise<Event[]> {
+    const path = `/api/v1/bundles/${pathOf(bundle)}/events?limit=${limit}`
+    return (await this.#call('GET', path, `ask for the events of ${bundle}`)).events as Event[]
   }
 
   /** With at most so many tags. */

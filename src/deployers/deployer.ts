@@ -34,6 +34,8 @@ export interface Deploy extends DeployTo {
   isForced: boolean
   /** The same for one deployment however often it is tried. */
   idempotencyKey: string
+  /** A line, or several, for the log of this attempt: what was done, and what the place answered. Secrets are taken out. */
+  say: (text: string) => void
 }
 
 /** What a place said when it was asked. */

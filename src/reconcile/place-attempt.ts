@@ -13,11 +13,14 @@ export interface Site {
   readonly isElsewhere: boolean
   readonly logger: Logger
   now(): number
+  /** What was said of this attempt so far. */
+  log(): readonly string[]
   /** Nobody and nothing keeps it from being deployed to. */
   mayDeploy(): boolean
   /** It is asked what it holds. */
   asked(): void
-  save(row: Deployment): Promise<void>
+  /** `log` is of the attempt that this ends. */
+  save(row: Deployment, log?: readonly string[]): Promise<void>
   /** It holds what we know of. */
   ours(): void
   /** The release is there now. */
@@ -93,7 +96,7 @@ export class Attempt {
     const isNew = isPut || before.deployed !== number
     const after = done(before, number, said, { forced, at: isNew ? this.#site.now() : null })
     const isNews = isNew || before.state !== after.state || before.observed !== after.observed
-    if (isNews) await this.#site.save(after)
+    if (isNews) await this.#site.save(after, isPut ? this.#site.log() : [])
     if (!isNew && before.state === 'done') return
     const how = isPut ? 'deployed' : 'is there already'
     this.#site.logger.info(

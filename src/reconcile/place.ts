@@ -3,6 +3,7 @@ import type { Deploy } from '../deployers/deployer.ts'
 import type { Clock } from '../lib/clock.ts'
 import { OneMore } from '../lib/one-more.ts'
 import type { Logger } from '../lib/logger.ts'
+import type { Redactor } from '../lib/redact.ts'
 import type { Deployment, Plan } from '../model/deployment.ts'
 import { obstacleOf } from '../model/explain.ts'
 import type { PlaceStatus } from '../model/status.ts'
@@ -11,6 +12,7 @@ import type { Source } from '../oci/target.ts'
 import type { Registry } from '../registry/types.ts'
 import type { State } from '../state/state.ts'
 import type { Decisions } from './decisions.ts'
+import { AttemptLog } from './attempt-log.ts'
 import { Attempt, type Site } from './place-attempt.ts'
 import { planOf } from './place-plan.ts'
 import { isLast, pauseMs } from './place-retry.ts'
@@ -25,6 +27,8 @@ export interface DeployContext {
   clock: Clock
   random: () => number
   logger: Logger
+  /** For what places say. */
+  redactor: Pick<Redactor, 'redact'>
   /** What persons decided. */
   decisions: Pick<Decisions, 'holdOf' | 'switchOf'>
   /** How long one attempt may take before it counts as failed. */
@@ -116,7 +120,8 @@ export class Place {
   async plan(signal: AbortSignal): Promise<Plan> {
     const { bundle, desired } = this.row
     const release = desired === null ? undefined : await this.#context.state.bundles.release(bundle, desired)
-    const what = release && this.#whatOf(release, await this.#sourceOf(release))
+    // Nothing is done, so there is nothing to say.
+    const what = release && this.#whatOf(release, await this.#sourceOf(release), () => undefined)
     const how = { deployer: this.#spec.deployer, hold: this.#context.decisions.holdOf(bundle) }
     return planOf(this.row, what, how, signal)
   }
@@ -155,23 +160,24 @@ export class Place {
     const mayDeploy = this.#mayDeploy()
     const number = mayDeploy ? desired : isWhole(this.row) ? this.row.deployed : null
     if (number === null || this.#stop.signal.aborted) return
-    const { state, clock, deadlineMs } = this.#context
+    const { state, clock, redactor, deadlineMs } = this.#context
     const release = await state.bundles.release(bundle, number)
     if (release === undefined) return
     const { deployer } = this.#spec
+    const log = new AttemptLog(clock, redactor)
     const late = new AbortController()
     const cancelDeadline = clock.after(deadlineMs, () => late.abort(tookTooLong(deployer, deadlineMs)))
     try {
       const signal = AbortSignal.any([this.#stop.signal, late.signal])
-      const source = await this.#sourceOf(release)
-      const attempt = new Attempt(this.#siteFor(release), this.#whatOf(release, source), deployer, signal)
+      const what = this.#whatOf(release, await this.#sourceOf(release), (text) => log.say(text))
+      const attempt = new Attempt(this.#siteFor(release, log), what, deployer, signal)
       await (mayDeploy ? attempt.bringTo() : attempt.check())
     } catch (error) {
       // Begun again at the next start; the place may or may not have it by then.
       if (this.#stop.signal.aborted) return
       const why: unknown = late.signal.aborted ? late.signal.reason : error
       const wasTried = this.row.state === 'deploying'
-      if (mayDeploy && (wasTried || !onlyAsks)) await this.#failed(release, why)
+      if (mayDeploy && (wasTried || !onlyAsks)) await this.#failed(release, why, log)
       else this.#logger.warn({ release: number, err: why }, `${deployer.name} could not be asked what it holds`)
     } finally {
       cancelDeadline()
@@ -186,15 +192,15 @@ export class Place {
     return sourceOf(release, this.#origin, this.#context)
   }
 
-  #whatOf(release: Release, source: Source): Deploy {
+  #whatOf(release: Release, source: Source, say: Deploy['say']): Deploy {
     const { place, forced, forcedDone } = this.row
     const { form, path, limits } = this.#spec
-    const how = { form, path, limits, isForced: forced > forcedDone }
+    const how = { form, path, limits, isForced: forced > forcedDone, say }
     return { release, place, ...how, source, origin: this.#origin.address, idempotencyKey: keyOf(this.row, release) }
   }
 
   /** For one attempt: the config may name another place before its end. */
-  #siteFor({ number: release }: Release): Site {
+  #siteFor({ number: release }: Release, log: AttemptLog): Site {
     const { bundle, place: name } = this.row
     const spec = this.#spec
     const rowOf = () => this.row
@@ -211,13 +217,14 @@ export class Place {
       now: () => this.#context.clock.now(),
       mayDeploy: () => this.#mayDeploy(),
       asked: () => void (this.#askedAt = this.#context.clock.now()),
-      save: (row) => this.#save(row),
+      log: () => log.lines,
+      save: (row, lines) => this.#save(row, lines),
       ours: () => void (this.#isElsewhere &&= spec !== this.#spec),
       arrived: () => this.#context.deployed({ bundle, place: name, release, error: null }),
     }
   }
 
-  async #failed({ number }: Release, error: unknown): Promise<void> {
+  async #failed({ number }: Release, error: unknown, log: AttemptLog): Promise<void> {
     const { clock, random } = this.#context
     const { bundle, place, desired } = this.row
     const lastError = error instanceof Error ? error.message : String(error)
@@ -226,16 +233,16 @@ export class Place {
     if (desired === number) {
       const pause = (attempts: number) => pauseMs(attempts, error, this.#spec.retry, random)
       const after = failed(this.row, lastError, clock.now(), pause)
-      await this.#save(after)
+      await this.#save(after, log.lines)
       if (after.nextAttemptAt !== null) this.#wakeAt(after.nextAttemptAt)
     }
     this.#context.deployed({ bundle, place, release: number, error: lastError })
   }
 
   /** In memory only what is durable, and never an older desire than the one that came meanwhile. */
-  async #save(row: Deployment): Promise<void> {
+  async #save(row: Deployment, log: readonly string[] = []): Promise<void> {
     const before = this.row
-    await this.#context.state.deployments.save(row, this.#context.clock.now())
+    await this.#context.state.deployments.save(row, this.#context.clock.now(), log)
     this.row = this.row === before ? row : withFacts(this.row, row)
   }
 

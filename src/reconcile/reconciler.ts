@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { LongshoreError } from '../lib/errors.ts'
 import { LimitByKey } from '../lib/limit.ts'
 import type { Logger } from '../lib/logger.ts'
+import type { Redactor } from '../lib/redact.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import { untilAborted } from '../lib/until-aborted.ts'
 import type { Explanation } from '../model/explain.ts'
@@ -23,6 +24,7 @@ import { Watch, type WatchContext } from './watch.ts'
 export interface ReconcilerOptions extends LookContext {
   random: () => number
   logger: Logger
+  redactor: Pick<Redactor, 'redact'>
   metrics?: Pick<Metrics, 'looked' | 'fetched' | 'failed' | 'released' | 'forget' | 'deployed'>
   /** Looks under way at one time at each registry, and as many deployments besides. */
   concurrency: number

@@ -144,9 +144,10 @@ export interface DeploymentState {
   configure(bundle: string, places: string[], desired: number | null): Promise<void>
   /**
    * Of a row that `configure` made; a place that left the config in the meantime stays away. Where a newer release is
-   * desired by now, that stands: only what was deployed, observed and went wrong is noted. `at` is now.
+   * desired by now, that stands: only what was deployed, observed and went wrong is noted. `at` is now; `log` is of the attempt
+   * that this ends, for its event.
    */
-  save(deployment: Deployment, at: number): Promise<void>
+  save(deployment: Deployment, at: number, log?: readonly string[]): Promise<void>
   /** A person wants it there whatever is there already: at one place, or at all of the bundle. Returns the rows as they are now. */
   force(bundle: string, place: string | null, word: Word): Promise<Deployment[]>
 }

@@ -42,6 +42,7 @@ export async function deployOf(text: string, more: Partial<Release> = {}): Promi
     source,
     origin: 'elsewhere/policies',
     idempotencyKey: `authz/${raw.digest}`,
+    say: () => undefined,
   }
 }
 

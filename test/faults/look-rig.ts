@@ -6,6 +6,7 @@ import type { Assembler } from '../../src/artifact/assemble.ts'
 import { createServing } from '../../src/app/serving.ts'
 import { createFolderContent } from '../../src/content/folder.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
+import { Redactor } from '../../src/lib/redact.ts'
 import type { Look } from '../../src/model/release.ts'
 import type { OciClient } from '../../src/oci/client.ts'
 import { digestOf } from '../../src/oci/digest.ts'
@@ -74,6 +75,7 @@ export async function openLookRig(assembler: Assembler, clientLimits: Partial<Li
     clock,
     random: () => 0.5,
     logger: silentLogger,
+    redactor: new Redactor(),
     concurrency: 1,
     scratch: content.scratch,
   })

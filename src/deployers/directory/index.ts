@@ -48,6 +48,7 @@ class DirectoryDeployer implements Deployer {
       leadingSlash: what.form === 'layers' ? 'refuse' : 'allow',
     }
     const { written, removed } = await putIntoFolder(folder, content, () => this.#tell(what, folder, signal), signal)
+    what.say([...written.map((name) => `wrote ${name}`), ...removed.map((name) => `removed ${name}`)].join('\n'))
     this.#logger.debug({ bundle: what.release.bundle, written, removed }, `${folder.path} was brought up to date`)
   }
 
@@ -58,7 +59,7 @@ class DirectoryDeployer implements Deployer {
     return { path: full, within: isBelow ? root : null, mode, fileMode, folderMode, uid, gid }
   }
 
-  async #tell({ release }: Deploy, { path }: FolderSpec, signal: AbortSignal): Promise<void> {
+  async #tell({ release, say }: Deploy, { path }: FolderSpec, signal: AbortSignal): Promise<void> {
     const { command, commandTimeoutMs: timeoutMs, signal: name, pidFile } = this.#config
     const env = {
       LONGSHORE_BUNDLE: release.bundle,
@@ -67,9 +68,13 @@ class DirectoryDeployer implements Deployer {
       LONGSHORE_FOLDER: path,
     }
     if (command !== undefined) {
-      await runCommand(command, { cwd: path, env, timeoutMs, redactor: this.#redactor, signal })
+      const output = await runCommand(command, { cwd: path, env, timeoutMs, redactor: this.#redactor, signal })
+      say(`${command[0]} ended well\n${output}`)
     }
-    if (name !== undefined && pidFile !== undefined) await sendSignal(name, pidFile)
+    if (name !== undefined && pidFile !== undefined) {
+      await sendSignal(name, pidFile)
+      say(`sent ${name} to the process in ${pidFile}`)
+    }
   }
 }
 

@@ -74,10 +74,12 @@ class HttpDeployer implements Deployer {
     })
     const isDone =
       success === undefined ? Math.floor(answer.statusCode / 100) === 2 : success.includes(answer.statusCode)
+    what.say(`${method} to ${this.name} as ${what.idempotencyKey}: ${answer.statusCode}`)
     if (!isDone) {
       const refusal = await refusalOf(this.name, answer, this.#context.redactor)
       throw giveUp.includes(answer.statusCode) ? new FinalError(refusal.message, { cause: refusal }) : refusal
     }
+    what.say(`${method} to ${this.name}: ${answer.statusCode}`)
     // Its words do not matter, nor whether they come.
     await answer.body.dump({ limit: 64 * 1024, signal }).catch(() => undefined)
   }

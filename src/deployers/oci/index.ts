@@ -1,3 +1,4 @@
+import { formatSize } from '../../lib/units.ts'
 import { copy } from '../../oci/copy.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { tagOf } from '../../oci/tag.ts'
@@ -35,12 +36,16 @@ class OciDeployer implements Deployer {
 
   async deploy(what: Deploy, signal: AbortSignal): Promise<void> {
     const mountFrom = this.#neighbour(what)
-    await copy(what.source, digestToPut(what), this.#target, {
-      tags: what.isForced ? this.#tags(what) : await this.#wrongTags(what, signal),
+    const tags = what.isForced ? this.#tags(what) : await this.#wrongTags(what, signal)
+    const copied = await copy(what.source, digestToPut(what), this.#target, {
+      tags,
       referrers: this.#config.referrers,
       ...(mountFrom && { mountFrom }),
       signal,
     })
+    const { digest, blobsCopied, bytes, mounted, skipped } = copied
+    what.say(`${blobsCopied} blobs sent (${formatSize(bytes)}), ${mounted} mounted, ${skipped} there already`)
+    what.say(`${digest} is there as ${tags.length === 0 ? 'it was' : tags.join(', ')}`)
   }
 
   /** A try before this one may have come half-way: nobody is told again of a tag that is right. */

@@ -25,7 +25,7 @@ export const deploymentOperations: Operations<DeploymentState> = {
     }
   },
 
-  async save(db, deployment, at) {
+  async save(db, deployment, at, log = []) {
     const { bundle, place, ...columns } = deployment
     // Asked for meanwhile, perhaps.
     const { desired, state, attempts, nextAttemptAt, forced: _, ...facts } = columns
@@ -44,7 +44,7 @@ export const deploymentOperations: Operations<DeploymentState> = {
       .where('place', '=', place)
       .execute()
     const happening = happeningOf(row as Deployment, deployment, at)
-    if (happening !== undefined) await note(db, happening)
+    if (happening !== undefined) await note(db, withLog(happening, log))
   },
 
   async force(db, bundle, place, { by, at, reason }) {
@@ -61,6 +61,10 @@ export const deploymentOperations: Operations<DeploymentState> = {
     }
     return rows as Deployment[]
   },
+}
+
+function withLog(happening: Happening, log: readonly string[]): Happening {
+  return log.length === 0 ? happening : { ...happening, data: { ...happening.data, log } }
 }
 
 /** What the change of a row tells: an attempt that began, how one ended, or that somebody else changed what was there. */

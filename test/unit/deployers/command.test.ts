@@ -101,8 +101,10 @@ describe('deployer command', () => {
     const lines: unknown[] = []
     const logger = { ...silentLogger, info: (fields: unknown) => lines.push(fields) } as unknown as Logger
     const { deployer } = open('echo copied 3 files', {}, logger)
-    await deployer.deploy(await deployOf('one'), signal)
+    const said: string[] = []
+    await deployer.deploy({ ...(await deployOf('one')), say: (text) => said.push(text) }, signal)
     expect(lines).toEqual([{ bundle: 'authz', release: 1, output: 'copied 3 files' }])
+    expect(said).toEqual(['sh ended well\ncopied 3 files'])
   })
 
   it('fails when the program takes too long', async () => {

@@ -7,6 +7,7 @@ import { createFolderContent } from '../../../src/content/folder.ts'
 import type { Deploy, Deployer, Observation } from '../../../src/deployers/deployer.ts'
 import { IntegrityError, RemoteError } from '../../../src/lib/errors.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import { Redactor } from '../../../src/lib/redact.ts'
 import type { Exact } from '../../../src/model/follow.ts'
 import type { Look, Release } from '../../../src/model/release.ts'
 import { digestOf, type Digest } from '../../../src/oci/digest.ts'
@@ -86,6 +87,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
     clock,
     random,
     logger: silentLogger,
+    redactor: new Redactor(),
     concurrency,
     scratch: content.scratch,
     ...(options.deployDeadlineMs !== undefined && { deployDeadlineMs: options.deployDeadlineMs }),
@@ -273,11 +275,12 @@ export class ScriptedPlace implements Deployer {
     return { digest: this.holds, settled: this.holds === release.manifestDigest }
   }
 
-  async deploy({ release, source, idempotencyKey }: Deploy, signal: AbortSignal): Promise<void> {
+  async deploy({ release, source, idempotencyKey, say }: Deploy, signal: AbortSignal): Promise<void> {
     this.most = Math.max(this.most, ++this.now)
     try {
       this.puts.push({ release: release.number, key: idempotencyKey })
       if (this.gate !== undefined) await orAborted(this.gate, signal)
+      say(`put release ${release.number}`)
       const failure = this.failures.shift()
       if (failure !== undefined) throw failure
       const { digest } = await source.manifest(release.manifestDigest, signal)

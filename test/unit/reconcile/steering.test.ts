@@ -184,7 +184,8 @@ describe('events', () => {
       ['deployment.started', 2],
       ['deployment.succeeded', 2],
     ])
-    expect(told[2]!.data).toMatchObject({ release: 1, error: 'no' })
-    expect(told.at(-1)!.data).toMatchObject({ release: 1, from: null, digest: rig.released[0]!.manifestDigest })
+    expect(told[2]!.data).toMatchObject({ release: 1, error: 'no', log: ['0.0 s  put release 1'] })
+    const log = ['0.0 s  put release 1']
+    expect(told.at(-1)!.data).toMatchObject({ release: 1, from: null, digest: rig.released[0]!.manifestDigest, log })
   })
 })
