@@ -1,5 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Clock } from '../../lib/clock.ts'
+import { digestOf } from '../../oci/digest.ts'
 import type { Call } from './call.ts'
 import type { Refusal } from './refusal.ts'
 
@@ -23,8 +24,13 @@ export function sendEmpty(call: Call, status: number, headers: OutgoingHttpHeade
   response.end()
 }
 
-export function sendJson(call: Call, value: unknown, headers: OutgoingHttpHeaders = {}): void {
-  sendBytes(call, Buffer.from(JSON.stringify(value)), { 'Content-Type': 'application/json', ...headers })
+/** A page of a list. Whoever has it already, and the same word on whether there is more, is told only that. */
+export function sendList(call: Call, value: unknown, headers: OutgoingHttpHeaders & { Link?: string } = {}): void {
+  const bytes = Buffer.from(JSON.stringify(value))
+  const etag = `"${digestOf(Buffer.concat([bytes, Buffer.from(headers.Link ?? '')]))}"`
+  const all = { 'Content-Type': 'application/json', ETag: etag, ...headers }
+  if (isNotModified(call.exchange.request, etag)) sendEmpty(call, 304, all)
+  else sendBytes(call, bytes, all)
 }
 
 /** Node leaves the body out when the request is a HEAD. */

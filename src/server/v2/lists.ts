@@ -1,6 +1,6 @@
 import { ociIndex } from '../../oci/media.ts'
 import type { Descriptor } from '../../oci/target.ts'
-import { sendJson } from './answer.ts'
+import { sendList } from './answer.ts'
 import { canSee, demand, digestIn, repositoryOf, type Call } from './call.ts'
 import { refusal } from './refusal.ts'
 
@@ -18,7 +18,7 @@ export async function listTags(call: Call): Promise<void> {
   }
   const page = tags.slice(0, limit)
   const link = nextLink(`/v2/${call.repository}/tags/list`, tags.length > limit, limit, page.at(-1))
-  sendJson(call, { name: call.repository, tags: page }, link)
+  sendList(call, { name: call.repository, tags: page }, link)
 }
 
 /** GET `/v2/_catalog`, with `n` and `last`: not of the specification, but of every registry. */
@@ -34,7 +34,7 @@ export async function listRepositories(call: Call): Promise<void> {
     cursor = { after: names.at(-1)! }
   }
   const page = found.slice(0, limit)
-  sendJson(call, { repositories: page }, nextLink('/v2/_catalog', found.length > limit, limit, page.at(-1)))
+  sendList(call, { repositories: page }, nextLink('/v2/_catalog', found.length > limit, limit, page.at(-1)))
 }
 
 /** GET `/v2/<name>/referrers/<digest>`; never 404, since nothing refers to what is not there yet. */
@@ -47,7 +47,7 @@ export async function listReferrers(call: Call): Promise<void> {
   const { page, next } = pageOfBytes(all, query.get('last'), call.options.limits.maxManifestBytes)
   const filter = artifactType === '' ? '' : `&artifactType=${encodeURIComponent(artifactType)}`
   const path = `/v2/${call.repository}/referrers/${digest}?last=${next}${filter}`
-  sendJson(
+  sendList(
     call,
     { schemaVersion: 2, mediaType: ociIndex, manifests: page },
     {

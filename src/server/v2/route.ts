@@ -1,6 +1,6 @@
 import { createSlots, defaultDownloads } from '../slots.ts'
 import type { Exchange, Route } from '../types.ts'
-import { sendJson, sendRefusal } from './answer.ts'
+import { sendBytes, sendRefusal } from './answer.ts'
 import { createBodyMemory } from './body.ts'
 import { deleteBlob, getBlob } from './blobs.ts'
 import type { Call, V2Options } from './call.ts'
@@ -63,7 +63,7 @@ function rawPath(exchange: Exchange): string {
 }
 
 async function sayHello(call: Call): Promise<void> {
-  sendJson(call, {})
+  sendBytes(call, Buffer.from('{}'), { 'Content-Type': 'application/json' })
 }
 
 async function answerError(options: V2Options, exchange: Exchange, error: unknown): Promise<void> {

@@ -166,6 +166,22 @@ it('lists have no more than a page, whatever n asks for', async () => {
   for (const n of ['-1', 'x', '1.5', '']) expect((await api.get(`${path}?n=${n}`)).status, n).toBe(400)
 })
 
+it('a list that did not change does not come again, one with a following page now does', async () => {
+  const image = await api.pushImage()
+  for (const reference of ['a', 'b', 'c']) await api.pushManifest(image.bytes, { reference })
+  const path = `/v2/${api.repository}/tags/list`
+  const first = await api.get(path)
+  const headers = { 'If-None-Match': first.headers.etag! }
+  const again = await api.get(path, headers)
+  expect([again.status, again.body.length, again.headers.etag]).toEqual([304, 0, first.headers.etag])
+  await api.pushManifest(image.bytes, { reference: 'd' })
+  const changed = await api.get(path, headers)
+  expect([changed.status, changed.body]).toEqual([200, first.body])
+  expect(changed.headers.link).toBe(`<${path}?last=c&n=3>; rel="next"`)
+  const next = { 'If-None-Match': changed.headers.etag! }
+  expect((await api.get(path, next)).headers.link).toBe(changed.headers.link)
+})
+
 describe('a manifest', () => {
   it('without Content-Type is what it calls itself', async () => {
     const image = await api.image()
