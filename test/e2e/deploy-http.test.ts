@@ -1,7 +1,12 @@
 // A server that is told of releases: again with the same key, over kill -9, until it says that all is well.
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import type { TLSSocket } from 'node:tls'
 import { afterEach, expect, onTestFinished, test } from 'vitest'
+import { createCertificates } from '../support/certs.ts'
 import { longshore, startLongshore, type Longshore } from '../support/longshore.ts'
 import { scriptedServer } from '../support/scripted-server.ts'
 import { tempDir } from '../support/temp.ts'
@@ -45,6 +50,47 @@ test('a request is sent again with one key, also after a kill, and once more wit
   await waitFor('one more request', () => keys().length === 4)
   expect(keys()[3]).not.toBe(keys()[0])
 }, 60_000)
+
+test('over TLS the server is known by the CA of the config, and we by our certificate', async () => {
+  const { ca, server: own, client } = await createCertificates()
+  const seen: string[] = []
+  const place = createServer(
+    { ...pemOf(own), ca: readFileSync(ca), requestCert: true, rejectUnauthorized: true },
+    (request, response) => {
+      seen.push((request.socket as TLSSocket).getPeerCertificate().subject.CN)
+      response.end()
+    },
+  ).listen(0, '127.0.0.1')
+  onTestFinished(() => void place.close())
+  await once(place, 'listening')
+  const url = `https://127.0.0.1:${(place.address() as AddressInfo).port}/`
+  const deployers = {
+    known: { type: 'http', url, ca, cert: client.cert, key: client.key },
+    stranger: { type: 'http', url },
+    nobody: { type: 'http', url, ca },
+  }
+  const deploy = Object.keys(deployers).map((to) => ({ to }))
+  server = await startLongshore({
+    config: { bundles: { authz: { store: { type: 'local', repository: 'policies/authz' }, deploy } }, deployers },
+  })
+  await push(server)
+  const stateOf = async (name: string) => {
+    const { deployments } = await server!.bundle('authz')
+    return deployments.find(({ place: to }) => to === name)!
+  }
+  await waitFor('the release at its place', async () => (await stateOf('known')).state === 'done')
+  for (const name of ['stranger', 'nobody']) {
+    await waitFor(`${name} to fail`, async () => (await stateOf(name)).state === 'failed')
+  }
+  expect(seen).toEqual(['client'])
+  expect((await stateOf('stranger')).lastError).toMatch(/cannot be reached: .*certificate/)
+  // A server that wants a certificate says so, or only hangs up.
+  expect((await stateOf('nobody')).lastError).toContain('cannot be reached')
+}, 60_000)
+
+function pemOf({ cert, key }: { cert: string; key: string }) {
+  return { cert: readFileSync(cert), key: readFileSync(key) }
+}
 
 async function push(server: Longshore): Promise<void> {
   const folder = tempDir('policy')
