@@ -141,7 +141,8 @@ function descriptorOf(value: unknown, what: string): Descriptor {
   return {
     mediaType: mediaTypeOf(value.mediaType, what),
     digest: digestIn(value.digest, what),
-    size,
+    // JSON has a negative zero.
+    size: size + 0,
     ...optional('annotations', value.annotations, (annotations) => annotationsOf(annotations, what)),
     ...optional('artifactType', value.artifactType, (type) => mediaTypeOf(type, what)),
     ...optional('platform', value.platform, (platform) => platformOf(platform, what)),

@@ -158,6 +158,12 @@ describe('names in JSON that Go takes for one another', () => {
     expect(parse({ schemaVersion: 2, config, layers: [], other: 1, Other: 2 }).kind).toBe('image')
   })
 
+  it('a size of -0 is none', () => {
+    const text = JSON.stringify({ schemaVersion: 2, config, layers: [] }).replace('"size":1', '"size":-0')
+    const manifest = parseManifest({ mediaType: ociManifest, digest, bytes: Buffer.from(text) })
+    expect(manifest).toMatchObject({ config: { size: 0 } })
+  })
+
   it('.manifest is read as OPA reads it', () => {
     const bytes = Buffer.from(
       '{"revision":"a","Roots":["x"],"REVISION":"b","wasm":[{"Entrypoint":"x/y","MODULE":"/p.wasm"}]}',
