@@ -10,12 +10,15 @@ import { openStorage, type Storage } from './app/storage.ts'
 import { createAssembler } from './artifact/assemble.ts'
 import type { Config } from './config/config.ts'
 import type { Environment } from './config/environment.ts'
+import { contentId } from './content/files.ts'
 import type { Clock } from './lib/clock.ts'
 import { Lifecycle } from './lib/lifecycle.ts'
 import type { Logger } from './lib/logger.ts'
 import { createMetrics, type Metrics } from './lib/metrics.ts'
 import type { Redactor } from './lib/redact.ts'
+import { createOutbox, type Outbox } from './reconcile/outbox.ts'
 import { createReconciler } from './reconcile/reconciler.ts'
+import type { Reconciler } from './reconcile/types.ts'
 import { createApi } from './server/api/api.ts'
 import { createBundleRoute } from './server/bundles/route.ts'
 import { whyNotServed } from './server/bundles/refusals.ts'
@@ -23,7 +26,7 @@ import { createBundleTable } from './server/bundles/table.ts'
 import { createGuard } from './server/guard/guard.ts'
 import { ensureAdminToken } from './server/guard/token-file.ts'
 import { createHttpServer, type HttpLimits } from './server/http.ts'
-import { feedOf } from './state/feed.ts'
+import { feedOf, type EventFeed } from './state/feed.ts'
 import type { TlsFiles } from './server/tls.ts'
 import type { Control } from './server/types.ts'
 import { createCors, type Cors } from './server/watcher/cors.ts'
@@ -84,23 +87,13 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
   let inForce = () => config
   const opaPath = () => inForce().opa.path
   const reconciler = openReconciler({ ...options, metrics, content, state, registry, opaPath }, lifecycle)
-  const maxMemoryBytes = config.server.limits.bundleMemoryBytes
-  const table = createBundleTable({ metrics, maxMemoryBytes })
-  const serving = createServing({ table, content, state, logger, maxMemoryBytes })
-  lifecycle.defer('bundles', () => serving.close())
-  reconciler.events.on('released', (release) => {
-    serving.activate(release)
-    registry.refreshIndexes()
-  })
-  // What could not be read then may be there now.
-  reconciler.events.on('looked', ({ bundle }) => {
-    const current = reconciler.status(bundle)[0]?.current ?? null
-    if (current !== null) serving.activate(current)
-  })
+  const { table, serving } = openServing({ ...options, metrics, content, state, registry, reconciler }, lifecycle)
   const cors = createCors(config.server.corsOrigins)
   const guard = await openGuard({ ...options, metrics, cors }, lifecycle)
   const remote: RegistriesOptions = { clock, random, environment, logger, redactor, metrics, version }
-  const setup = await createSetup(config, { reconciler, registry, state, table, serving, guard, logger, remote })
+  const outbox = await openOutbox({ ...options, metrics, state, feed }, lifecycle)
+  const rooms = { reconciler, outbox, registry, state, table, serving, guard }
+  const setup = await createSetup(config, { ...rooms, logger, remote })
   inForce = () => setup.config
   lifecycle.defer('registry clients', () => setup.close())
   lifecycle.defer('reconciler', () => reconciler.close())
@@ -123,7 +116,7 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
     })
   const { readyTimeoutMs } = config.server
   const control = createControl({
-    ...{ reconciler, serving, state, feed, registry, clock, reload, maintenance, readyTimeoutMs },
+    ...{ reconciler, outbox, serving, state, feed, registry, clock, reload, maintenance, readyTimeoutMs },
   })
   await reconciler.start()
   await setup.apply(() => Promise.resolve(config))
@@ -156,6 +149,37 @@ function openReconciler({ opaPath, ...parts }: ReconcilerParts, lifecycle: Lifec
     registry.onChange((change) => reconciler.repositoryChanged(change)),
   )
   return reconciler
+}
+
+type ServingParts = AppOptions & Storage & { metrics: Metrics; reconciler: Reconciler }
+
+/** What is released is served. */
+function openServing(parts: ServingParts, lifecycle: Lifecycle) {
+  const { config, metrics, content, state, registry, reconciler, logger } = parts
+  const maxMemoryBytes = config.server.limits.bundleMemoryBytes
+  const table = createBundleTable({ metrics, maxMemoryBytes })
+  const serving = createServing({ table, content, state, logger, maxMemoryBytes })
+  lifecycle.defer('bundles', () => serving.close())
+  reconciler.events.on('released', (release) => {
+    serving.activate(release)
+    registry.refreshIndexes()
+  })
+  // What could not be read then may be there now.
+  reconciler.events.on('looked', ({ bundle }) => {
+    const current = reconciler.status(bundle)[0]?.current ?? null
+    if (current !== null) serving.activate(current)
+  })
+  return { table, serving }
+}
+
+type OutboxParts = AppOptions & Pick<Storage, 'state'> & { metrics: Metrics; feed: EventFeed }
+
+async function openOutbox(parts: OutboxParts, lifecycle: Lifecycle): Promise<Outbox> {
+  const { config, redactor } = parts
+  const source = `urn:uuid:${await contentId(config.content.path)}`
+  const outbox = createOutbox({ ...parts, source, redact: (text) => redactor.redact(text) })
+  lifecycle.defer('outbox', () => outbox.close())
+  return outbox
 }
 
 async function openGuard(

@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import { isWhole } from '../reconcile/mend.ts'
+import type { Outbox } from '../reconcile/outbox.ts'
 import type { Reconciler } from '../reconcile/types.ts'
 import type { Registry } from '../registry/types.ts'
 import type { Control } from '../server/types.ts'
@@ -10,6 +11,7 @@ import type { Serving } from './serving.ts'
 
 export interface ControlOptions {
   reconciler: Reconciler
+  outbox: Outbox
   serving: Serving
   state: State
   feed: EventFeed
@@ -23,7 +25,7 @@ export interface ControlOptions {
 
 /** What the HTTP side may ask, put together from reconciler and state. */
 export function createControl(options: ControlOptions): Control {
-  const { reconciler, serving, state, feed, registry, clock, reload, maintenance, readyTimeoutMs } = options
+  const { reconciler, outbox, serving, state, feed, registry, clock, reload, maintenance, readyTimeoutMs } = options
   const deadline = clock.monotonic() + readyTimeoutMs
 
   /** A release that was just made is on its way to the table: what is told as current can be fetched. */
@@ -61,6 +63,7 @@ export function createControl(options: ControlOptions): Control {
     steering: reconciler.steering,
     events: (bundle, limit) => state.events.ofBundle(bundle, limit),
     feed,
+    messages: outbox,
     collect: (options) => maintenance.collect(options),
     backUp: (options) => maintenance.backUp(options),
     async verify(options) {

@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts'
 import type { Clock } from '../lib/clock.ts'
 import { ConfigError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
+import type { Outbox } from '../reconcile/outbox.ts'
 import type { BundleSpec, Reconciler } from '../reconcile/types.ts'
 import type { Registry } from '../registry/types.ts'
 import type { BundleTable } from '../server/bundles/table.ts'
@@ -10,10 +11,11 @@ import type { Guard } from '../server/guard/guard.ts'
 import type { State } from '../state/state.ts'
 import { createRegistryClients, readCertificates, type RegistriesOptions, type RegistryClients } from './registries.ts'
 import type { Serving } from './serving.ts'
-import { createSpecs } from './specs.ts'
+import { createPublisherSpecs, createSpecs } from './specs.ts'
 
 export interface SetupOptions {
   reconciler: Reconciler
+  outbox: Outbox
   registry: Registry
   state: State
   table: BundleTable
@@ -44,7 +46,7 @@ const retireMs = 600_000
 
 /** Nothing is looked at before the first `apply`. */
 export async function createSetup(first: Config, options: SetupOptions): Promise<Setup> {
-  const { reconciler, registry, state, table, serving, guard, logger, remote } = options
+  const { reconciler, outbox, registry, state, table, serving, guard, logger, remote } = options
   let config = first
   let clients: RegistryClients = await createRegistryClients(first, remote)
   const retirement = createRetirement(remote.clock)
@@ -65,10 +67,8 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
     const made = await createAll(next, registries, (name) =>
       mayKeep && unchanged.has(name) ? specs.get(name) : undefined,
     )
-    const limited = sections.filter(
-      (section) => fixed.has(section) || (section === 'server' && needsRestart(config, next)),
-    )
-    if (limited.length > 0) logger.warn({ sections: limited }, `the change of ${limited.join(', ')} needs a restart`)
+    const publishers = await createPublisherSpecs(next, remote)
+    warnOfRestart(config, next, sections, logger)
     config = next
     clients = registries
     const before = new Set([old, ...madeWith.values()])
@@ -78,6 +78,8 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
     guard.setAccess(next.server.access)
     table.configure(next.bundles)
     await serveLastGood()
+    // Before anything happens that they are to be told of.
+    await outbox.configure(publishers)
     const changes = await reconciler.configure(made)
     serving.load((name) => void reconciler.look(name, 'start').catch(() => undefined))
     return changes
@@ -137,6 +139,11 @@ function createRetirement(clock: Clock) {
       await Promise.all([...held.keys()].map((old) => old.close()))
     },
   }
+}
+
+function warnOfRestart(before: Config, after: Config, changed: readonly (keyof Config)[], logger: Logger): void {
+  const sections = changed.filter((name) => fixed.has(name) || (name === 'server' && needsRestart(before, after)))
+  if (sections.length > 0) logger.warn({ sections }, `the change of ${sections.join(', ')} needs a restart`)
 }
 
 /** Of the server, only who may do what is taken up at once. */

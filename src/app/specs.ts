@@ -4,6 +4,11 @@ import type { Logger } from '../lib/logger.ts'
 import type { Redactor } from '../lib/redact.ts'
 import type { Deployer, DeployerContext } from '../deployers/deployer.ts'
 import { deployerTypes, type DeployerConfig } from '../deployers/types.ts'
+import { compileGlob } from '../lib/glob.ts'
+import { everyBundle } from '../model/decision.ts'
+import type { Publisher, PublisherContext } from '../publishers/publisher.ts'
+import { publisherTypes, type PublisherConfig } from '../publishers/types.ts'
+import type { PublisherSpec } from '../reconcile/sender.ts'
 import type { BundleSpec } from '../reconcile/types.ts'
 import type { Registry } from '../registry/types.ts'
 import type { Store, StoreContext } from '../stores/store.ts'
@@ -78,4 +83,27 @@ async function createDeployers(
 async function createDeployer(config: DeployerConfig, context: DeployerContext): Promise<Deployer> {
   const plugin = await deployerTypes[config.type].load()
   return plugin.createDeployer(config as never, context)
+}
+
+/** The config's publishers as the outbox takes them. */
+export function createPublisherSpecs(config: Config, context: PublisherContext): Promise<PublisherSpec[]> {
+  const made = Object.entries(config.publishers).map(async ([name, publisher]): Promise<PublisherSpec> => {
+    const patterns = publisher.events.map(compileGlob)
+    const linked = config.bundles.filter(({ publish }) => publish.includes(name))
+    // What is about all bundles is about each.
+    const bundles = new Set([everyBundle, ...linked.map((bundle) => bundle.name)])
+    return {
+      name,
+      publisher: await createPublisher(publisher, context),
+      wants: ({ type, bundle }) => bundles.has(bundle) && patterns.some((pattern) => pattern.test(type)),
+      parkAfterMs: publisher.parkAfterMs,
+    }
+  })
+  return Promise.all(made)
+}
+
+/** As with stores. */
+async function createPublisher(config: PublisherConfig, context: PublisherContext): Promise<Publisher> {
+  const plugin = await publisherTypes[config.type].load()
+  return plugin.createPublisher(config as never, context)
 }

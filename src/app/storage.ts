@@ -7,6 +7,7 @@ import { contentId } from '../content/files.ts'
 import { createFolderContent } from '../content/folder.ts'
 import type { Clock } from '../lib/clock.ts'
 import { ConfigError, StorageError } from '../lib/errors.ts'
+import { compileGlob } from '../lib/glob.ts'
 import type { Lifecycle } from '../lib/lifecycle.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Metrics } from '../lib/metrics.ts'
@@ -64,12 +65,8 @@ export function createQuotas(
 ): (repository: string) => number | undefined {
   const matchers = quotas
     .toSorted((a, b) => b.pattern.length - a.pattern.length)
-    .map(({ pattern, maxBytes }) => ({ expression: expressionOf(pattern), maxBytes }))
+    .map(({ pattern, maxBytes }) => ({ expression: compileGlob(pattern), maxBytes }))
   return (repository) => matchers.find(({ expression }) => expression.test(repository))?.maxBytes
-}
-
-function expressionOf(pattern: string): RegExp {
-  return new RegExp(`^${pattern.split('*').map(RegExp.escape).join('.*')}$`)
 }
 
 /** Begun anew, the state would say that nobody needs any of the blobs. */

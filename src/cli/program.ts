@@ -27,6 +27,8 @@ const commands: Record<string, () => Promise<AddCommand>> = {
   'auto-deploy': async () => (await import('./auto-deploy.ts')).addAutoDeploy,
   hold: async () => (await import('./hold.ts')).addHold,
   resume: async () => (await import('./resume.ts')).addResume,
+  messages: async () => (await import('./messages.ts')).addMessages,
+  resend: async () => (await import('./messages.ts')).addResend,
   config: async () => (await import('./config.ts')).addConfig,
   gc: async () => (await import('./gc.ts')).addGc,
   backup: async () => (await import('./backup.ts')).addBackup,

@@ -4,6 +4,7 @@ import type { Deployment, Plan } from '../model/deployment.ts'
 import type { Event } from '../model/event.ts'
 import type { Explanation } from '../model/explain.ts'
 import type { Look, Release } from '../model/release.ts'
+import type { Message, MessageKey } from '../model/message.ts'
 import type { BundleStatus } from '../model/status.ts'
 import type { Pinned } from '../model/steering.ts'
 import type { BackedUp } from '../registry/backup.ts'
@@ -107,6 +108,21 @@ export class ServerClient {
   async plan(bundle: string, to: string | null): Promise<Plan[]> {
     const path = `/api/v1/bundles/${pathOf(bundle)}/deploy`
     return (await this.#call('POST', path, `plan deploying ${bundle}`, { to, dryRun: true })).plans as Plan[]
+  }
+
+  /** `next` goes on after these, with `after`. */
+  async messages(
+    query: Record<string, string | number | undefined>,
+  ): Promise<{ messages: Message[]; next: string | null }> {
+    const given = Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]))
+    const path = `/api/v1/messages?${new URLSearchParams(given).toString()}`
+    const answer = await this.#call('GET', path, 'ask for the messages')
+    return answer as unknown as { messages: Message[]; next: string | null }
+  }
+
+  /** Null: all of them. */
+  async resend(which: { publisher: string | null; seq: number | null }): Promise<MessageKey[]> {
+    return (await this.#call('POST', '/api/v1/messages/resend', 'have it sent again', which)).resent as MessageKey[]
   }
 
   /** Answers when it is done. */

@@ -14,8 +14,9 @@ export interface Written {
   server?: { access?: unknown }
   stores?: object
   deployers?: object
+  publishers?: object
   registries?: object
-  bundles?: Record<string, { store?: unknown; deploy?: unknown; schedule?: unknown } | null>
+  bundles?: Record<string, { store?: unknown; deploy?: unknown; schedule?: unknown; publish?: unknown } | null>
 }
 
 type Bundle = CheckedConfig['bundles'][string]
@@ -53,7 +54,7 @@ function ownOf<T>(named: Record<string, T>, name: string): T | undefined {
 
 /** The one name that objects take for something else, and would drop without a word. */
 function checkReserved(written: Written): PlacedProblem[] {
-  const sections = ['registries', 'stores', 'bundles', 'deployers'] as const
+  const sections = ['registries', 'stores', 'bundles', 'deployers', 'publishers'] as const
   const held = sections.filter((section) => Object.hasOwn(written[section] ?? {}, '__proto__'))
   return held.map((section) => ({ path: [section, '__proto__'], message: 'unknown key `__proto__`' }))
 }
@@ -95,7 +96,22 @@ function checkNames(written: Written): PlacedProblem[] {
         if (names.indexOf(to) < index) return [{ path, message: `\`${to}\` is named twice` }]
         return checkName('deployer', to, deployers, path)
       }),
+      ...checkList('publisher', bundle?.publish, written.publishers, ['bundles', name, 'publish']),
     ]
+  })
+}
+
+function checkList(
+  what: string,
+  names: unknown,
+  known: object | undefined,
+  path: PlacedProblem['path'],
+): PlacedProblem[] {
+  if (!Array.isArray(names)) return []
+  return names.flatMap((name: unknown, index) => {
+    if (typeof name !== 'string') return []
+    if (names.indexOf(name) < index) return [{ path: [...path, index], message: `\`${name}\` is named twice` }]
+    return checkName(what, name, Object.keys(known ?? {}), [...path, index])
   })
 }
 

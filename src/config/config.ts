@@ -4,6 +4,7 @@ import type { Schedule } from '../lib/schedule.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Follow } from '../model/follow.ts'
 import type { BundleKind } from '../model/release.ts'
+import type { PublisherConfig } from '../publishers/types.ts'
 import type { StoreConfig } from '../stores/types.ts'
 
 /** What `longshore.yaml` says, checked and with every default filled in: durations in ms, sizes in bytes, paths absolute. */
@@ -20,6 +21,7 @@ export interface Config {
   /** In the file's order. */
   bundles: BundleConfig[]
   deployers: Record<string, DeployerConfig>
+  publishers: Record<string, PublisherConfig>
   /** The `opa` program that checks Rego; null where none is configured. */
   opa: { path: string | null }
   /** `concurrency`: looks under way at one time. */
@@ -139,6 +141,8 @@ export interface BundleConfig {
   deploy: DeployConfig[]
   /** False: no place gets new releases by itself. */
   autoDeploy: boolean
+  /** Keys of `publishers`. */
+  publish: string[]
   /** Releases whose bytes are kept. */
   keep: number
   /** Exact URL paths. */

@@ -128,7 +128,9 @@ function isSecret(path: Path): boolean {
   const [section, part] = path
   const isLogin = section === 'registries' && path.length === 2
   const isAccess = section === 'server' && part === 'access' && path.length !== 3
-  return isLogin || isAccess || path.some((word) => /pass|token|secret/i.test(String(word)))
+  // That of an incoming webhook is what lets one write there.
+  const isUrl = section === 'publishers' && path.at(-1) === 'url'
+  return isLogin || isAccess || isUrl || path.some((word) => /pass|token|secret/i.test(String(word)))
 }
 
 /** `user:password@host` must not be said at all. */

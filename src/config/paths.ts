@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { deployerTypes } from '../deployers/types.ts'
+import { publisherTypes } from '../publishers/types.ts'
 import { storeTypes } from '../stores/types.ts'
 
 type Mapping = Record<string, unknown>
@@ -18,6 +19,8 @@ export function anchorPaths(value: unknown, folder: string): void {
   }
   for (const deployer of Object.values(mapping(file.deployers)))
     anchor(mapping(deployer), pathsOf(deployerTypes, deployer), folder)
+  for (const publisher of Object.values(mapping(file.publishers)))
+    anchor(mapping(publisher), pathsOf(publisherTypes, publisher), folder)
   // A bare name is a program on the PATH.
   const opa = mapping(file.opa)
   if (typeof opa.path === 'string' && opa.path.includes('/')) anchor(opa, ['path'], folder)

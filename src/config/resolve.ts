@@ -26,6 +26,7 @@ export function resolveConfig(checked: CheckedConfig, from: { file: string | nul
     stores: checked.stores,
     bundles: Object.entries(checked.bundles).map(([name, bundle]) => resolveBundle(name, bundle, checked)),
     deployers: checked.deployers,
+    publishers: checked.publishers,
     opa: { path: checked.opa.path ?? null },
     reconcile: checked.reconcile,
   }
@@ -122,6 +123,7 @@ function resolveBundle(name: string, bundle: CheckedConfig['bundles'][string], c
       retry: { maxAttempts: retry.max_attempts ?? null, maxIntervalMs: retry.max_interval },
     })),
     autoDeploy: bundle.auto_deploy,
+    publish: bundle.publish,
     keep,
     aliases,
     limits: {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { deployerSchema } from '../deployers/types.ts'
+import { publisherSchema } from '../publishers/types.ts'
 import { storeSchema } from '../stores/types.ts'
 import { bundleNameSchema, bundleSchema } from './schema/bundles.ts'
 import { contentSchema } from './schema/content.ts'
@@ -47,6 +48,7 @@ export const configSchema = z.strictObject({
   stores: z.record(nameSchema, storeSchema).prefault({}).describe('Stores that bundles share, by name.'),
   bundles: z.record(bundleNameSchema, bundleSchema).prefault({}).describe('What is served, by name.'),
   deployers: z.record(nameSchema, deployerSchema).prefault({}).describe('Places that releases are put to, by name.'),
+  publishers: z.record(nameSchema, publisherSchema).prefault({}).describe('Who is told what happens, by name.'),
   opa: z
     .strictObject({
       path: z.string().min(1).optional().describe('An `opa` program that checks Rego before a release.'),

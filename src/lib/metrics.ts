@@ -20,6 +20,11 @@ export interface Metrics {
   /** The registry client made a request; `status` is HTTP's, or an error code where there was none. */
   remoteRequest(host: string, status: number | string): void
   deployed(place: string, outcome: 'done' | 'failed'): void
+  /** A publisher was told, could not be, or never will be; `parked` waits for a person. */
+  published(publisher: string, outcome: 'sent' | 'failed' | 'parked' | 'lost', events: number): void
+  setMessages(publisher: string, count: { waiting: number; parked: number }): void
+  /** The publisher left the config: its series end. */
+  forgetPublisher(publisher: string): void
   /** An HTTP request was answered. Runs for each one: cheap. `seconds` is left out for what was held on purpose. */
   answered(route: string, status: number, seconds?: number): void
   /** Bytes of bundles handed out. */
@@ -69,6 +74,7 @@ export function createMetrics(clock: Pick<Clock, 'now'>): Metrics {
     ...bundles,
     ...http,
     ...collectionMetrics(register),
+    ...messageMetrics(register),
     failed: (kind, code) => failures.inc({ kind, code }),
     remoteRequest(host, status) {
       if (hosts.size < maxHosts) hosts.add(host)
@@ -123,6 +129,28 @@ function collectionMetrics(register: Registry) {
 function counters(register: Registry) {
   return <T extends string>(name: string, help: string, labelNames: T[]) =>
     new Counter({ name: `longshore_${name}`, help, labelNames, registers: [register] })
+}
+
+function messageMetrics(register: Registry) {
+  const told = counters(register)('messages_total', 'Events for publishers', ['publisher', 'outcome'])
+  const held = new Gauge({
+    name: 'longshore_messages',
+    help: 'Events that a publisher is still to be told of',
+    labelNames: ['publisher', 'state'],
+    registers: [register],
+  })
+  return {
+    published: (publisher: string, outcome: 'sent' | 'failed' | 'parked' | 'lost', events: number) =>
+      told.inc({ publisher, outcome }, events),
+    setMessages(publisher: string, { waiting, parked }: { waiting: number; parked: number }) {
+      held.set({ publisher, state: 'waiting' }, waiting)
+      held.set({ publisher, state: 'parked' }, parked)
+    },
+    forgetPublisher(publisher: string) {
+      for (const state of ['waiting', 'parked']) held.remove({ publisher, state })
+      for (const outcome of ['sent', 'failed', 'parked', 'lost']) told.remove({ publisher, outcome })
+    },
+  }
 }
 
 function bundleMetrics(register: Registry, clock: Pick<Clock, 'now'>) {

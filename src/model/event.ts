@@ -14,7 +14,10 @@ export interface Event {
   place: string | null
   /** Who decided it; null for what happened by itself. */
   by: string | null
-  /** By type, all optional: `release`, `version`, `digest`, `reason`, `error`, `attempt`, `nextAttemptAt`, `on`, `pin`. */
+  /**
+   * By type, all optional: `release`, `version`, `digest`, `reason`, `error`, `attempt`, `nextAttemptAt`, `on`, `pin`; of a deployment
+   * also what was there before (`from`, `fromVersion`), since when it is under way (`begunAt`, `tookMs`), and how often it failed (`failures`).
+   */
   data: Record<string, unknown>
 }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Event } from '../model/event.ts'
 import type { Explanation } from '../model/explain.ts'
+import type { Message, MessageFilter, MessageKey } from '../model/message.ts'
 import type { BundleStatus } from '../model/status.ts'
 import type { Steering } from '../model/steering.ts'
 import type { Look, Release } from '../model/release.ts'
@@ -56,6 +57,12 @@ export interface Control {
   collect(options: { dryRun: boolean; signal?: AbortSignal }): Promise<Collected>
   /** What happens to all bundles. */
   readonly feed: EventFeed
+  /** What publishers are still to be told. */
+  readonly messages: {
+    list(filter: MessageFilter, page: { after: MessageKey | null; limit: number }): Promise<Message[]>
+    /** Those that are parked are sent again. Returns which. */
+    resend(keys: readonly MessageKey[]): Promise<MessageKey[]>
+  }
   /** Copies everything that is kept into a new folder of the server's machine. Throws ConfigError for one that cannot be meant. */
   backUp(options: { to: string; signal?: AbortSignal }): Promise<BackedUp>
   /** Hashes every blob and takes away what is damaged; `lookingAt`: bundles that are looked at for that, to bring it back. */

@@ -25,6 +25,10 @@ export interface Schema {
   /** `place` is empty where it is about all places of the bundle. */
   switches: WordTable & { place: string; on: number }
   events: EventTable
+  /** `cursor`: the last event that was looked at for it. */
+  receivers: { publisher: string; cursor: number }
+  messages: MessageTable
+  rollouts: RolloutTable
 }
 
 interface ManifestTable {
@@ -102,6 +106,31 @@ interface EventTable {
   by: string | null
   /** JSON. */
   data: string
+}
+
+interface MessageTable {
+  publisher: string
+  /** The event's. */
+  seq: number
+  bundle: string
+  /** JSON. */
+  event: string
+  state: string
+  attempts: number
+  queuedAt: number
+  nextAttemptAt: number | null
+  lastError: string | null
+}
+
+interface RolloutTable {
+  bundle: string
+  place: string
+  release: number
+  /** Which of the times that a person asked for it; 0 where nobody did. */
+  forced: number
+  by: string | null
+  begunAt: number
+  failures: number
 }
 
 /** A database or a transaction in it. */

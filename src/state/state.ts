@@ -1,6 +1,7 @@
 import type { Hold, Pin, Switch, Word } from '../model/decision.ts'
 import type { Deployment } from '../model/deployment.ts'
 import type { Event } from '../model/event.ts'
+import type { Message, MessageFilter, MessageKey } from '../model/message.ts'
 import type { Look, Memo, Release } from '../model/release.ts'
 import type { Digest } from '../oci/digest.ts'
 
@@ -15,6 +16,7 @@ export interface State {
   readonly collection: CollectionState
   readonly decisions: DecisionState
   readonly events: EventState
+  readonly outbox: OutboxState
   /** Small facts about this folder, such as its id. */
   readonly facts: { get(key: string): Promise<string | undefined>; set(key: string, value: string): Promise<void> }
   /**
@@ -209,4 +211,37 @@ export interface EventState {
   after(seq: number, limit: number): Promise<Event[]>
   /** Newest first. */
   ofBundle(bundle: string, limit: number): Promise<Event[]>
+}
+
+/** What is still to be told, by publisher. Only one writes to it. */
+export interface OutboxState {
+  /**
+   * These publishers and no others: a new one begins after the newest event; of one that is gone nothing is kept. Returns up
+   * to which event each has been looked at, and how many messages were dropped.
+   */
+  configure(publishers: readonly string[]): Promise<{ cursors: Record<string, number>; dropped: number }>
+  /**
+   * What is to be sent of the events after `from` up to `to`. False, and nothing was done, where somebody did it already.
+   * `at` is now.
+   */
+  queue(publisher: string, events: readonly Event[], span: { from: number; to: number }, at: number): Promise<boolean>
+  /** Of each bundle the first message that waits. */
+  heads(publisher: string): Promise<{ bundle: string; seq: number; nextAttemptAt: number }[]>
+  message(key: MessageKey): Promise<Message | undefined>
+  /** It goes. Returns the next one of its bundle that waits. */
+  sent(key: MessageKey, bundle: string): Promise<number | undefined>
+  failed(key: MessageKey, failure: { error: string; nextAttemptAt: number }): Promise<void>
+  /**
+   * Parks what waits since this moment or longer: all of it, or one message. Beyond `maxParked` the oldest are dropped. Returns how
+   * many were parked and dropped.
+   */
+  park(
+    publisher: string,
+    what: { queuedUntil: number; seq: number | null; error: string; maxParked: number },
+  ): Promise<{ parked: number; dropped: number }>
+  /** In order of publishers and events. */
+  list(filter: MessageFilter, page: { after: MessageKey | null; limit: number }): Promise<Message[]>
+  /** Those of them that are parked wait again, from now on. Returns which. */
+  resend(keys: readonly MessageKey[], at: number): Promise<MessageKey[]>
+  counts(): Promise<{ publisher: string; state: Message['state']; count: number }[]>
 }

@@ -12,16 +12,22 @@ import { createDeployer } from '../../src/deployers/oci/index.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
 import { Redactor } from '../../src/lib/redact.ts'
 import { openLayout } from '../../src/oci/layout.ts'
+import { createPublisher as createHttpPublisher } from '../../src/publishers/http/index.ts'
+import { httpPublisherSchema } from '../../src/publishers/http/schema.ts'
+import type { Publisher, PublisherContext } from '../../src/publishers/publisher.ts'
+import { createPublisher as createSlackPublisher } from '../../src/publishers/slack/index.ts'
+import { slackPublisherSchema } from '../../src/publishers/slack/schema.ts'
 import { createRegistry } from '../../src/registry/registry.ts'
 import { createStore as createLocal } from '../../src/stores/local/index.ts'
 import { createStore as createLayout } from '../../src/stores/oci-layout/index.ts'
 import { createStore as createOci } from '../../src/stores/oci/index.ts'
 import { FakeClock } from '../support/clock.ts'
 import { MemoryRepository } from '../support/repository.ts'
-import { scriptedServer } from '../support/scripted-server.ts'
+import { scriptedServer, type Reply } from '../support/scripted-server.ts'
 import { tempDir } from '../support/temp.ts'
 import { openInProcess } from '../unit/state/open.ts'
 import { deployOf, testDeployer } from './deployer.ts'
+import { testPublisher } from './publisher.ts'
 import { testStore } from './store.ts'
 
 const logger = silentLogger
@@ -126,4 +132,31 @@ testDeployer(
     return { deployer, held }
   },
   { form: 'tarball' },
+)
+
+const knowing = new Redactor()
+knowing.add('hunter2hunter2')
+
+/** One whose receiver answers so, at a URL of which the end is a secret. */
+function publisherAt(create: (url: string, context: PublisherContext) => Publisher) {
+  return async (reply: Reply = {}) => {
+    const receiver = await scriptedServer({ 'POST /to/hunter2hunter2': reply })
+    onTestFinished(() => receiver[Symbol.asyncDispose]())
+    const publisher = create(`${receiver.origin}/to/hunter2hunter2`, { redactor: knowing })
+    return { publisher, received: () => receiver.requests.map(({ body }) => JSON.parse(body.toString()) as unknown) }
+  }
+}
+
+testPublisher(
+  'http',
+  publisherAt((url, context) =>
+    createHttpPublisher(httpPublisherSchema.parse({ type: 'http', url, timeout: '300ms' }), context),
+  ),
+)
+
+testPublisher(
+  'slack',
+  publisherAt((url, context) =>
+    createSlackPublisher(slackPublisherSchema.parse({ type: 'slack', url, timeout: '300ms' }), context),
+  ),
 )

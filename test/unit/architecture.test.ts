@@ -20,8 +20,9 @@ const allowed: Record<string, string[]> = {
   registry: ['lib', 'model', 'oci', 'content', 'state'],
   stores: ['lib', 'model', 'oci', 'opa', 'clients', 'content', 'artifact'],
   deployers: ['lib', 'model', 'oci', 'opa', 'clients', 'content', 'artifact'],
-  config: ['lib', 'model', 'oci', 'stores', 'deployers'],
-  reconcile: ['lib', 'model', 'oci', 'content', 'artifact', 'registry', 'state', 'stores', 'deployers'],
+  publishers: ['lib', 'model', 'clients'],
+  config: ['lib', 'model', 'oci', 'stores', 'deployers', 'publishers'],
+  reconcile: ['lib', 'model', 'oci', 'content', 'artifact', 'registry', 'state', 'stores', 'deployers', 'publishers'],
   server: ['lib', 'model', 'oci', 'content', 'registry', 'state'],
 }
 
@@ -29,6 +30,7 @@ const allowed: Record<string, string[]> = {
 const interfacesOnly: Record<string, string[]> = {
   stores: ['store.ts', 'types.ts'],
   deployers: ['deployer.ts', 'types.ts'],
+  publishers: ['publisher.ts', 'types.ts'],
 }
 
 describe('who may import whom', () => {

@@ -104,6 +104,7 @@ export const bundleSchema = z.strictObject({
   auto_deploy: autoDeploySchema.describe(
     'Whether new releases go to the places by themselves; what is served is not touched by it.',
   ),
+  publish: z.array(z.string()).prefault([]).describe('Who is told what happens to it: keys of `publishers`.'),
   keep: z.int().min(1).max(1000).prefault(10).describe('Releases whose bytes are kept.'),
   aliases: z
     .array(z.string({ error: aliasError }).regex(/^(?:\/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+$/, { error: aliasError }))

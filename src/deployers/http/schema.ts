@@ -1,8 +1,14 @@
 import { z } from 'zod'
-import { durationSchema, secretSchema, textOrSecretSchema } from '../../lib/schema.ts'
+import {
+  bothOrNeither,
+  hasBothOrNeither,
+  headerSchema,
+  hmacSchema,
+  timeoutSchema,
+  tlsKeys,
+} from '../../clients/http/schema.ts'
+import { textOrSecretSchema } from '../../lib/schema.ts'
 
-/** https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2 */
-const headerSchema = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, { error: 'expected the name of a header' })
 const own = ['connection', 'content-length', 'expect', 'idempotency-key', 'keep-alive', 'transfer-encoding', 'upgrade']
 const urlError = 'expected a URL such as https://host/path, with {…} only after the host, and without a login'
 const words = 'Replaced in it: {bundle} {place} {release} {version} {digest}.'
@@ -25,13 +31,7 @@ export const httpDeployerSchema = z
       })
       .prefault('event')
       .describe('`event`: JSON that says what there is; `bundle`: the bundle itself; or a text.'),
-    hmac: z
-      .strictObject({
-        secret: secretSchema.describe('Known to both sides.'),
-        header: headerSchema.prefault('X-Longshore-Signature').describe('Holds `sha256=` and the signature in hex.'),
-      })
-      .optional()
-      .describe('Signs the body with HMAC-SHA256.'),
+    hmac: hmacSchema,
     success: z
       .array(z.int().min(200).max(599))
       .min(1)
@@ -41,14 +41,10 @@ export const httpDeployerSchema = z
       .array(z.int().min(300).max(599))
       .prefault([])
       .describe('Statuses that mean that sending the same release again would not help.'),
-    timeout: durationSchema.prefault('1m').describe('How long all of it may take.'),
-    ca: z.string().min(1).optional().describe('PEM file of authorities, besides those of the system.'),
-    cert: z.string().min(1).optional().describe('PEM file of our own certificate.'),
-    key: z.string().min(1).optional().describe('PEM file of its key.'),
+    timeout: timeoutSchema.prefault('1m'),
+    ...tlsKeys,
   })
-  .refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
-    error: 'expected both cert and key, or neither',
-  })
+  .refine(hasBothOrNeither, bothOrNeither)
   .refine(({ success = [], give_up: giveUp }) => !giveUp.some((status) => success.includes(status)), {
     error: 'expected no status both in success and in give_up',
   })

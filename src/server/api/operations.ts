@@ -8,6 +8,7 @@ import { unknownBundle } from '../bundles/refusals.ts'
 import type { Control, Exchange } from '../types.ts'
 import { eventStreamOperation } from './event-stream.ts'
 import { maintenanceOperations } from './maintenance.ts'
+import { messageOperations } from './messages.ts'
 import { Refused, type Operation } from './operation.ts'
 import { steeringOperations } from './steering.ts'
 
@@ -35,6 +36,7 @@ export function createOperations(options: OperationOptions): Operation[] {
     explainOperation(options),
     ...lookOperations(options),
     eventStreamOperation({ ...options, feed: options.control.feed }),
+    ...messageOperations(options),
     ...serverOperations(options),
     ...maintenanceOperations(options),
     ...steeringOperations({ ...options, statusOf: (name) => statusOf(options.control, name) }),

@@ -5,6 +5,7 @@ import { eventTypes, type Event } from '../../model/event.ts'
 import type { Explanation, PlaceVerdict } from '../../model/explain.ts'
 import type { Verdict } from '../../model/follow.ts'
 import type { Look, Release } from '../../model/release.ts'
+import type { Message, MessageKey } from '../../model/message.ts'
 import type { BundleStatus, PlaceStatus } from '../../model/status.ts'
 import type { Pinned } from '../../model/steering.ts'
 import type { BackedUp } from '../../registry/backup.ts'
@@ -105,6 +106,18 @@ export const event = z.object({
   data: z.record(z.string(), z.unknown()),
 }) satisfies z.ZodType<Event>
 
+export const message = z.object({
+  publisher: z.string(),
+  event,
+  state: z
+    .enum(['waiting', 'parked'])
+    .describe('`parked`: it could not be sent for too long; a person may have it sent again'),
+  attempts: z.int(),
+  queuedAt: time.describe('Since when it waits'),
+  nextAttemptAt: time.nullable(),
+  lastError: z.string().nullable(),
+}) satisfies z.ZodType<Message>
+
 export const bundle = z.object({
   name: z.string(),
   kind: z.enum(['opa', 'files']).nullable().describe('Null where nothing is pulled: then nobody looks what it is'),
@@ -171,6 +184,13 @@ export const reloaded = z.object({
   added: z.array(z.string()),
   changed: z.array(z.string()),
   removed: z.array(z.string()),
+})
+export const messages = z.object({
+  messages: z.array(message),
+  next: z.string().nullable().describe('What goes on after this page with `after`; null: there is no more'),
+})
+export const resent = z.object({
+  resent: z.array(z.object({ publisher: z.string(), seq: z.int() }) satisfies z.ZodType<MessageKey>),
 })
 export const collected = z.object({
   dryRun: z.boolean(),
@@ -253,6 +273,9 @@ export const named = {
   Forced: forced,
   Plans: plans,
   Events: events,
+  Message: message,
+  Messages: messages,
+  Resent: resent,
   Collected: collected,
   BackedUp: backedUp,
   Verified: verified,

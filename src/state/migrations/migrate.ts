@@ -3,6 +3,7 @@ import { StorageError } from '../../lib/errors.ts'
 import { up as start } from './0001-start.ts'
 import { up as collection } from './0002-collection.ts'
 import { up as decisions } from './0003-decisions.ts'
+import { up as outbox } from './0004-outbox.ts'
 
 export interface Migration {
   /** The schema's version once it is done: 1, 2, 3, … */
@@ -14,6 +15,7 @@ export const migrations: readonly Migration[] = [
   { version: 1, up: start },
   { version: 2, up: collection },
   { version: 3, up: decisions },
+  { version: 4, up: outbox },
 ]
 
 /**

@@ -1,7 +1,9 @@
 import type { Deployment } from '../../model/deployment.ts'
 import type { DeploymentState } from '../state.ts'
+import type { Db } from '../schema.ts'
 import { note, type Happening } from './events.ts'
 import type { Operations } from './operation.ts'
+import { beginRollout, tellRollout, versionOf } from './rollouts.ts'
 
 export const deploymentOperations: Operations<DeploymentState> = {
   async list(db, bundle) {
@@ -13,7 +15,9 @@ export const deploymentOperations: Operations<DeploymentState> = {
     const rows = await db.selectFrom('deployments').select('place').where('bundle', '=', bundle).execute()
     const before = new Set(rows.map(({ place }) => place))
     for (const place of before.difference(new Set(places))) {
-      await db.deleteFrom('deployments').where('bundle', '=', bundle).where('place', '=', place).execute()
+      for (const table of ['deployments', 'rollouts'] as const) {
+        await db.deleteFrom(table).where('bundle', '=', bundle).where('place', '=', place).execute()
+      }
     }
     const fresh = { deployed: null, observed: null, nextAttemptAt: null, lastError: null, lastAttemptAt: null }
     const never = { deployedAt: null, forced: 0, forcedDone: 0 }
@@ -43,7 +47,7 @@ export const deploymentOperations: Operations<DeploymentState> = {
       .where('bundle', '=', bundle)
       .where('place', '=', place)
       .execute()
-    const happening = happeningOf(row as Deployment, deployment, at)
+    const happening = await happeningOf(db, row as Deployment, deployment, at)
     if (happening !== undefined) await note(db, withLog(happening, log))
   },
 
@@ -56,8 +60,11 @@ export const deploymentOperations: Operations<DeploymentState> = {
       .$if(place !== null, (query) => query.where('place', '=', place!))
       .returningAll()
       .execute()
-    for (const { place: to, desired } of rows) {
-      await note(db, { type: 'deployment.forced', bundle, place: to, by, at, data: { release: desired, reason } })
+    for (const row of rows as Deployment[]) {
+      const { place: to, desired: release } = row
+      const data = { release, version: await versionOf(db, bundle, release), reason }
+      await note(db, { type: 'deployment.forced', bundle, place: to, by, at, data })
+      await beginRollout(db, row, { by, at })
     }
     return rows as Deployment[]
   },
@@ -68,22 +75,32 @@ function withLog(happening: Happening, log: readonly string[]): Happening {
 }
 
 /** What the change of a row tells: an attempt that began, how one ended, or that somebody else changed what was there. */
-function happeningOf(before: Deployment, after: Deployment, at: number): Happening | undefined {
-  const { bundle, place, desired, deployed, attempts, lastError, nextAttemptAt } = after
+async function happeningOf(db: Db, before: Deployment, after: Deployment, now: number): Promise<Happening | undefined> {
+  const { bundle, place, state, desired, deployed, lastError: error, nextAttemptAt } = after
   const about = { bundle, place }
-  const tried = { release: desired, attempt: attempts }
-  if (after.state === 'deploying') {
-    return { type: 'deployment.started', ...about, at: after.lastAttemptAt ?? 0, data: tried }
+  if (state === 'drifted') {
+    const data = { release: deployed, version: await versionOf(db, bundle, deployed), digest: after.observed, error }
+    return { type: 'deployment.drifted', ...about, at: now, data }
   }
-  if (after.state === 'failed') {
-    const data = { ...tried, error: lastError, nextAttemptAt }
-    return { type: 'deployment.failed', ...about, at: after.lastAttemptAt ?? 0, data }
+  const tell = async (outcome: Deployment['state'], at: number) => {
+    const release = outcome === 'done' ? deployed : desired
+    const attempt = outcome === 'done' ? before.attempts : after.attempts
+    const { by, data } = await tellRollout(db, after, { release, from: before.deployed, outcome, at })
+    return { ...about, at, by, data: { release, from: before.deployed, attempt, ...data } }
   }
-  if (after.state === 'drifted') {
-    const data = { release: deployed, digest: after.observed }
-    return { type: 'deployment.drifted', ...about, at, data }
+  if (state === 'deploying') {
+    const { data, ...told } = await tell('deploying', after.lastAttemptAt ?? now)
+    return { type: 'deployment.started', ...told, data }
   }
-  if (after.deployedAt === before.deployedAt || after.deployedAt === null) return undefined
-  const data = { release: deployed, attempt: before.attempts, from: before.deployed, digest: after.observed }
-  return { type: 'deployment.succeeded', ...about, at: after.deployedAt, data }
+  if (state === 'failed') {
+    const { data, ...told } = await tell('failed', after.lastAttemptAt ?? now)
+    return { type: 'deployment.failed', ...told, data: { ...data, error, nextAttemptAt } }
+  }
+  if (after.deployedAt === null) return undefined
+  const isPut = after.deployed !== before.deployed || after.deployedAt !== before.deployedAt
+  // An attempt that seemed to fail may have put it there all the same; the clock may stand still, or be set back.
+  const hasEnded = state === 'done' && (before.state === 'deploying' || before.state === 'failed')
+  if (!isPut && !hasEnded) return undefined
+  const { data, ...told } = await tell('done', isPut ? after.deployedAt : now)
+  return { type: 'deployment.succeeded', ...told, data: { ...data, digest: after.observed } }
 }

@@ -5,6 +5,7 @@ import type {
   DecisionState,
   DeploymentState,
   EventState,
+  OutboxState,
   State,
 } from '../state.ts'
 import type { Db } from '../schema.ts'
@@ -16,6 +17,7 @@ export interface Groups {
   collection: CollectionState
   decisions: DecisionState
   events: EventState
+  outbox: OutboxState
   facts: State['facts']
 }
 
@@ -89,5 +91,17 @@ export const access: { [Group in keyof Groups]: Access<Groups[Group]> } = {
     resume: 'write',
   },
   events: { newest: 'read', after: 'read', ofBundle: 'read' },
+  outbox: {
+    configure: 'write',
+    queue: 'write',
+    heads: 'read',
+    message: 'read',
+    sent: 'write',
+    failed: 'write',
+    park: 'write',
+    list: 'read',
+    resend: 'write',
+    counts: 'read',
+  },
   facts: { get: 'read', set: 'write' },
 }

@@ -44,6 +44,7 @@ export async function createSqliteState({ path, contentId, logger }: SqliteOptio
     collection: part('collection'),
     decisions: part('decisions'),
     events: part('events'),
+    outbox: part('outbox'),
     facts: part('facts'),
     async snapshot(file) {
       await thread.snapshot(file)

@@ -10,6 +10,7 @@ import { deploymentOperations } from '../operations/deployments.ts'
 import { eventOperations } from '../operations/events.ts'
 import { factOperations } from '../operations/facts.ts'
 import { access, type Groups, type Operations } from '../operations/operation.ts'
+import { outboxOperations } from '../operations/outbox.ts'
 import type { Db } from '../schema.ts'
 import { openDatabase, type OpenDatabase } from './database.ts'
 import { sqliteError } from './errors.ts'
@@ -107,6 +108,7 @@ export function nameOperations(): Map<string, NamedOperation> {
     collection: collectionOperations,
     decisions: decisionOperations,
     events: eventOperations,
+    outbox: outboxOperations,
     facts: factOperations,
   }
   return new Map(

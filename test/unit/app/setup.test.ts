@@ -30,6 +30,7 @@ async function rig(first: Config) {
         return { added: [], changed: [], removed: [] }
       },
     },
+    outbox: { configure: async () => undefined },
     registry: { repository: () => ({ name: 'local' }) },
     state: { bundles: { current: async () => [] } },
     table: { configure: () => undefined, get: () => undefined },

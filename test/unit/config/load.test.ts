@@ -119,6 +119,7 @@ describe('finding the file', () => {
           schedule: { kind: 'interval', minMs: 60_000, maxMs: 120_000 },
           deploy: [],
           autoDeploy: true,
+          publish: [],
           keep: 10,
           aliases: [],
           limits: {
@@ -130,6 +131,7 @@ describe('finding the file', () => {
         },
       ],
       deployers: {},
+      publishers: {},
       opa: { path: null },
       reconcile: { concurrency: 4 },
     })

@@ -184,8 +184,54 @@ describe('events', () => {
       ['deployment.started', 2],
       ['deployment.succeeded', 2],
     ])
-    expect(told[2]!.data).toMatchObject({ release: 1, error: 'no', log: ['0.0 s  put release 1'] })
+    const { version } = rig.released[0]!
+    const about = { release: 1, version, from: null, fromVersion: null, failures: 1 }
     const log = ['0.0 s  put release 1']
+    expect(told[2]!.data).toMatchObject({ ...about, error: 'no', tookMs: 0, log })
+    expect(told[4]).toMatchObject({ by: null, data: { ...about, begunAt: told[1]!.at } })
+    expect(told[4]!.data.tookMs).toBe(told[4]!.at - told[1]!.at)
     expect(told.at(-1)!.data).toMatchObject({ release: 1, from: null, digest: rig.released[0]!.manifestDigest, log })
+  })
+})
+
+describe('what the end of a deployment tells', () => {
+  const ends = async (place: string) => {
+    const events = await rig.state.events.ofBundle('authz', 100)
+    return events.filter((event) => event.place === place && event.type === 'deployment.succeeded').toReversed()
+  }
+
+  it('is from which version to which, and after how long, each time anew', async () => {
+    await configure()
+    await release('one')
+    await deployed('prod', 1)
+    await rig.clock.advance(60_000)
+    prod.failures.push(new Error('no'), new Error('no'))
+    await release('two')
+    await until(() => rig.deployed.filter(({ error }) => error === 'no').length === 1)
+    await rig.clock.advance(60_000)
+    await deployed('prod', 2)
+    const [first, second] = await ends('prod')
+    expect(first!.data).toMatchObject({ from: null, failures: 0, tookMs: 0 })
+    expect(second!.data).toMatchObject({ from: 1, fromVersion: rig.released[0]!.version, release: 2, failures: 2 })
+    expect(second!.data.tookMs).toBeGreaterThan(0)
+    expect(second!.data.tookMs).toBeLessThan(60_000)
+  })
+
+  it('is by whom: who asked for it, who pinned it, or nobody', async () => {
+    await configure()
+    await release('one')
+    await deployed('prod', 1)
+    await steering().deploy('authz', 'prod', { by: 'bob', reason: 'again' })
+    await until(() => placeOf('prod').forcedDone === 1)
+    await release('two')
+    await deployed('prod', 2)
+    await steering().rollback('authz', 1, { by: 'eve', reason: 'bad' }, new AbortController().signal)
+    await deployed('prod', 3)
+    expect((await ends('prod')).map(({ by, data }) => [data.release, by])).toEqual([
+      [1, null],
+      [1, 'bob'],
+      [2, null],
+      [3, 'eve'],
+    ])
   })
 })

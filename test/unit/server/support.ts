@@ -4,6 +4,7 @@ import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger, type Logger } from '../../../src/lib/logger.ts'
 import { createMetrics, type Metrics } from '../../../src/lib/metrics.ts'
 import type { Explanation } from '../../../src/model/explain.ts'
+import type { Message } from '../../../src/model/message.ts'
 import type { Steering } from '../../../src/model/steering.ts'
 import type { BundleStatus } from '../../../src/model/status.ts'
 import type { Look, Release } from '../../../src/model/release.ts'
@@ -226,6 +227,15 @@ export function steeringOf(): Steering {
   }
 }
 
+export function messageOf(bundle: string, parts: Partial<Message> = {}): Message {
+  return {
+    publisher: 'events',
+    event: { seq: 7, at: 1, type: 'deployments.held', bundle, place: null, by: 'ann', data: {} },
+    ...{ state: 'parked', attempts: 3, queuedAt: 1, nextAttemptAt: null, lastError: 'no' },
+    ...parts,
+  }
+}
+
 function createControl(parts: Partial<Control> = {}): Control {
   return {
     status: async () => [statusOf('authz'), statusOf('team/a')],
@@ -240,6 +250,7 @@ function createControl(parts: Partial<Control> = {}): Control {
       { seq: 1, at: 1, type: 'deployments.held', bundle, place: null, by: 'ann', data: { reason: 'freeze' } },
     ],
     feed: { newest: async () => 0, after: async () => [], hear: () => () => undefined },
+    messages: { list: async () => [messageOf('authz')], resend: async (keys) => [...keys] },
     collect: async ({ dryRun }) => ({
       ...{ dryRun, releases: 0, manifests: 1, blobs: 2, files: 3, bytes: 4, left: { files: 5, bytes: 6 }, items: [] },
     }),

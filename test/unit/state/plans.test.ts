@@ -62,6 +62,24 @@ const operations: [string, () => Promise<unknown>][] = [
   ['deployments of a bundle', () => state.deployments.list('authz')],
   ['configure', () => state.deployments.configure('authz', ['x'], 1)],
   ['facts', () => state.facts.get('k')],
+  [
+    'outbox.queue',
+    async () => {
+      await state.decisions.pin({ bundle: 'authz', to: { tag: 'v' }, by: 'ann', at: 1, reason: '' })
+      const events = await state.events.after(0, 9)
+      await state.outbox.queue('events', events, { from: 0, to: 1 }, 1)
+    },
+  ],
+  ['outbox.message', () => state.outbox.message({ publisher: 'events', seq: 1 })],
+  ['outbox.failed', () => state.outbox.failed({ publisher: 'events', seq: 1 }, { error: 'no', nextAttemptAt: 2 })],
+  ['outbox.park', () => state.outbox.park('events', { queuedUntil: 9, seq: null, error: 'no', maxParked: 0 })],
+  ['outbox.resend', () => state.outbox.resend([{ publisher: 'events', seq: 1 }], 1)],
+  ['outbox.sent', () => state.outbox.sent({ publisher: 'events', seq: 1 }, 'authz')],
+  [
+    'outbox.list',
+    () => state.outbox.list({ publisher: 'events', bundle: 'a', state: 'parked' }, { after: null, limit: 9 }),
+  ],
+  ['outbox.counts', () => state.outbox.counts()],
   ['collection.repositories', () => state.collection.repositories(page)],
   ['collection.dropManifests', () => state.collection.dropManifests('bundles/authz', { ...bundle, dryRun: false })],
   [
@@ -77,6 +95,7 @@ const operations: [string, () => Promise<unknown>][] = [
 
 beforeAll(async () => {
   state = await openInProcess()
+  await state.outbox.configure(['events'])
   const { raw } = state.store
   const prepare = raw.prepare.bind(raw)
   statements = new Set()

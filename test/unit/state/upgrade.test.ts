@@ -44,6 +44,8 @@ describe('a state that an earlier version wrote', () => {
     expect([pins, switches, await state.events.after(0, 9)].map((rows) => rows.length)).toEqual(
       version >= 3 ? [1, 1, 1] : [0, 0, 0],
     )
+    const messages = await state.outbox.list({ publisher: null, bundle: null, state: null }, { after: null, limit: 9 })
+    expect(messages).toMatchObject(version >= 4 ? [{ publisher: 'events', state: 'parked', event: { seq: 1 } }] : [])
     await state.close()
   })
 
