@@ -57,7 +57,7 @@ test('over TLS the server is known by the CA of the config, and we by our certif
   const place = createServer(
     { ...pemOf(own), ca: readFileSync(ca), requestCert: true, rejectUnauthorized: true },
     (request, response) => {
-      seen.push((request.socket as TLSSocket).getPeerCertificate().subject.CN)
+      seen.push(String((request.socket as TLSSocket).getPeerCertificate().subject.CN))
       response.end()
     },
   ).listen(0, '127.0.0.1')

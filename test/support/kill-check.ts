@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import type { Event } from '../../src/model/event.ts'
 import type { BundleStatus } from '../../src/model/status.ts'
 import type { Release } from '../../src/model/release.ts'
 import { digestOf, type Digest } from '../../src/oci/digest.ts'
 import { digestAt } from './digest-at.ts'
 import { policyArtifact, UnexpectedAnswer, type Answer, type Client } from './kill-client.ts'
-import { checkTold } from './kill-hook.ts'
+import { checkTold, untold } from './kill-hook.ts'
 import { pick } from './kill-ledger.ts'
 import { hearPlaceOut, placeFolder, placeRepositories, type Followed, type World } from './kill-world.ts'
 import { longshore } from './longshore.ts'
@@ -231,6 +232,7 @@ export async function checkEnd(world: World): Promise<void> {
       return (await status()).deployments.every(({ state }) => state === 'done')
     })
     await checkPlaces(world, current, await status())
+    await checkMessages(world, client, bundle.name)
   }
   await checkPuts(world)
 }
@@ -249,6 +251,14 @@ async function checkPlaces(world: World, current: Release, { name, deployments }
       if (found !== current.manifestDigest) throw new Error(`prod/${place} has ${found}, not ${current.manifestDigest}`)
     }
   }
+}
+
+async function checkMessages({ hook }: World, client: Client, name: string): Promise<void> {
+  const path = `/api/v1/bundles/${name}/events?limit=1000`
+  await waitFor(`every event of ${name} to be told`, async () => {
+    const answer = await client.send(`events of ${name}`, { method: 'GET', path })
+    return untold(hook, (JSON.parse(answer.bytes.toString()) as { events: Event[] }).events).length === 0
+  })
 }
 
 const placedFile = ({ folder }: World, bundle: string) => join(folder, placeFolder, `${bundle}.tar.gz`)

@@ -131,7 +131,10 @@ function followed(name: string, repository: string, isLocal: boolean): Followed 
 
 function configOf(parts: Pick<World, 'upstream' | 'place' | 'hook' | 'random'>): Record<string, unknown> {
   const { upstream, place, hook, random } = parts
-  const common = () => ({ follow: followedTag, schedule: 'off', keep: 1 + Math.floor(random() * 5) })
+  const common = () => ({
+    ...{ follow: followedTag, schedule: 'off', publish: ['told'] },
+    keep: 1 + Math.floor(random() * 5),
+  })
   const remote = (name: string) => ({
     ...common(),
     store: { type: 'oci', repository: `${upstream.host}/acme/${name}` },
@@ -158,6 +161,7 @@ function configOf(parts: Pick<World, 'upstream' | 'place' | 'hook' | 'random'>):
       hook: { type: 'http', url: hook.url },
       folder: { type: 'directory', root: placeFolder, form: 'tarball' },
     },
+    publishers: { told: { type: 'http', url: hook.eventsUrl } },
   }
 }
 
