@@ -2,6 +2,7 @@ import { open, type FileHandle } from 'node:fs/promises'
 import { StorageError } from '../lib/errors.ts'
 import { GrowingHash } from '../lib/hash/growing.ts'
 import { hashOf } from '../lib/hash/pour.ts'
+import { lend } from '../lib/lent.ts'
 import type { Algorithm, Digest } from '../oci/digest.ts'
 import { abortable } from './abortable.ts'
 import type { FileState } from './checks.ts'
@@ -46,12 +47,15 @@ export async function* chunksOf({ path, handle, state }: OpenFile, range?: ByteR
   const attempt = { what: 'reading a blob', path }
   const end = Math.min(state.size, range === undefined ? Infinity : range.last + 1)
   let at = range?.first ?? 0
+  const bufferBytes = Math.min(chunkBytes, end - at)
+  const spare: Buffer[] = []
   while (at < end) {
-    // A new buffer each time: the reader may keep it.
-    const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, end - at))
-    const { bytesRead } = await onDisk(attempt, () => handle.read(buffer, 0, buffer.byteLength, at))
+    // The reader may keep it: it is used again only once all of it was released.
+    const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(bufferBytes)
+    const { bytesRead } = await onDisk(attempt, () => handle.read(buffer, 0, Math.min(bufferBytes, end - at), at))
     if (bytesRead === 0) return
     at += bytesRead
+    lend(buffer, bytesRead, () => spare.push(buffer))
     yield buffer.subarray(0, bytesRead)
   }
 }

@@ -14,14 +14,15 @@ export function lend(buffer: Uint8Array, bytes: number, giveBack: () => void): v
   loans.set(buffer.buffer, { left: bytes, giveBack })
 }
 
-/** For whom a chunk ends its way: it is copied, and nobody else reads it. Each chunk once. */
-export function release(chunk: Uint8Array): void {
+/** For whom a chunk ends its way: it is copied, and nobody else reads it. Each chunk once. False where it was not lent. */
+export function release(chunk: Uint8Array): boolean {
   const loan = loans.get(chunk.buffer)
-  if (loan === undefined) return
+  if (loan === undefined) return false
   loan.left -= chunk.byteLength
-  if (loan.left > 0) return
+  if (loan.left > 0) return true
   loans.delete(chunk.buffer)
   loan.giveBack()
+  return true
 }
 
 /** For whoever passes a chunk on and still reads it afterwards: its buffer is not used again. */

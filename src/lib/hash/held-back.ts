@@ -11,12 +11,12 @@ export async function* heldBack(
   hash: GrowingHash,
   check: (hex: string) => void,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const pour = new Pour({ hash })
+  const pour = new Pour({ hash, passesOn: true })
   let held: Uint8Array | undefined
   try {
     for await (const chunk of source) {
-      keep(chunk)
       await pour.add(chunk)
+      if (!pour.hasCopied) keep(chunk)
       if (held !== undefined) yield held
       held = chunk
     }

@@ -1,4 +1,5 @@
 import { release } from '../lent.ts'
+import { discarded } from '../young.ts'
 import type { GrowingHash } from './growing.ts'
 
 /** Sockets give 16 to 64 KiB at a time: gathered, they cost far fewer writes, and fewer trips to another thread. */
@@ -19,6 +20,8 @@ export interface PourOptions {
   write?: (buffers: Uint8Array[], offset: number) => Promise<void>
   /** Brings what was written to the disk: called once in a while, so that who syncs at the end does not wait for all of it. */
   flush?: () => Promise<void>
+  /** The chunks go on to somebody else: he releases them. */
+  passesOn?: boolean
 }
 
 /**
@@ -29,6 +32,7 @@ export class Pour {
   readonly #hash: GrowingHash
   readonly #write: (buffers: Uint8Array[], offset: number) => Promise<void>
   readonly #flush: () => Promise<void>
+  readonly #passesOn: boolean
   /** Until it is clear that there are many. */
   #gathered: Uint8Array[] = []
   #gatheredBytes = 0
@@ -41,10 +45,16 @@ export class Pour {
   #flushing: Promise<void> = Promise.resolve()
   #underWay: Promise<void>[] = []
 
-  constructor({ hash, write = async () => undefined, flush = async () => undefined }: PourOptions) {
+  constructor({ hash, write = nothing, flush = nothing, passesOn = false }: PourOptions) {
     this.#hash = hash
     this.#write = write
     this.#flush = flush
+    this.#passesOn = passesOn
+  }
+
+  /** Whether what was added is needed no more: else it is what will be hashed. */
+  get hasCopied(): boolean {
+    return this.#isLong
   }
 
   /** Undefined where nothing has to be waited for. Throws what hashing or writing threw. */
@@ -52,7 +62,7 @@ export class Pour {
     if (this.#isLong) {
       if (chunk.byteLength >= slabBytes - this.#filled) return this.#take(chunk)
       this.#fill(chunk)
-      release(chunk)
+      this.#letGo(chunk)
       return undefined
     }
     this.#gathered.push(chunk)
@@ -100,7 +110,11 @@ export class Pour {
       at += part.byteLength
       if (this.#filled === slabBytes) await this.#dispatch()
     }
-    release(chunk)
+    this.#letGo(chunk)
+  }
+
+  #letGo(chunk: Uint8Array): void {
+    if (!this.#passesOn && !release(chunk)) discarded(chunk.byteLength)
   }
 
   #fill(bytes: Uint8Array): void {
@@ -134,6 +148,8 @@ export class Pour {
     this.#flushing.catch(() => undefined)
   }
 }
+
+const nothing = () => Promise.resolve()
 
 /** Unlike `Promise.all`, not before both are: the slab is in use until then. */
 async function bothDone(hashed: Promise<void>, written: Promise<void>): Promise<void> {

@@ -1,5 +1,6 @@
 import { pipeline } from 'node:stream/promises'
 import type { ByteRange } from '../../content/content.ts'
+import { release } from '../../lib/lent.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { sourceOf } from '../guard/address.ts'
 import { isNotModified, sendEmpty, writeHead } from './answer.ts'
@@ -92,7 +93,11 @@ async function sendContent(call: Call, digest: Digest, range: ByteRange | undefi
     // From here on a failure cuts the connection: the client sees fewer bytes than Content-Length said.
     await pipeline(
       async function* () {
-        for (let next = first; next.done !== true; next = await chunks.next()) yield next.value
+        for (let next = first; next.done !== true; next = await chunks.next()) {
+          yield next.value
+          // Else a part of it still waits for the client.
+          if (response.writableLength === 0) release(next.value)
+        }
       },
       response,
       { signal },

@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import type { Content } from '../../../src/content/content.ts'
 import { contentId, fileSteps, type FileSteps } from '../../../src/content/files.ts'
 import { createFolderContent } from '../../../src/content/folder.ts'
+import { release } from '../../../src/lib/lent.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { digestOf, type Digest } from '../../../src/oci/digest.ts'
 import { tempDir } from '../../support/temp.ts'
@@ -260,6 +261,21 @@ describe('reading', () => {
   it('lets the loop turn between chunks', async () => {
     const { turns } = await countTurns(() => collect(content.read(digest)))
     expect(turns).toBeGreaterThanOrEqual(3)
+  })
+
+  it('reads into the same memory again once it was released, and never before', async () => {
+    const buffers = new Set<ArrayBufferLike>()
+    const got: Buffer[] = []
+    for await (const chunk of content.read(digest)) {
+      buffers.add(chunk.buffer)
+      got.push(Buffer.from(chunk))
+      release(chunk)
+    }
+    expect(Buffer.concat(got).equals(bytes)).toBe(true)
+    expect(buffers.size).toBe(1)
+    const kept = await Array.fromAsync(content.read(digest))
+    expect(Buffer.concat(kept).equals(bytes)).toBe(true)
+    expect(new Set(kept.map(({ buffer }) => buffer)).size).toBe(kept.length)
   })
 
   it('closes the file when the reader stops early', async () => {

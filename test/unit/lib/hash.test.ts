@@ -1,9 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { constants, PerformanceObserver } from 'node:perf_hooks'
 import { afterAll, describe, expect, it } from 'vitest'
 import { GrowingHash } from '../../../src/lib/hash/growing.ts'
 import { heldBack } from '../../../src/lib/hash/held-back.ts'
 import { hashOf, Pour, slabBytes } from '../../../src/lib/hash/pour.ts'
 import { HashThreads } from '../../../src/lib/hash/threads.ts'
+import { lend, release } from '../../../src/lib/lent.ts'
 
 class CountedThreads extends HashThreads {
   begun = 0
@@ -139,6 +141,42 @@ describe('bytes that are hashed and written as they come', () => {
   })
 })
 
+describe('the garbage of what is copied', () => {
+  const collections = async (source: AsyncIterable<Uint8Array>) => {
+    const entries: object[] = []
+    const observer = new PerformanceObserver((list) => entries.push(...list.getEntries()))
+    observer.observe({ entryTypes: ['gc'] })
+    await hashOf(source, growing())
+    await new Promise(setImmediate)
+    entries.push(...observer.takeRecords())
+    observer.disconnect()
+    const { NODE_PERFORMANCE_GC_MINOR: minor, NODE_PERFORMANCE_GC_FLAGS_FORCED: forced } = constants
+    // The types do not know of it: https://nodejs.org/api/perf_hooks.html#performanceentrydetail
+    return (entries as { detail: { kind: number; flags: number } }[]).filter(
+      ({ detail: { kind, flags } }) => kind === minor && (flags & forced) !== 0,
+    ).length
+  }
+
+  it('is collected each 32 MiB, before V8 marks its whole heap', async () => {
+    const bytes = randomBytes(slabBytes)
+    async function* many() {
+      for (let count = 0; count < 2 * 64 + 1; count++) yield bytes
+    }
+    expect(await collections(many())).toBeGreaterThanOrEqual(2)
+  })
+
+  it('is none where buffers are used again', async () => {
+    const buffer = Buffer.allocUnsafeSlow(slabBytes)
+    async function* lent() {
+      for (let count = 0; count < 2 * 64 + 1; count++) {
+        lend(buffer, slabBytes, () => undefined)
+        yield buffer
+      }
+    }
+    expect(await collections(lent())).toBe(0)
+  })
+})
+
 describe('the threads', () => {
   it('fail what they were at when they end, and others take their place', async () => {
     const own = new HashThreads(1)
@@ -184,5 +222,34 @@ describe('what is held back', () => {
     expect(got).toBeLessThan(length)
     const right = heldBack(inPieces(bytes, Math.ceil(length / 4)), growing(), () => undefined)
     expect(Buffer.concat(await Array.fromAsync(right)).equals(bytes)).toBe(true)
+  })
+
+  it('is hashed before whoever gets it may give its buffer back', async () => {
+    const piece = 64 * 1024
+    const bytes = randomBytes(5 * slabBytes + 7)
+    const spare: Buffer[] = []
+    let made = 0
+    async function* lending() {
+      for (let at = 0; at < bytes.length; at += piece) {
+        const buffer = spare.pop() ?? Buffer.allocUnsafeSlow((made++, piece))
+        const length = bytes.copy(buffer, 0, at, at + piece)
+        lend(buffer, length, () => {
+          // Whoever still reads it finds something else.
+          buffer.fill(0)
+          spare.push(buffer)
+        })
+        yield buffer.subarray(0, length)
+      }
+    }
+    let hex = ''
+    const got: Buffer[] = []
+    for await (const chunk of heldBack(lending(), growing(), (all) => (hex = all))) {
+      got.push(Buffer.from(chunk))
+      release(chunk)
+    }
+    expect(hex).toBe(hexOf(bytes))
+    expect(Buffer.concat(got).equals(bytes)).toBe(true)
+    // Those of the first slab are kept, until it is clear that many follow.
+    expect(made).toBeLessThanOrEqual(slabBytes / piece + 3)
   })
 })

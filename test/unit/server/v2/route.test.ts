@@ -147,6 +147,21 @@ describe('HEAD', () => {
   })
 })
 
+it('a blob comes to a reader who stops now and then as it is', async () => {
+  const bytes = randomBytes(maxBlobBytes)
+  const { digest } = await api.pushBlob(bytes)
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
+  const host = new URL(server.url).host
+  socket.write(`GET ${api.blobPath(digest)} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+  const chunks: Buffer[] = []
+  for await (const chunk of socket as AsyncIterable<Buffer>) {
+    chunks.push(chunk)
+    if (chunks.length % 8 === 0) await new Promise(setImmediate)
+  }
+  const answer = Buffer.concat(chunks)
+  expect(answer.subarray(answer.indexOf('\r\n\r\n') + 4).equals(bytes)).toBe(true)
+})
+
 it('a range that cannot be says how long the blob is', async () => {
   const { digest } = await api.pushBlob(randomBytes(100))
   const answer = await api.get(api.blobPath(digest), { Range: 'bytes=100-' })
