@@ -77,7 +77,7 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
     specs = new Map(made.map((spec) => [spec.name, spec]))
     guard.setAccess(next.server.access)
     table.configure(next.bundles)
-    await serveLastGood()
+    await serveLastGood(options)
     // Before anything happens that they are to be told of.
     await outbox.configure(publishers)
     const changes = await reconciler.configure(made)
@@ -87,17 +87,12 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
 
   async function createAll(next: Config, registries: RegistryClients, keep: (name: string) => BundleSpec | undefined) {
     try {
-      return await createSpecs(next, { ...remote, registries, registry, logger, builderVersion: remote.version }, keep)
+      const parts = { registries, registry, state, logger, builderVersion: remote.version }
+      return await createSpecs(next, { ...remote, ...parts }, keep)
     } catch (error) {
       if (registries !== clients) await registries.close()
       throw error
     }
-  }
-
-  /** What is new here may have been here before. */
-  async function serveLastGood(): Promise<void> {
-    const current = await state.bundles.current()
-    await serving.restore(current.filter(({ bundle }) => table.get(bundle)?.release === undefined))
   }
 
   return {
@@ -121,6 +116,12 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
       await Promise.all([...new Set([clients, retirement, ...madeWith.values()])].map((each) => each.close()))
     },
   }
+}
+
+/** What is new here may have been here before. */
+async function serveLastGood({ state, serving, table }: SetupOptions): Promise<void> {
+  const current = await state.bundles.current()
+  await serving.restore(current.filter(({ bundle }) => table.get(bundle)?.release === undefined))
 }
 
 /** What is under way goes on: a changed line in the config must not cut off a download. */

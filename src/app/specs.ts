@@ -1,5 +1,6 @@
 import type { BundleConfig, Config } from '../config/config.ts'
 import { recipeOf } from '../config/changes.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Redactor } from '../lib/redact.ts'
 import type { Deployer, DeployerContext } from '../deployers/deployer.ts'
@@ -9,8 +10,10 @@ import { everyBundle } from '../model/decision.ts'
 import type { Publisher, PublisherContext } from '../publishers/publisher.ts'
 import { publisherTypes, type PublisherConfig } from '../publishers/types.ts'
 import type { PublisherSpec } from '../reconcile/sender.ts'
+import { createPromoter } from '../reconcile/promoter.ts'
 import type { BundleSpec } from '../reconcile/types.ts'
 import type { Registry } from '../registry/types.ts'
+import type { State } from '../state/state.ts'
 import type { Store, StoreContext } from '../stores/store.ts'
 import { storeTypes, type StoreConfig } from '../stores/types.ts'
 import type { RegistryClients } from './registries.ts'
@@ -20,6 +23,8 @@ export interface SpecContext {
   registry: Registry
   logger: Logger
   redactor: Redactor
+  state: State
+  clock: Clock
   /** Of what builds bundles: another one may give other bytes. */
   builderVersion: string
 }
@@ -49,6 +54,7 @@ async function createSpec(
     store: await createStore(bundle.store, {
       registries: context.registries,
       local: (repository) => context.registry.repository(repository),
+      promotion: (terms) => createPromoter({ bundle: name, terms, state: context.state, clock: context.clock }),
       logger: context.logger.child({ bundle: name }),
     }),
     recipe: recipeOf(bundle, config.opa, context.builderVersion),

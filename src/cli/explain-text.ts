@@ -1,6 +1,7 @@
 import { everyBundle, type PinTo, type Word } from '../model/decision.ts'
 import type { Explanation, PlaceVerdict, TagsExplained } from '../model/explain.ts'
 import type { Verdict } from '../model/follow.ts'
+import { describeWaiting, type Promotion } from '../model/promotion.ts'
 import type { Look } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
 import { counted, fields, formatAge, oneLine } from './format.ts'
@@ -15,6 +16,9 @@ export function describeExplanation({ bundle, tags, places }: Explanation, now: 
     ['store', bundle.store],
     ['counts', describeCounts(bundle, now)],
     ['serves', describeServed(bundle, now)],
+    ...(bundle.promotion === null
+      ? []
+      : [['promotes', describePromotion(bundle.promotion, bundle.name, now)] as const]),
     ['last look', describeLast(bundle.look, now)],
   ])
   const reasons = places.map(({ place, verdict }) => [place, oneLine(describePlace(verdict, bundle.name, now))])
@@ -37,6 +41,15 @@ function describeServed({ current }: BundleStatus, now: number): string {
   if (current === null) return 'nothing yet'
   const { number, version, activatedAt, reason } = current
   return `${version}, release ${number}, since ${formatAge(now - activatedAt)} (${reason})`
+}
+
+/** `release 3 of authz at staging; release 4 (v1.5.0) waits 35m more, and for an approval: longshore approve authz-prod`. */
+export function describePromotion({ from, place, promoted, waiting }: Promotion, name: string, now: number): string {
+  const where = place === null ? from : `${from} at ${place}`
+  const counts = promoted === null ? `nothing yet from ${where}` : `release ${promoted} from ${where}`
+  if (waiting === null) return counts
+  const next = describeWaiting(waiting, place, (at) => `${formatAge(Math.max(0, at - now))} more`)
+  return `${counts}; ${next}${waiting.needsApproval ? `: longshore approve ${name}` : ''}`
 }
 
 function describeLast(look: Look | null, now: number): string {

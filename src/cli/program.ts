@@ -22,6 +22,7 @@ const commands: Record<string, () => Promise<AddCommand>> = {
   look: async () => (await import('./look.ts')).addLook,
   pin: async () => (await import('./pin.ts')).addPin,
   unpin: async () => (await import('./pin.ts')).addUnpin,
+  approve: async () => (await import('./approve.ts')).addApprove,
   rollback: async () => (await import('./pin.ts')).addRollback,
   deploy: async () => (await import('./deploy.ts')).addDeploy,
   'auto-deploy': async () => (await import('./auto-deploy.ts')).addAutoDeploy,

@@ -6,7 +6,7 @@ import type { Explanation } from '../model/explain.ts'
 import type { Look, Release } from '../model/release.ts'
 import type { Message, MessageKey } from '../model/message.ts'
 import type { BundleStatus } from '../model/status.ts'
-import type { Pinned } from '../model/steering.ts'
+import type { Approved, Pinned } from '../model/steering.ts'
 import type { BackedUp } from '../registry/backup.ts'
 import type { Collected } from '../registry/collect.ts'
 import type { Verified } from '../registry/verify.ts'
@@ -75,6 +75,12 @@ export class ServerClient {
   async unpin(bundle: string, reason: string): Promise<Look | null> {
     const path = `/api/v1/bundles/${pathOf(bundle)}/unpin`
     return (await this.#call('POST', path, `unpin ${bundle}`, { reason })).look as Look | null
+  }
+
+  /** The release that waits, unless one is named by its number or digest; answers when it was looked at. */
+  async approve(bundle: string, release: string | null, reason: string): Promise<Approved> {
+    const path = `/api/v1/bundles/${pathOf(bundle)}/approve`
+    return (await this.#call('POST', path, `approve for ${bundle}`, { release, reason })) as unknown as Approved
   }
 
   /** To the release before, unless one is named; answers when it was looked at. */

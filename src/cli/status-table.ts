@@ -1,5 +1,6 @@
 import { everyBundle, type Hold } from '../model/decision.ts'
 import type { Deployment } from '../model/deployment.ts'
+import { describeWaiting, type Waiting } from '../model/promotion.ts'
 import type { BundleStatus, PlaceStatus } from '../model/status.ts'
 import { counted, formatAge, oneLine } from './format.ts'
 import type { Output } from './output.ts'
@@ -81,9 +82,16 @@ function describeHold(name: string, { bundle, by, reason }: Hold): string {
   return `${name} is not deployed: ${why}; go on with: ${what}`
 }
 
+/** What comes next to a bundle that takes what is promoted; the last look says it where nothing came yet. */
+function describeNext(name: string, place: string | null, waiting: Waiting, now: number): string {
+  const next = describeWaiting(waiting, place, (at) => `${formatAge(Math.max(0, at - now))} more`)
+  return `${name}: ${next}${waiting.needsApproval ? `: longshore approve ${name}` : ''}`
+}
+
 function describeReasons(bundles: readonly BundleStatus[], now: number, columns: number): string[] {
-  const reasons = bundles.flatMap(({ name, health, look, deployments, held }) => [
+  const reasons = bundles.flatMap(({ name, health, look, deployments, held, promotion }) => [
     ...(health !== 'ok' && look?.message ? [`${name}: ${look.message}`] : []),
+    ...(promotion?.waiting == null ? [] : [describeNext(name, promotion.place, promotion.waiting, now)]),
     ...(held === null ? [] : [describeHold(name, held)]),
     ...deployments.flatMap((deployment) => describeFailure(name, deployment, now)),
   ])

@@ -16,6 +16,7 @@ export function createAddresses(server: CheckedConfig['server']): Addresses {
   const ownHosts = ownHostsOf(server)
   return {
     addressOf(part) {
+      if (part.type === 'bundle') return `${own}/bundles/${part.from}`
       if (part.type === 'local') return `${own}/${part.repository}`
       if (part.type === 'oci-layout') return part.path
       const [host = '', ...repository] = part.repository.split('/')

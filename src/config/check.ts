@@ -7,6 +7,7 @@ import type { PlacedProblem } from './issues.ts'
 import { suggest } from './nearest.ts'
 import { checkPlaces } from './places.ts'
 import type { CheckedConfig } from './schema.ts'
+import { checkPromotions } from './promotions.ts'
 import { checkUnpulled } from './unpulled.ts'
 
 /** The file as it is written: its names count whether or not what stands under them is right. */
@@ -16,7 +17,15 @@ export interface Written {
   deployers?: object
   publishers?: object
   registries?: object
-  bundles?: Record<string, { store?: unknown; deploy?: unknown; schedule?: unknown; publish?: unknown } | null>
+  bundles?: Record<string, WrittenBundle | null>
+}
+
+interface WrittenBundle {
+  store?: unknown
+  follow?: unknown
+  deploy?: unknown
+  schedule?: unknown
+  publish?: unknown
 }
 
 type Bundle = CheckedConfig['bundles'][string]
@@ -39,6 +48,7 @@ export function checkTogether(config: CheckedConfig, written: Written, nowMs: nu
     ...checkPlaces(config, folder),
     ...checkAliases(config.bundles),
     ...checkUnpulled(config, written.bundles),
+    ...checkPromotions(config, written.bundles),
   ]
 }
 
@@ -140,7 +150,7 @@ function checkLoops(name: string, bundle: Bundle, config: CheckedConfig): Placed
   const store = storeOf(config, bundle)
   const source = store && addresses.addressOf(store)
   const served = `bundles/${name}`
-  if (source !== undefined && addresses.isOwn(source, served)) {
+  if (source !== undefined && store?.type !== 'bundle' && addresses.isOwn(source, served)) {
     return [
       { path: ['bundles', name, 'store'], message: `the bundle would follow itself: ${served} is where it is served` },
     ]

@@ -23,6 +23,7 @@ export interface Event {
 
 export const eventTypes = [
   'release.created',
+  'release.approved',
   'look.refused',
   'look.failed',
   'look.recovered',

@@ -1,5 +1,6 @@
 import type { Hold, Pin, Switch } from './decision.ts'
 import type { Deployment } from './deployment.ts'
+import type { Promotion } from './promotion.ts'
 import type { BundleKind, Look, Release } from './release.ts'
 
 /** One bundle as `status` and `/api/v1/bundles` show it. */
@@ -18,6 +19,8 @@ export interface BundleStatus {
   deployments: PlaceStatus[]
   /** By whom, since when and why nothing of it is deployed (`*`: of any bundle); null where nothing is held. */
   held: Hold | null
+  /** How far releases of the bundle are that this one is promoted from; null where it is from none, or pinned. */
+  promotion: Promotion | null
   /** What goes before `follow`; null where nothing does. */
   pin: Pin | null
   /** `ok`: serving and the last look was well; `stale`: serving, but the last look failed or refused; `empty`: nothing to serve yet. */

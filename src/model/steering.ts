@@ -1,5 +1,7 @@
+import type { Digest } from '../oci/digest.ts'
 import type { PinTo, Said } from './decision.ts'
 import type { Deployment, Plan } from './deployment.ts'
+import type { Waiting } from './promotion.ts'
 import type { Look } from './release.ts'
 
 /** What a person may say. It is durable when it is answered; `bundle` is one that is configured. */
@@ -21,6 +23,11 @@ export interface Steering {
   switchAutoDeploy(bundle: string, place: string | null, on: boolean, said: Said): Promise<void>
   /** What is desired goes there whatever is there already. Throws ConfigError where that is nothing, held, or no place. */
   deploy(bundle: string, place: string | null, said: Said): Promise<Deployment[]>
+  /**
+   * A release of the bundle that this one is promoted from may go on: the one that waits unless one is named. Answers when it was
+   * looked at. Throws ConfigError where nobody has to agree, or it cannot come any more.
+   */
+  approve(bundle: string, which: { release: number } | { digest: Digest } | null, said: Said): Promise<Approved>
   /** What `deploy` would do. Throws ConfigError, and what the places throw. */
   plan(bundle: string, place: string | null, signal: AbortSignal): Promise<Plan[]>
 }
@@ -28,4 +35,16 @@ export interface Steering {
 export interface Pinned {
   to: PinTo
   look: Look
+}
+
+export interface Approved {
+  /** Its number in the bundle that it comes from. */
+  release: number
+  version: string
+  digest: Digest
+  /** False where somebody had agreed already. */
+  isNew: boolean
+  /** What still has to pass before it counts, or what comes next; null where nothing waits. */
+  waiting: Waiting | null
+  look: Look | null
 }

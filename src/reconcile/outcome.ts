@@ -66,3 +66,8 @@ export function nextDue(
   const notBefore = now + (error instanceof RemoteError ? (error.retryAfterMs ?? 0) : 0)
   return { at: Math.max(Math.min(due ?? Infinity, retryAt), notBefore), isTimeOfDay: false }
 }
+
+/** What waits for a moment is looked at then. */
+export function soonerOf(due: Due | null, at: number | null): Due | null {
+  return at === null || (due !== null && due.at <= at) ? due : { at, isTimeOfDay: false }
+}

@@ -54,6 +54,8 @@ class LevelReconciler implements Reconciler {
   #specs = new Map<string, BundleSpec>()
   /** Names by the repository of the built-in registry that they follow. */
   #followers = new Map<string, string[]>()
+  /** Names by the bundle and the place that they are promoted from. */
+  #takers = new Map<string, string[]>()
   #past: { current: Map<string, Release>; looks: Map<string, Look> } | undefined
   #configuring: Promise<unknown> = Promise.resolve()
   #isFirst = true
@@ -76,6 +78,7 @@ class LevelReconciler implements Reconciler {
       deployed: (event) => {
         metrics?.deployed(event.place, event.error === null ? 'done' : 'failed')
         this.#tell('deployed', event)
+        this.#promote(event.bundle, event.place)
       },
     })
     this.steering = createSteering({
@@ -86,6 +89,7 @@ class LevelReconciler implements Reconciler {
       specOf: (bundle) => this.#specs.get(bundle),
       currentOf: (bundle) => this.#watches.get(bundle)?.current ?? null,
       redirect: (bundle) => this.#redirect(bundle),
+      look: (bundle) => this.look(bundle, 'approval'),
     })
   }
 
@@ -126,6 +130,7 @@ class LevelReconciler implements Reconciler {
 
   async explain(name: string, limit: number, signal: AbortSignal): Promise<Explanation | undefined> {
     const watch = this.#watches.get(name)
+    await watch?.spec.store.promoter?.standing()
     const [status] = this.status(name)
     return watch && status && explain(status, watch, limit, signal)
   }
@@ -154,6 +159,7 @@ class LevelReconciler implements Reconciler {
       nextLookAt: nextAt,
       deployments: this.#deployments.list(spec.name),
       held: this.#decisions.holdOf(spec.name),
+      promotion: spec.store.promoter?.last ?? null,
       pin: this.#decisions.pinOf(spec.name),
       health: current === null ? 'empty' : isBad(look) ? 'stale' : 'ok',
     }))
@@ -236,6 +242,12 @@ class LevelReconciler implements Reconciler {
     for (const watch of watches) this.#watches.set(watch.spec.name, watch)
     const followed = watches.filter(({ spec }) => spec.store.watches !== undefined)
     const byRepository = Map.groupBy(followed, ({ spec }) => spec.store.watches!)
+    const promoted = watches.filter(({ spec }) => spec.store.promoter !== undefined)
+    const byOrigin = Map.groupBy(promoted, ({ spec }) => {
+      const { from, place } = spec.store.promoter!.terms
+      return `${from}\n${place ?? ''}`
+    })
+    this.#takers = new Map([...byOrigin].map(([from, some]) => [from, some.map(({ spec }) => spec.name)]))
     this.#followers = new Map([...byRepository].map(([to, some]) => [to, some.map(({ spec }) => spec.name)]))
   }
 
@@ -243,6 +255,7 @@ class LevelReconciler implements Reconciler {
     this.#options.metrics?.released(release.bundle, release.activatedAt)
     this.#tell('released', release)
     this.#deployments.released(release)
+    this.#promote(release.bundle, null)
   }
 
   #looked(look: Look, { bytes, error }: { bytes: number; error: unknown }): void {
@@ -252,6 +265,16 @@ class LevelReconciler implements Reconciler {
     if (error !== undefined) metrics?.failed('look', error instanceof LongshoreError ? error.code : 'internal')
     this.#tell('looked', look)
     this.#deployments.compare(look)
+  }
+
+  /** Bundles that take what is promoted from there are looked at. */
+  #promote(bundle: string, place: string | null): void {
+    for (const name of this.#takers.get(`${bundle}\n${place ?? ''}`) ?? []) {
+      void this.#watches
+        .get(name)
+        ?.ask('promotion')
+        .catch(() => undefined)
+    }
   }
 
   /** Whoever listens cannot bring the flow down. */

@@ -2,20 +2,21 @@ import { ConfigError } from '../lib/errors.ts'
 import { everyBundle, type Said, type Word } from '../model/decision.ts'
 import type { Steering } from '../model/steering.ts'
 import type { State } from '../state/state.ts'
+import { createApproving, type ApprovingParts } from './approving.ts'
 import type { Decisions } from './decisions.ts'
 import type { Deployments } from './deployments.ts'
 import { createPinning, type PinningParts } from './pinning.ts'
 import type { Place } from './place.ts'
 
-interface SteeringParts extends PinningParts {
+interface SteeringParts extends PinningParts, ApprovingParts {
   decisions: Decisions
   deployments: Deployments
-  state: Pick<State, 'bundles' | 'deployments'>
+  state: Pick<State, 'bundles' | 'deployments' | 'promotions'>
 }
 
 /** What persons say: first made durable, then acted upon. */
 export function createSteering(parts: SteeringParts): Steering {
-  return { ...createPinning(parts), ...createDeploying(parts) }
+  return { ...createPinning(parts), ...createApproving(parts), ...createDeploying(parts) }
 }
 
 function createDeploying({
@@ -23,7 +24,7 @@ function createDeploying({
   deployments,
   state,
   clock,
-}: SteeringParts): Omit<Steering, 'pin' | 'unpin' | 'rollback'> {
+}: SteeringParts): Omit<Steering, 'pin' | 'unpin' | 'rollback' | 'approve'> {
   const wordOf = (said: Said): Word => ({ ...said, at: clock.now() })
   const placesOf = (bundle: string, place: string | null): Place[] => {
     const places = deployments.places(bundle)

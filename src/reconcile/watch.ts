@@ -11,7 +11,7 @@ import { hostOf } from './host.ts'
 import { Alarm, type Due } from './alarm.ts'
 import type { Listing } from './candidate.ts'
 import { lookAt, type LookContext } from './look.ts'
-import { failureOf, isSettled, nextDue, outcomeOf, sameOutcome, type Found } from './outcome.ts'
+import { failureOf, isSettled, nextDue, outcomeOf, sameOutcome, soonerOf, type Found } from './outcome.ts'
 import { TagList } from './tag-list.ts'
 import type { BundleSpec } from './types.ts'
 
@@ -77,8 +77,10 @@ export class Watch {
   begin(trigger: string): void {
     const { clock, random } = this.#context
     const { schedule } = this.spec
-    const at = firstLookAt(schedule, clock.now(), random, this.current !== null)
-    this.#ringAt({ at, isTimeOfDay: schedule.kind === 'cron' && this.current !== null }, trigger)
+    // What is promoted is known here: asking costs nothing, and may be due since we were gone.
+    const isKnown = this.current !== null && !isPromoted(this.spec)
+    const at = firstLookAt(schedule, clock.now(), random, isKnown)
+    this.#ringAt({ at, isTimeOfDay: schedule.kind === 'cron' && isKnown }, trigger)
   }
 
   #ringAt(due: Due, trigger: string): void {
@@ -98,8 +100,8 @@ export class Watch {
     const isRedirected = old.store.address !== spec.store.address || !isDeepStrictEqual(old.follow, spec.follow)
     this.#isRedirected ||= isRedirected
     const bearsOnContent = old.recipe !== spec.recipe || isRedirected
-    // Its credentials may be what was put right.
-    const mayBeMended = old.store !== spec.store && this.look?.outcome === 'failed'
+    // Its credentials may be what was put right, or the terms of a promotion are others.
+    const mayBeMended = old.store !== spec.store && (this.look?.outcome === 'failed' || isPromoted(spec))
     // A step down that was refused before is allowed now.
     const mayGoDown = spec.allowDowngrade && !old.allowDowngrade
     const isChanged = bearsOnContent || mayGoDown || !isDeepStrictEqual(old.schedule, spec.schedule)
@@ -204,7 +206,8 @@ export class Watch {
     const { clock, random, state } = this.#context
     const endedAt = clock.now()
     const failures = outcome.outcome === 'failed' ? (this.look?.failures ?? 0) + 1 : 0
-    const next = this.#closed ? null : nextDue(this.spec.schedule, endedAt, { failures, finding, error }, random)
+    const due = nextDue(this.spec.schedule, endedAt, { failures, finding, error }, random)
+    const next = this.#closed ? null : soonerOf(due, ripensAt(this.spec))
     const nextAt = next?.at ?? null
     const look: Look = { bundle: this.spec.name, startedAt, endedAt, trigger, failures, nextAt, ...outcome }
     // Served first, and only then written down how it came about.
@@ -240,4 +243,13 @@ export class Watch {
       else this.#logger.debug(fields, line)
     }
   }
+}
+
+function isPromoted({ store }: BundleSpec): boolean {
+  return store.promoter !== undefined
+}
+
+/** When the delay is over of what is to be promoted next. */
+function ripensAt({ store }: BundleSpec): number | null {
+  return store.promoter?.last?.waiting?.until ?? null
 }

@@ -6,7 +6,13 @@ import type { CatalogState, ManifestRow, State } from './state.ts'
 export const maxRememberedAnswers = 10_000
 
 /** What changes neither manifests nor tags nor who has which blob: all of these parts, and these operations. */
-const harmlessGroups: readonly string[] = ['deployments', 'decisions', 'outbox', 'facts'] satisfies (keyof Groups)[]
+const harmlessGroups: readonly string[] = [
+  'deployments',
+  'decisions',
+  'promotions',
+  'outbox',
+  'facts',
+] satisfies (keyof Groups)[]
 const harmless: readonly string[] = ['catalog.indexWritten', 'bundles.remember', 'bundles.saveLook']
 
 type Groupings = Pick<State, keyof Groups>

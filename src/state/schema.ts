@@ -24,6 +24,12 @@ export interface Schema {
   pins: WordTable & { to: string }
   /** `place` is empty where it is about all places of the bundle. */
   switches: WordTable & { place: string; on: number }
+  approvals: ApprovalTable
+  /** `place` is empty where none was asked for. */
+  ripe: { bundle: string; source: string; place: string; release: number; at: number }
+  /** Releases that were put to a place, or that an attempt began to put there. */
+  puts: { bundle: string; place: string; release: number }
+  placements: PlacementTable
   events: EventTable
   /** `cursor`: the last event that was looked at for it. */
   receivers: { publisher: string; cursor: number }
@@ -95,6 +101,27 @@ interface WordTable {
   by: string
   at: number
   reason: string
+}
+
+/** `source` is the other bundle, `release` one of its numbers. */
+interface ApprovalTable extends WordTable {
+  source: string
+  release: number
+  digest: string
+}
+
+/** `leftAt` is null while the config has it. */
+interface PlacementTable {
+  bundle: string
+  place: string
+  form: string
+  path: string | null
+  leftAt: number | null
+  deployed: number | null
+  deployedAt: number | null
+  attempts: number
+  nextAttemptAt: number | null
+  lastError: string | null
 }
 
 interface EventTable {

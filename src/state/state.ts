@@ -2,6 +2,7 @@ import type { Hold, Pin, Switch, Word } from '../model/decision.ts'
 import type { Deployment } from '../model/deployment.ts'
 import type { Event } from '../model/event.ts'
 import type { Message, MessageFilter, MessageKey } from '../model/message.ts'
+import type { Approval } from '../model/promotion.ts'
 import type { Look, Memo, Release } from '../model/release.ts'
 import type { Digest } from '../oci/digest.ts'
 
@@ -15,6 +16,7 @@ export interface State {
   readonly deployments: DeploymentState
   readonly collection: CollectionState
   readonly decisions: DecisionState
+  readonly promotions: PromotionState
   readonly events: EventState
   readonly outbox: OutboxState
   /** Small facts about this folder, such as its id. */
@@ -201,6 +203,15 @@ export interface DecisionState {
   hold(bundles: readonly string[], word: Word): Promise<string[]>
   /** Takes one hold off, or with `*` all of them; returns which. */
   resume(bundle: string, word: Word): Promise<string[]>
+}
+
+/** How far releases of other bundles are on their way to a bundle: by number in the other one. */
+export interface PromotionState {
+  /** What was for long enough at the place (null: current), and what persons agreed to; the oldest first. */
+  read(bundle: string, from: string, place: string | null): Promise<{ ripe: number[]; approvals: Approval[] }>
+  ripen(bundle: string, what: { from: string; place: string | null; release: number; at: number }): Promise<void>
+  /** An event too, which names the version. False where somebody had agreed already. */
+  approve(approval: Approval, version: string): Promise<boolean>
 }
 
 /** What happened, in order. Written in the transactions of what it tells of; the newest 100,000 are kept. */

@@ -1,6 +1,8 @@
 import type { Logger } from '../lib/logger.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Exact } from '../model/follow.ts'
+import type { Promotion, PromotionTerms } from '../model/promotion.ts'
+import type { Release } from '../model/release.ts'
 import type { Descriptor, Sink, Source } from '../oci/target.ts'
 
 /** What a store offers now; nothing downloaded yet. */
@@ -29,7 +31,19 @@ export interface Store {
   readonly watches?: string
   /** For refusing a deployer that would write where its bundle's store reads: `host/repository` or a folder. */
   readonly address: string
+  /** Where it offers what was promoted from another bundle. */
+  readonly promoter?: Promoter
   close?(): Promise<void>
+}
+
+/** Says how far another bundle's releases are on their way here. */
+export interface Promoter {
+  readonly terms: PromotionTerms
+  standing(): Promise<Promotion>
+  /** As it was when somebody last asked. */
+  readonly last: Promotion | null
+  /** The other bundle's release that counts now. */
+  promoted(): Promise<Release | undefined>
 }
 
 /** `bytes` is what was transferred for it. */
@@ -43,6 +57,8 @@ export interface StoreContext {
   registries: { repository(name: string, login: Login): Source }
   /** A repository of the built-in registry. */
   local: (repository: string) => Source
+  /** Of another bundle's releases, to the bundle whose store this is. */
+  promotion: (terms: PromotionTerms) => Promoter
   logger: Logger
 }
 

@@ -44,7 +44,10 @@ describe.each([
   testStore('oci', async () => {
     const { repository, target, registries } = open()
     return {
-      store: createStore({ type: 'oci', repository, plainHttp: undefined }, { registries, local, logger }),
+      store: createStore(
+        { type: 'oci', repository, plainHttp: undefined },
+        { registries, local, promotion: local, logger },
+      ),
       origin: target,
     }
   })

@@ -18,6 +18,9 @@ import type { Publisher, PublisherContext } from '../../src/publishers/publisher
 import { createPublisher as createSlackPublisher } from '../../src/publishers/slack/index.ts'
 import { slackPublisherSchema } from '../../src/publishers/slack/schema.ts'
 import { createRegistry } from '../../src/registry/registry.ts'
+import type { PromotionTerms } from '../../src/model/promotion.ts'
+import { createStore as createBundle } from '../../src/stores/bundle/index.ts'
+import { bundleStoreSchema } from '../../src/stores/bundle/schema.ts'
 import { createStore as createLocal } from '../../src/stores/local/index.ts'
 import { createStore as createLayout } from '../../src/stores/oci-layout/index.ts'
 import { createStore as createOci } from '../../src/stores/oci/index.ts'
@@ -40,14 +43,17 @@ const repository = 'registry.test/policies'
 testStore('oci', async () => {
   const origin = new MemoryRepository(repository)
   const registries = { repository: () => origin }
-  const store = createOci({ type: 'oci', repository, plainHttp: undefined }, { registries, local: nowhere, logger })
+  const store = createOci(
+    { type: 'oci', repository, plainHttp: undefined },
+    { registries, local: nowhere, promotion: nowhere, logger },
+  )
   return { store, origin }
 })
 
 testStore('oci-layout', async () => {
   const path = tempDir('layout')
   const origin = await openLayout(path, { create: true })
-  const context = { registries: { repository: nowhere }, local: nowhere, logger }
+  const context = { registries: { repository: nowhere }, local: nowhere, promotion: nowhere, logger }
   return { store: createLayout({ type: 'oci-layout', path }, context), origin }
 })
 
@@ -56,10 +62,26 @@ testStore('local', async () => {
   const { catalog } = await openInProcess(folder)
   const content = await createFolderContent({ path: folder, logger })
   const registry = createRegistry({ content, catalog, clock: new FakeClock(), logger })
-  const context = { registries: { repository: nowhere }, local: (name: string) => registry.repository(name), logger }
+  const local = (name: string) => registry.repository(name)
+  const context = { registries: { repository: nowhere }, local, promotion: nowhere, logger }
   return {
     store: createLocal({ type: 'local', repository: 'policies' }, context),
     origin: registry.repository('policies'),
+  }
+})
+
+testStore('bundle', async () => {
+  const folder = tempDir('bundle')
+  const { catalog } = await openInProcess(folder)
+  const content = await createFolderContent({ path: folder, logger })
+  const registry = createRegistry({ content, catalog, clock: new FakeClock(), logger })
+  const local = (name: string) => registry.repository(name)
+  // What a person names goes before what was promoted.
+  const promotion = (terms: PromotionTerms) => ({ terms, last: null, standing: nowhere, promoted: nowhere })
+  const config = bundleStoreSchema.parse({ type: 'bundle', from: 'authz', place: 'staging' })
+  return {
+    store: createBundle(config, { registries: { repository: nowhere }, local, promotion, logger }),
+    origin: registry.repository('bundles/authz'),
   }
 })
 

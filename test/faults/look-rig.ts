@@ -84,7 +84,7 @@ export async function openLookRig(assembler: Assembler, clientLimits: Partial<Li
   const registries = { repository: (name: string) => client.repository(name) }
   const store = createStore(
     { type: 'oci', repository: registry.name, plainHttp: true },
-    { registries, local: (name) => own.repository(name), logger: silentLogger },
+    { registries, local: (name) => own.repository(name), promotion: undefined as never, logger: silentLogger },
   )
   const schedule = { kind: 'off' } as const
   await reconciler.configure([specOf(store, { schedule, limits: lookLimits })])

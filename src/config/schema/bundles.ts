@@ -14,6 +14,7 @@ const routeWords = [
   'look',
   'pin',
   'unpin',
+  'approve',
   'deployments',
   'explain',
   'auto-deploy',

@@ -23,6 +23,8 @@ interface Words {
 /** A beginning is told with its end, what a person asked for with how that went. */
 const sentences: Partial<Record<EventType, (words: Words) => string | undefined>> = {
   'release.created': ({ what, version }) => `${what}: ${version} is served`,
+  'release.approved': ({ what, version, by, data }) =>
+    `${version} of ${String(data.from)} was approved for ${what}${by}`,
   'look.refused': ({ what, version, data }) => `${what}: ${version} was refused: ${quoted(data.error)}`,
   'look.failed': ({ what, data }) => `${what} could not be looked at: ${quoted(data.error)}`,
   'look.recovered': ({ what }) => `${what} can be looked at again`,

@@ -144,7 +144,7 @@ function acceptOnlyJson(app: FastifyInstance): void {
 }
 
 const named = [
-  /^(\/api\/v1\/bundles\/)([^?]+?)((?:\/(?:releases|events|explain|look|pin|unpin|rollback|hold|resume|auto-deploy|deploy))?(?:\?.*)?)$/,
+  /^(\/api\/v1\/bundles\/)([^?]+?)((?:\/(?:releases|events|explain|look|pin|unpin|approve|rollback|hold|resume|auto-deploy|deploy))?(?:\?.*)?)$/,
   /^(\/v1\/bundles\/)([^?]+?)(\/rebuild(?:\?.*)?)$/,
 ]
 

@@ -7,7 +7,8 @@ import type { Verdict } from '../../model/follow.ts'
 import type { Look, Release } from '../../model/release.ts'
 import type { Message, MessageKey } from '../../model/message.ts'
 import type { BundleStatus, PlaceStatus } from '../../model/status.ts'
-import type { Pinned } from '../../model/steering.ts'
+import type { Promotion, Waiting } from '../../model/promotion.ts'
+import type { Approved, Pinned } from '../../model/steering.ts'
 import type { BackedUp } from '../../registry/backup.ts'
 import type { Collected } from '../../registry/collect.ts'
 import type { Control } from '../types.ts'
@@ -117,6 +118,23 @@ export const message = z.object({
   nextAttemptAt: time.nullable(),
   lastError: z.string().nullable(),
 }) satisfies z.ZodType<Message>
+const waiting = z.object({
+  release: z.int().describe('Its number in the bundle that it comes from'),
+  version: z.string(),
+  digest: digest.describe('Of its manifest'),
+  isThere: z.boolean().describe('Whether it is where it has to be'),
+  until: time.nullable().describe('When it was there for long enough; null: it is not there, or was already'),
+  needsApproval: z.boolean().describe('Whether a person still has to agree'),
+}) satisfies z.ZodType<Waiting>
+
+const promotion = z.object({
+  from: z.string().describe('The bundle that it comes from'),
+  place: z.string().nullable().describe('Where its release has to be deployed; null: it is enough that it is current'),
+  delayMs: z.number(),
+  approval: z.boolean().describe('Whether a person has to agree'),
+  promoted: z.int().nullable().describe('Number there of the release that counts now'),
+  waiting: waiting.nullable().describe('What comes next'),
+}) satisfies z.ZodType<Promotion>
 
 export const bundle = z.object({
   name: z.string(),
@@ -129,6 +147,7 @@ export const bundle = z.object({
   nextLookAt: time.nullable(),
   deployments: z.array(place),
   held: hold.nullable().describe('Why nothing of it is deployed; null: it is'),
+  promotion: promotion.nullable().describe('How far releases of the bundle are that it is promoted from'),
   pin: pin.nullable().describe('What goes before `follow`; null: nothing does'),
   health: z.enum(['ok', 'stale', 'empty']),
 }) satisfies z.ZodType<BundleStatus>
@@ -176,6 +195,12 @@ export const forced = z.object({ deployments: z.array(deployment) })
 export const plans = z.object({ plans: z.array(plan) })
 export const events = z.object({ events: z.array(event) })
 export const pinned = z.object({ to: pinTo, look }) satisfies z.ZodType<Pinned>
+export const approved = z.object({
+  ...{ release: z.int(), version: z.string(), digest },
+  isNew: z.boolean().describe('False where somebody had agreed already'),
+  waiting: waiting.nullable().describe('What still has to pass before it counts, or what comes next'),
+  look: look.nullable(),
+}) satisfies z.ZodType<Approved>
 export const unpinned = z.object({ wasPinned: z.boolean(), look: look.nullable() })
 export const held = z.object({ held: z.boolean().describe('False where it was held already') })
 export const switched = z.object({ on: z.boolean() })
@@ -269,6 +294,7 @@ export const named = {
   Held: held,
   Pinned: pinned,
   Unpinned: unpinned,
+  Approved: approved,
   Switched: switched,
   Forced: forced,
   Plans: plans,

@@ -1,13 +1,11 @@
 import { z } from 'zod'
-import type { Logger } from '../../lib/logger.ts'
-import { everyBundle, type PinTo, type Said } from '../../model/decision.ts'
-import type { BundleStatus } from '../../model/status.ts'
+import { everyBundle, type PinTo } from '../../model/decision.ts'
 import { isDigest, type Digest } from '../../oci/digest.ts'
 import { isTag } from '../../oci/reference.ts'
-import type { Control } from '../types.ts'
+import { approveOperation } from './approve.ts'
 import { Refused, type Answer, type Call, type Operation } from './operation.ts'
+import { audit, ofBundle, reason, saidIn, type SteeringApiParts } from './steering-parts.ts'
 
-const reason = z.string().max(1000).default('').describe('For those who read it later')
 const wordBody = z.strictObject({ reason })
 const place = z.string().min(1).nullable().default(null).describe('One place; all of the bundle unless said')
 const autoDeployBody = z.strictObject({
@@ -36,19 +34,18 @@ const lookTimeoutMs = 15 * 60_000
 /** Each place is asked what it holds. */
 const planTimeoutMs = 5 * 60_000
 
-interface Parts {
-  control: Control
-  logger: Logger
-  /** Throws where there is no such bundle. */
-  statusOf: (name: string) => Promise<BundleStatus>
-}
-
 /** What persons say of bundles: each is written to the log as an audit line, and kept as an event. */
-export function steeringOperations(parts: Parts): Operation[] {
-  return [...pinOperations(parts), ...holdOperations(parts), autoDeployOperation(parts), deployOperation(parts)]
+export function steeringOperations(parts: SteeringApiParts): Operation[] {
+  return [
+    ...pinOperations(parts),
+    approveOperation(parts),
+    ...holdOperations(parts),
+    autoDeployOperation(parts),
+    deployOperation(parts),
+  ]
 }
 
-function pinOperations(parts: Parts): Operation[] {
+function pinOperations(parts: SteeringApiParts): Operation[] {
   const { steering } = parts.control
   const pinned = { 200: { description: 'What is pinned, and what the look at it came to', schema: 'Pinned' as const } }
   return [
@@ -114,7 +111,7 @@ function parsePin(text: string): PinTo {
   })
 }
 
-function holdOperations(parts: Parts): Operation[] {
+function holdOperations(parts: SteeringApiParts): Operation[] {
   const { steering } = parts.control
   const hold = async (call: Call, bundle: string): Promise<Answer> => {
     const held = await steering.hold(bundle, saidIn(call, wordBody.parse(call.body).reason))
@@ -168,7 +165,7 @@ function holdOperations(parts: Parts): Operation[] {
   ]
 }
 
-function autoDeployOperation(parts: Parts): Operation {
+function autoDeployOperation(parts: SteeringApiParts): Operation {
   return {
     method: 'POST',
     path: '/api/v1/bundles/{name}/auto-deploy',
@@ -185,7 +182,7 @@ function autoDeployOperation(parts: Parts): Operation {
   }
 }
 
-function deployOperation(parts: Parts): Operation {
+function deployOperation(parts: SteeringApiParts): Operation {
   const { steering } = parts.control
   return {
     method: 'POST',
@@ -207,20 +204,5 @@ function deployOperation(parts: Parts): Operation {
       audit(parts, call, 'deploy', { bundle: call.name, place: to })
       return { status: 202, body: { deployments } }
     }),
-  }
-}
-
-function saidIn({ caller }: Call, because: string): Said {
-  return { by: caller.name, reason: because }
-}
-
-function audit({ logger }: Parts, { caller, requestId }: Call, action: string, what: object): void {
-  logger.info({ audit: true, who: caller.name, action, requestId, ...what }, `${action} by ${caller.name}`)
-}
-
-function ofBundle({ statusOf }: Parts, handle: (call: Call) => Promise<Answer>) {
-  return async (call: Call): Promise<Answer> => {
-    await statusOf(call.name)
-    return handle(call)
   }
 }

@@ -4,6 +4,7 @@ import { up as start } from './0001-start.ts'
 import { up as collection } from './0002-collection.ts'
 import { up as decisions } from './0003-decisions.ts'
 import { up as outbox } from './0004-outbox.ts'
+import { up as steering } from './0005-steering.ts'
 
 export interface Migration {
   /** The schema's version once it is done: 1, 2, 3, … */
@@ -16,6 +17,7 @@ export const migrations: readonly Migration[] = [
   { version: 2, up: collection },
   { version: 3, up: decisions },
   { version: 4, up: outbox },
+  { version: 5, up: steering },
 ]
 
 /**

@@ -6,6 +6,7 @@ import type {
   DeploymentState,
   EventState,
   OutboxState,
+  PromotionState,
   State,
 } from '../state.ts'
 import type { Db } from '../schema.ts'
@@ -16,6 +17,7 @@ export interface Groups {
   deployments: DeploymentState
   collection: CollectionState
   decisions: DecisionState
+  promotions: PromotionState
   events: EventState
   outbox: OutboxState
   facts: State['facts']
@@ -90,6 +92,7 @@ export const access: { [Group in keyof Groups]: Access<Groups[Group]> } = {
     hold: 'write',
     resume: 'write',
   },
+  promotions: { read: 'read', ripen: 'write', approve: 'write' },
   events: { newest: 'read', after: 'read', ofBundle: 'read' },
   outbox: {
     configure: 'write',

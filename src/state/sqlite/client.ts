@@ -43,6 +43,7 @@ export async function createSqliteState({ path, contentId, logger }: SqliteOptio
     deployments: part('deployments'),
     collection: part('collection'),
     decisions: part('decisions'),
+    promotions: part('promotions'),
     events: part('events'),
     outbox: part('outbox'),
     facts: part('facts'),

@@ -9,6 +9,7 @@ import { decisionOperations } from '../operations/decisions.ts'
 import { deploymentOperations } from '../operations/deployments.ts'
 import { eventOperations } from '../operations/events.ts'
 import { factOperations } from '../operations/facts.ts'
+import { promotionOperations } from '../operations/promotions.ts'
 import { access, type Groups, type Operations } from '../operations/operation.ts'
 import { outboxOperations } from '../operations/outbox.ts'
 import type { Db } from '../schema.ts'
@@ -107,6 +108,7 @@ export function nameOperations(): Map<string, NamedOperation> {
     deployments: deploymentOperations,
     collection: collectionOperations,
     decisions: decisionOperations,
+    promotions: promotionOperations,
     events: eventOperations,
     outbox: outboxOperations,
     facts: factOperations,

@@ -48,7 +48,7 @@ function bundle(part: Partial<BundleStatus> = {}): BundleStatus {
   return {
     ...{ name: 'authz', kind: 'opa', store: 'ghcr.io/acme/policies', follow: 'latest', current: release() },
     ...{ look: look(), looking: false, nextLookAt: now + 42_000, deployments: [], held: null },
-    ...{ pin: null, health: 'ok' },
+    ...{ promotion: null, pin: null, health: 'ok' },
     ...part,
   }
 }

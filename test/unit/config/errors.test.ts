@@ -367,14 +367,14 @@ const single: [name: string, text: string, problem: object][] = [
     {
       line: 2,
       key: 'stores.s.type',
-      message: 'expected oci, oci-layout or local, got `ocj`',
+      message: 'expected oci, oci-layout, local or bundle, got `ocj`',
       hint: 'Did you mean `oci`?',
     },
   ],
   [
     'store without a type',
     'stores:\n  s:\n    repository: a/b\n',
-    { line: 2, key: 'stores.s.type', message: 'missing: expected oci, oci-layout or local' },
+    { line: 2, key: 'stores.s.type', message: 'missing: expected oci, oci-layout, local or bundle' },
   ],
   [
     'bundle without a store',
@@ -409,6 +409,52 @@ const single: [name: string, text: string, problem: object][] = [
     'dangling store',
     'stores:\n  policies: { type: local, repository: a/b }\nbundles:\n  authz:\n    store: polices\n',
     { line: 5, key: 'bundles.authz.store', message: 'there is no store `polices`: did you mean `policies`?' },
+  ],
+  [
+    'a promotion from a bundle that is not there',
+    'bundles:\n  authz: { store: { type: local, repository: a/b } }\n  prod:\n    store:\n      type: bundle\n      from: autz\n',
+    { line: 6, key: 'bundles.prod.store.from', message: expect.stringContaining('did you mean `authz`?') },
+  ],
+  [
+    'a promotion from a place that the other bundle does not go to',
+    'bundles:\n  authz: { store: { type: local, repository: a/b } }\n  prod: { store: { type: bundle, from: authz, place: staging } }\n',
+    { line: 3, key: 'bundles.prod.store.place', message: '`authz` goes to no place' },
+  ],
+  [
+    'a promotion from a place that is misspelled',
+    authz('deploy: [{ to: staging }]') +
+      '  prod: { store: { type: bundle, from: authz, place: stagin } }\ndeployers:\n  staging: { type: oci, repository: reg.example/a }\n',
+    { line: 5, key: 'bundles.prod.store.place', message: expect.stringContaining('did you mean `staging`?') },
+  ],
+  [
+    'a promotion from itself',
+    'bundles:\n  prod: { store: { type: bundle, from: prod } }\n',
+    { line: 2, key: 'bundles.prod.store.from', message: expect.stringContaining('`prod` from `prod`') },
+  ],
+  [
+    'a promotion of another kind',
+    'bundles:\n  authz: { store: { type: local, repository: a/b } }\n  prod:\n    kind: files\n    store: { type: bundle, from: authz }\n',
+    { line: 4, key: 'bundles.prod.kind', message: 'is files, and `authz` is opa' },
+  ],
+  [
+    'a promotion that follows something',
+    'bundles:\n  authz: { store: { type: local, repository: a/b } }\n  prod:\n    follow: { semver: "*" }\n    store: { type: bundle, from: authz }\n',
+    {
+      line: 4,
+      key: 'bundles.prod.follow',
+      message: expect.stringContaining('follows nothing else'),
+      hint: expect.stringContaining('pin it'),
+    },
+  ],
+  [
+    'a promotion of what is not pulled',
+    'bundles:\n  authz: { store: { type: oci, repository: reg.example/a }, pull: false }\n  prod: { store: { type: bundle, from: authz } }\n',
+    {
+      line: 3,
+      key: 'bundles.prod.store.from',
+      message: expect.stringContaining('nothing of it is here'),
+      hint: 'Let `authz` be pulled.',
+    },
   ],
   [
     'drift that is no word for it',

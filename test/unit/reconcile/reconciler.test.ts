@@ -319,7 +319,10 @@ describe('a changed config', () => {
 
 describe('a push to the built-in registry', () => {
   it('starts a look at once, at the bundles that follow that tag', async () => {
-    const context = { local: (name: string) => rig.registry.repository(name), registries: undefined as never }
+    const context = {
+      ...{ registries: undefined as never, promotion: undefined as never },
+      local: (name: string) => rig.registry.repository(name),
+    }
     const local = createStore({ type: 'local', repository: 'policies/authz' }, { ...context, logger: silentLogger })
     rig.registry.onChange((change) => rig.reconciler.repositoryChanged(change))
     const schedule = off

@@ -234,7 +234,7 @@ class TestAssembler implements Assembler {
     const text = await readFile(await blobs.file(layer.digest), 'utf8')
     if (text.startsWith('refuse') || this.#rig().refusing)
       throw new IntegrityError('bad_bundle', 'a rule without an end', { file: 'a.rego' })
-    if (!text.startsWith('pack')) return { form: 'original', manifest: raw, layer, packed: null, revision: null }
+    if (!text.startsWith('pack ')) return { form: 'original', manifest: raw, layer, packed: null, revision: null }
     const bytes = Buffer.from(`packed ${text.split(' ')[1]}`)
     const packed = join(scratch, randomUUID())
     if (!text.startsWith('pack and lose')) await writeFile(packed, bytes)

@@ -171,6 +171,7 @@ export function statusOf(name: string, parts: Partial<BundleStatus> = {}): Bundl
       },
     ],
     held: null,
+    promotion: null,
     pin: null,
     health: 'ok',
     ...parts,
@@ -212,6 +213,10 @@ export function steeringOf(): Steering {
   return {
     pin: async (bundle, to) => ({ to, look: lookOf(bundle) }),
     unpin: async (bundle) => ({ wasPinned: true, look: lookOf(bundle) }),
+    approve: async (bundle) => ({
+      ...{ release: 7, version: 'v1.2.0', digest: digestOf('seven'), isNew: true, waiting: null },
+      look: lookOf(bundle),
+    }),
     rollback: async (bundle, release) => ({ to: { release: release ?? 7 }, look: lookOf(bundle) }),
     hold: async () => true,
     resume: async (bundle) => (bundle === '*' ? ['authz', 'team/a'] : [bundle]),

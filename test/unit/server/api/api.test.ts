@@ -356,6 +356,7 @@ describe('the description', () => {
       'get /ping',
       'get /ping/',
       'post /api/v1/backup',
+      'post /api/v1/bundles/{name}/approve',
       'post /api/v1/bundles/{name}/auto-deploy',
       'post /api/v1/bundles/{name}/deploy',
       'post /api/v1/bundles/{name}/hold',

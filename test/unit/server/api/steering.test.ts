@@ -87,6 +87,26 @@ describe('pinning', () => {
   })
 })
 
+describe('approving', () => {
+  it.each([
+    [undefined, null],
+    ['41', { release: 41 }],
+    ['@41', { release: 41 }],
+    [digest, { digest }],
+  ])('takes %s', async (release, which) => {
+    const server = await listening()
+    const answer = await server.post('/bundles/team/a/approve', { release, reason: 'tried it' })
+    expect(named.Approved.parse(JSON.parse(answer.body))).toMatchObject({ release: 7, isNew: true })
+    expect(server.told).toEqual([['approve', 'team/a', which, { by: 'loopback', reason: 'tried it' }]])
+  })
+
+  it.each(['', '0', 'v1.4.2', 'sha256:1'])('takes no %j', async (release) => {
+    const server = await listening()
+    expect((await server.post('/bundles/authz/approve', { release })).status).toBe(400)
+    expect(server.told).toEqual([])
+  })
+})
+
 describe('holding', () => {
   it('is of one bundle or of all, with who and why', async () => {
     const server = await listening()
