@@ -12,6 +12,7 @@ import { systemClock } from '../src/lib/clock.ts'
 import { Lifecycle } from '../src/lib/lifecycle.ts'
 import { allOrNone, Limit } from '../src/lib/limit.ts'
 import { silentLogger } from '../src/lib/logger.ts'
+import { Redactor } from '../src/lib/redact.ts'
 import type { LocalRepository } from '../src/registry/types.ts'
 import { freePort } from '../test/support/ports.ts'
 import { startLongshore, type Longshore } from '../test/support/longshore.ts'
@@ -84,7 +85,8 @@ async function openFolder(folder: string, written: object): Promise<Folder> {
   const lifecycle = new Lifecycle()
   const checked = configSchema.parse({ ...written, content: { path: join(folder, 'data') } })
   const config = resolveConfig(checked, { file: null, folder })
-  const storage = await openStorage({ config, clock: systemClock, logger: silentLogger }, lifecycle)
+  const parts = { clock: systemClock, logger: silentLogger, redactor: new Redactor() }
+  const storage = await openStorage({ config, ...parts }, lifecycle)
   return { config, storage, close: () => lifecycle.close(systemClock, silentLogger, 600_000) }
 }
 

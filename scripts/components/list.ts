@@ -26,6 +26,7 @@ export const components = {
   strace: { from: 'debian', package: 'strace', path: '/usr/bin/strace' },
   nginx: { from: 'debian', package: 'nginx-light', path: '/usr/sbin/nginx' },
   wrk: { from: 'debian', package: 'wrk', path: '/usr/bin/wrk' },
+  postgresql: { from: 'debian', package: 'postgresql', path: '/usr/lib/postgresql/15/bin/postgres' },
   olareg: { from: 'go', binary: 'olareg' },
   oras: { from: 'go', binary: 'oras' },
   regctl: { from: 'go', binary: 'regctl' },

@@ -53,7 +53,7 @@ export async function rebuildState({ config, content, state, clock, logger }: Pa
 export async function refuseHalfRebuilt(state: State, path: string): Promise<void> {
   if ((await state.facts.get(underWay)) !== 'yes') return
   throw new StorageError('corrupt', `rebuilding the state in ${path} was not finished`, {
-    hint: `Remove ${path}/state.db, and start with --rebuild-state again.`,
+    hint: `Remove ${path}/state.db, or name an empty database, and start with --rebuild-state again.`,
   })
 }
 

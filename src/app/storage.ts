@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Config } from '../config/config.ts'
+import type { Config, PostgresConfig } from '../config/config.ts'
 import type { Content } from '../content/content.ts'
 import { onDisk } from '../content/errors.ts'
 import { contentId } from '../content/files.ts'
@@ -11,23 +11,29 @@ import { compileGlob } from '../lib/glob.ts'
 import type { Lifecycle } from '../lib/lifecycle.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Metrics } from '../lib/metrics.ts'
+import type { Redactor } from '../lib/redact.ts'
 import { isDigest } from '../oci/digest.ts'
 import { createRegistry } from '../registry/registry.ts'
 import type { Registry } from '../registry/types.ts'
 import { createSqliteState } from '../state/sqlite/client.ts'
-import type { State } from '../state/state.ts'
+import type { Standby } from '../state/postgres/client.ts'
+import type { Lease, State } from '../state/state.ts'
+import { openPostgres } from './database.ts'
 import { rebuildState, refuseHalfRebuilt } from './rebuild.ts'
 
 export interface StorageOptions {
-  config: Pick<Config, 'content' | 'server' | 'bundles'>
+  config: Pick<Config, 'content' | 'server' | 'bundles' | 'state'>
   clock: Clock
   logger: Logger
+  redactor: Redactor
   metrics?: Pick<Metrics, 'setRegistryMemory'>
   /** Makes the state anew, where it was lost. */
   rebuild?: boolean
+  /** What to do where another instance acts; without it that is an error. */
+  standby?: Standby
 }
 
-/** Everything that is kept, in one folder. */
+/** Everything that is kept. */
 export interface Storage {
   content: Content
   state: State
@@ -35,16 +41,15 @@ export interface Storage {
 }
 
 /**
- * Opens the config's folder, for this process alone. The state's lock comes first: nobody else may be at work there. Throws
- * StorageError, `locked` when somebody is.
+ * Opens the config's folder and its state, for this process alone. The state's lock or lease comes first: nobody else may be at
+ * work there. Throws StorageError, `locked` when somebody is.
  */
 export async function openStorage(options: StorageOptions, lifecycle: Lifecycle): Promise<Storage> {
   const { config, clock, logger, metrics, rebuild = false } = options
   const { path, gc, quotaBytes, repositoryQuotas } = config.content
-  await (rebuild ? refuseState(path) : refuseLostState(path))
-  const state = await createSqliteState({ path, contentId: await contentId(path), logger })
-  lifecycle.defer('state', () => state.close())
-  const content = await createFolderContent({ path, logger, ...(quotaBytes !== null && { quotaBytes }) })
+  const state = await openState(options, lifecycle)
+  const folder = await createFolderContent({ path, logger, ...(quotaBytes !== null && { quotaBytes }) })
+  const content = whileActing(folder, state.lease)
   lifecycle.defer('content', () => content.close())
   if (rebuild) await rebuildState({ config, content, state, clock, logger })
   else await refuseHalfRebuilt(state, path)
@@ -53,10 +58,38 @@ export async function openStorage(options: StorageOptions, lifecycle: Lifecycle)
   const quotaOf = createQuotas(repositoryQuotas)
   const registry = createRegistry({
     ...{ content, catalog: state.catalog, clock, logger, limits, quotaOf, folder: path },
+    mayWrite: () => state.lease.check(),
     onMemory: (bytes) => metrics?.setRegistryMemory(bytes),
   })
   lifecycle.defer('built-in registry', () => registry.close())
   return { content, state, registry }
+}
+
+async function openState(options: StorageOptions, lifecycle: Lifecycle): Promise<State> {
+  const { config, logger, rebuild = false } = options
+  const { path } = config.content
+  if (config.state.type === 'postgres') return openDatabase(config.state, options, lifecycle)
+  const isNew = !(await hasState(path))
+  await (rebuild ? refuseState(isNew, path) : refuseLostState(isNew, path))
+  const state = await createSqliteState({ path, contentId: await contentId(path), logger })
+  lifecycle.defer('state', () => state.close())
+  return state
+}
+
+/** Who no longer acts leaves the folder to the one that does: also the work in progress there. */
+function whileActing(content: Content, lease: Lease): Content {
+  return {
+    ...content,
+    remove: (digest, confirm) =>
+      content.remove(digest, async () => {
+        await lease.check()
+        return (await confirm?.()) ?? true
+      }),
+    async close() {
+      await lease.check()
+      await content.close()
+    },
+  }
 }
 
 /** The longest pattern that matches a repository says what it may hold. */
@@ -70,26 +103,41 @@ export function createQuotas(
 }
 
 /** Begun anew, the state would say that nobody needs any of the blobs. */
-async function refuseLostState(path: string): Promise<void> {
-  const isLost = await onDisk({ what: 'looking into the content folder', path }, async () => {
-    if (await hasState(path)) return false
+async function refuseLostState(isNew: boolean, path: string): Promise<void> {
+  if (!isNew || !(await hasBlobs(path))) return
+  throw new StorageError('corrupt', `the folder ${path} has blobs, but the state that says whose they are is gone`, {
+    hint: `Put ${join(path, 'state.db')}, or the database, back, restore a backup into an empty folder, or start with --rebuild-state.`,
+  })
+}
+
+async function openDatabase(config: PostgresConfig, options: StorageOptions, lifecycle: Lifecycle): Promise<State> {
+  const { rebuild = false, standby } = options
+  const { path } = options.config.content
+  const state = await openPostgres(config, path, options, {
+    ...(standby !== undefined && { standby }),
+    agree: (isNew) => (rebuild ? refuseState(isNew, 'the database') : refuseLostState(isNew, path)),
+  })
+  lifecycle.defer('state', () => state.close())
+  const { shareLock } = await import('../state/sqlite/lock.ts')
+  lifecycle.defer('lock', shareLock(path))
+  return state
+}
+
+function hasBlobs(path: string): Promise<boolean> {
+  return onDisk({ what: 'looking into the content folder', path }, async () => {
     for (const algorithm of ['sha256', 'sha512']) {
       const names = await readdir(join(path, 'blobs', algorithm)).catch((): string[] => [])
       if (names.some((name) => isDigest(`${algorithm}:${name}`))) return true
     }
     return false
   })
-  if (!isLost) return
-  throw new StorageError('corrupt', `the folder ${path} has blobs, but the state that says whose they are is gone`, {
-    hint: `Put ${join(path, 'state.db')} back, restore a backup into an empty folder, or start with --rebuild-state.`,
-  })
 }
 
-async function refuseState(path: string): Promise<void> {
-  if (!(await hasState(path))) return
-  throw new ConfigError(`cannot rebuild the state in ${path}: there is one`, {
+async function refuseState(isNew: boolean, where: string): Promise<void> {
+  if (isNew) return
+  throw new ConfigError(`cannot rebuild the state in ${where}: there is one`, {
     code: 'usage',
-    hint: `Start without --rebuild-state. If it is damaged beyond help, move ${join(path, 'state.db')} away first.`,
+    hint: 'Start without --rebuild-state. If it is damaged beyond help, move state.db away first, or name an empty database.',
   })
 }
 

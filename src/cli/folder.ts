@@ -14,7 +14,7 @@ const closeMs = 60_000
 
 /** Opens the folder of the config, under its lock, for this command. Throws StorageError `locked` when a server has it. */
 export async function withFolder<T>(
-  { clock }: CommandContext,
+  { clock, redactor }: CommandContext,
   config: Config,
   run: (storage: Storage) => Promise<T>,
 ): Promise<T> {
@@ -24,7 +24,7 @@ export async function withFolder<T>(
   }
   const lifecycle = new Lifecycle()
   try {
-    return await run(await openStorage({ config, clock, logger: silentLogger }, lifecycle))
+    return await run(await openStorage({ config, clock, redactor, logger: silentLogger }, lifecycle))
   } finally {
     await lifecycle.close(clock, silentLogger, closeMs)
   }

@@ -3,8 +3,10 @@ import { createFolderContent } from '../content/folder.ts'
 import { silentLogger } from '../lib/logger.ts'
 import { formatSize } from '../lib/units.ts'
 import { restore, type Restored } from '../registry/restore.ts'
-import { forgetIndexes, openSnapshot } from '../state/sqlite/snapshot.ts'
-import { takeLock } from '../state/sqlite/store.ts'
+import { fillDatabase, refuseFullDatabase } from '../app/database.ts'
+import type { Config } from '../config/config.ts'
+import { openSnapshot, putSnapshot } from '../state/sqlite/snapshot.ts'
+import { takeLock } from '../state/sqlite/lock.ts'
 import type { AddCommand, CommandContext } from './command.ts'
 import { BadResult, exitStatus } from './exit.ts'
 import { counted } from './format.ts'
@@ -18,8 +20,8 @@ export const addRestore: AddCommand = (program, context) => {
     .description("Fill the config's data folder, which has to be new or empty, from what `backup` wrote.")
     .argument('<from>', 'the folder of the backup')
     .action(async (from: string, options: ConfigOption) => {
-      const { content } = await readConfig(context, options.config)
-      const restored = await fill(context, resolve(context.cwd, from), content.path)
+      const config = await readConfig(context, options.config)
+      const restored = await fill(context, resolve(context.cwd, from), config)
       const { path, at, blobs, bytes, damaged } = restored
       const when = new Date(at).toISOString()
       context.output.result(restored, `${path}: as it was at ${when}, ${counted(blobs, 'blob')} (${formatSize(bytes)})`)
@@ -33,11 +35,18 @@ export const addRestore: AddCommand = (program, context) => {
   addExamples(addConfigOption(command), 'restore /backup/longshore-monday -c longshore.yaml')
 }
 
-async function fill({ output, signal }: CommandContext, from: string, to: string): Promise<Restored> {
+async function fill(context: CommandContext, from: string, config: Config): Promise<Restored> {
+  const { output, signal } = context
+  const to = config.content.path
+  const database = config.state.type === 'postgres' ? config.state : undefined
+  // Else the blobs come, and only then it turns out that the database is not empty.
+  if (database !== undefined) await refuseFullDatabase(database, context)
   const progress = output.progress(`restoring ${to}`)
   try {
     return await restore({
-      ...{ from, to, signal, openSnapshot, forgetIndexes, lock: takeLock },
+      ...{ from, to, signal, openSnapshot, lock: takeLock },
+      putState:
+        database === undefined ? putSnapshot : (file, folder) => fillDatabase(database, { file, folder }, context),
       openContent: (path) => createFolderContent({ path, logger: silentLogger }),
       onProgress: (bytes, total) => progress.update(bytes, total),
     })

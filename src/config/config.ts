@@ -14,7 +14,7 @@ export interface Config {
   server: ServerConfig
   log: LogConfig
   content: ContentConfig
-  state: { type: 'sqlite' }
+  state: StateConfig
   registries: RegistryConfig[]
   /** Shared stores by name; each bundle carries its own resolved `store` too. */
   stores: Record<string, StoreConfig>
@@ -26,6 +26,25 @@ export interface Config {
   opa: { path: string | null }
   /** `concurrency`: looks under way at one time. */
   reconcile: { concurrency: number }
+}
+
+export type StateConfig = { type: 'sqlite' } | PostgresConfig
+
+export interface PostgresConfig {
+  type: 'postgres'
+  url: Secret
+  /** Goes before the one in the URL. */
+  password: Secret | null
+  /** Paths of PEM files; null where only the URL says whether TLS is spoken. */
+  tls: { ca: string | null; cert: string | null; key: string | null } | null
+  /** At most, beside one for the lease. */
+  connections: number
+  connectTimeoutMs: number
+  statementTimeoutMs: number
+  /** How long what is asked waits for a database that cannot be reached. */
+  reconnectTimeoutMs: number
+  /** `pollMs`: how often one that stands by asks for it. */
+  lease: { durationMs: number; renewMs: number; pollMs: number }
 }
 
 export interface ContentConfig {

@@ -128,8 +128,8 @@ function isSecret(path: Path): boolean {
   const [section, part] = path
   const isLogin = section === 'registries' && path.length === 2
   const isAccess = section === 'server' && part === 'access' && path.length !== 3
-  // That of an incoming webhook is what lets one write there.
-  const isUrl = section === 'publishers' && path.at(-1) === 'url'
+  // That of an incoming webhook is what lets one write there; a database's may have a password in it.
+  const isUrl = (section === 'publishers' && path.at(-1) === 'url') || (section === 'state' && part === 'url')
   return isLogin || isAccess || isUrl || path.some((word) => /pass|token|secret/i.test(String(word)))
 }
 

@@ -10,6 +10,7 @@ export function anchorPaths(value: unknown, folder: string): void {
   const file = mapping(value)
   const server = mapping(file.server)
   anchor(mapping(server.tls), ['cert', 'key', 'client_ca'], folder)
+  anchor(mapping(mapping(file.state).tls), ['ca', 'cert', 'key'], folder)
   for (const registry of Object.values(mapping(file.registries)))
     anchor(mapping(registry), ['ca', 'cert', 'key'], folder)
   for (const store of Object.values(mapping(file.stores))) anchor(mapping(store), pathsOf(storeTypes, store), folder)

@@ -11,6 +11,7 @@ import type {
   Grant,
   RegistryConfig,
   ServerConfig,
+  StateConfig,
 } from './config.ts'
 import type { CheckedConfig } from './schema.ts'
 
@@ -21,7 +22,7 @@ export function resolveConfig(checked: CheckedConfig, from: { file: string | nul
     server: resolveServer(checked.server),
     log: checked.log,
     content: resolveContent(checked.content, from.folder),
-    state: checked.state,
+    state: resolveState(checked.state),
     registries: Object.entries(checked.registries).map(([match, registry]) => resolveRegistry(match, registry)),
     stores: checked.stores,
     bundles: Object.entries(checked.bundles).map(([name, bundle]) => resolveBundle(name, bundle, checked)),
@@ -39,6 +40,20 @@ function resolveContent(content: CheckedConfig['content'], folder: string): Cont
     quotaBytes: quota ?? null,
     repositoryQuotas: Object.entries(quotas).map(([pattern, maxBytes]) => ({ pattern, maxBytes })),
     gc: { schedule: gc.schedule, graceMs: gc.grace },
+  }
+}
+
+function resolveState(state: CheckedConfig['state']): StateConfig {
+  if (state.type === 'sqlite') return state
+  const { type, url, password, tls, connections, lease } = state
+  return {
+    ...{ type, url, connections },
+    password: password ?? null,
+    tls: tls === undefined ? null : { ca: tls.ca ?? null, cert: tls.cert ?? null, key: tls.key ?? null },
+    connectTimeoutMs: state.connect_timeout,
+    statementTimeoutMs: state.statement_timeout,
+    reconnectTimeoutMs: state.reconnect_timeout,
+    lease: { durationMs: lease.duration, renewMs: lease.renew, pollMs: lease.poll },
   }
 }
 

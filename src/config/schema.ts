@@ -6,6 +6,7 @@ import { bundleNameSchema, bundleSchema } from './schema/bundles.ts'
 import { contentSchema } from './schema/content.ts'
 import { registriesSchema } from './schema/registries.ts'
 import { serverSchema } from './schema/server.ts'
+import { stateSchema } from './schema/state.ts'
 
 const nameSchema = z.string().regex(/^[a-z0-9]+(?:[._-][a-z0-9]+)*$/, {
   error: 'expected a name of lower-case letters and digits, with single ".", "_" or "-" between them',
@@ -22,16 +23,6 @@ const logSchema = z.strictObject({
     .describe('`auto`: readable lines on a terminal, JSON elsewhere.'),
 })
 
-const stateSchema = z.strictObject({
-  type: z
-    .literal('sqlite', {
-      error: ({ input }) =>
-        input === 'postgres' ? 'postgres is not supported yet: expected sqlite' : 'expected sqlite',
-    })
-    .prefault('sqlite')
-    .describe('`sqlite`: embedded, in the content folder.'),
-})
-
 /** The config file as a user writes it. */
 export const configSchema = z.strictObject({
   meta: z
@@ -41,7 +32,7 @@ export const configSchema = z.strictObject({
   server: serverSchema.prefault({}).describe('The HTTP server.'),
   log: logSchema.prefault({}).describe('What is logged, and how.'),
   content: contentSchema.prefault({}).describe('Blobs and layouts; the embedded state and its lock live there too.'),
-  state: stateSchema.prefault({}).describe('Where everything but bytes is kept.'),
+  state: stateSchema.prefault({ type: 'sqlite' }).describe('Where everything but bytes is kept.'),
   registries: registriesSchema
     .prefault({})
     .describe('How to talk to registries, by host, host/path or "*". Else the docker config and its helpers.'),

@@ -105,7 +105,17 @@ export class IntegrityError extends LongshoreError {
   }
 }
 
-export type StorageCode = 'disk_full' | 'quota_exceeded' | 'read_only' | 'io' | 'locked' | 'corrupt' | 'foreign'
+export type StorageCode =
+  | 'disk_full'
+  | 'quota_exceeded'
+  | 'read_only'
+  | 'io'
+  | 'locked' // another one is at work there
+  | 'corrupt'
+  | 'foreign' // it belongs to somebody else, or to a newer longshore
+  | 'unreachable' // a database that cannot be asked just now
+  | 'not_allowed' // a database that does not let us in, or whose certificate is not trusted
+  | 'no_database' // there is no such database
 
 /** Our own folder or database cannot do it. Exit status 1. */
 export class StorageError extends LongshoreError {

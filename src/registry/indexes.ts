@@ -24,6 +24,8 @@ interface Parts {
   catalog: CatalogState
   clock: Clock
   logger: Logger
+  /** Before a file is put or removed: throws where that is no longer ours to do. */
+  mayWrite?: () => Promise<void>
   /** At least so long between two rounds … */
   delayMs: number
 }
@@ -99,7 +101,7 @@ export function createIndexes(parts: Parts): Indexes {
   }
 }
 
-async function writeLayout({ folder, scratch, catalog }: Parts, repository: string): Promise<void> {
+async function writeLayout({ folder, scratch, catalog, mayWrite }: Parts, repository: string): Promise<void> {
   const layout = layoutFolder(folder, repository)
   const index = join(layout, 'index.json')
   const aside = join(scratch, `index-${randomUUID()}`)
@@ -110,6 +112,7 @@ async function writeLayout({ folder, scratch, catalog }: Parts, repository: stri
     try {
       await writeIndex(file, catalog, repository)
       await file.sync()
+      await mayWrite?.()
       await rename(aside, index)
     } finally {
       await file.close()
@@ -173,8 +176,9 @@ function entryOf({ mediaType, digest, size, artifactType }: ManifestRow, tag?: s
 }
 
 /** Takes away the layout, and folders above it that hold no other. */
-async function removeLayout({ folder }: Parts, repository: string): Promise<void> {
+async function removeLayout({ folder, mayWrite }: Parts, repository: string): Promise<void> {
   const layout = layoutFolder(folder, repository)
+  await mayWrite?.()
   await onDisk({ what: `removing the index of ${repository}`, path: layout }, async () => {
     for (const name of ['index.json', 'oci-layout', 'blobs']) await rm(join(layout, name), { force: true })
     const top = join(folder, 'repositories')

@@ -26,6 +26,8 @@ export interface RegistryOptions {
   onMemory?: (bytes: number) => void
   /** The content folder, in which each repository is an OCI image layout for other tools; without it none is written. */
   folder?: string
+  /** Before anything in that folder is changed: throws where another process does so now. */
+  mayWrite?: () => Promise<void>
 }
 
 /** A blob's use is noted no finer than this, so that most looks at a blob write nothing. */
@@ -43,10 +45,9 @@ export function createRegistry({ content, catalog, clock, logger, folder, ...opt
   const activity = new Activity(clock, limits.graceMs)
   const quotaOf = options.quotaOf ?? (() => undefined)
   const uploads = new UploadSessions({ content, catalog, clock, logger, limits, activity, quotaOf })
-  const indexes =
-    folder === undefined
-      ? undefined
-      : createIndexes({ folder, scratch: content.scratch, catalog, clock, logger, delayMs: limits.indexDelayMs })
+  const { mayWrite } = options
+  const parts = { scratch: content.scratch, catalog, clock, logger, delayMs: limits.indexDelayMs }
+  const indexes = folder === undefined ? undefined : createIndexes({ ...parts, folder, ...(mayWrite && { mayWrite }) })
 
   const shared: Shared = {
     content,

@@ -1,9 +1,9 @@
-import { copyFile, open, readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Content } from '../content/content.ts'
 import { isCorrupt } from '../content/damage.ts'
 import { isMissing, onDisk } from '../content/errors.ts'
-import { makeFolder, syncFolder } from '../content/files.ts'
+import { makeFolder } from '../content/files.ts'
 import { readFileChunks } from '../content/reader.ts'
 import { ConfigError, IntegrityError } from '../lib/errors.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -30,8 +30,8 @@ interface Parts {
   /** Lets nobody else into the folder. Returns how to end that. */
   lock: (folder: string) => () => void
   openContent: (folder: string) => Promise<Content>
-  /** Has the indexes of repositories, which no backup has, written again. */
-  forgetIndexes: (file: string) => void
+  /** The last step: from now on that file's state is the folder's. The indexes of repositories, which no backup has, are written again. */
+  putState: (file: string, folder: string) => Promise<void>
   onProgress?: (bytes: number, total: number) => void
   signal?: AbortSignal
 }
@@ -58,7 +58,7 @@ export async function restore(parts: Parts): Promise<Restored> {
       await writeFile(join(to, 'id'), await readFile(join(from, 'id')), { flag: 'wx', flush: true })
     })
     const blobs = await restoreBlobs(parts, note)
-    await restoreState(parts)
+    await onDisk({ what: 'restoring the state', path: to }, () => parts.putState(join(from, 'state.db'), to))
     return { path: to, at: note.at, ...blobs }
   } finally {
     unlock()
@@ -101,16 +101,4 @@ async function restoreBlobs({ from, to, openSnapshot, openContent, onProgress, s
     await content.close()
   }
   return restored
-}
-
-async function restoreState({ from, to, forgetIndexes }: Parts): Promise<void> {
-  const [part, path] = [join(to, 'state.db.part'), join(to, 'state.db')]
-  await onDisk({ what: 'restoring the state', path }, async () => {
-    await copyFile(join(from, 'state.db'), part)
-    forgetIndexes(part)
-    const handle = await open(part, 'r')
-    await handle.sync().finally(() => handle.close())
-    await rename(part, path)
-    await syncFolder(to)
-  })
 }

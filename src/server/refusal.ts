@@ -35,6 +35,7 @@ const registryCodes: Record<number, string> = {
   403: 'DENIED',
   404: 'NAME_UNKNOWN',
   429: 'TOOMANYREQUESTS',
+  503: 'UNAVAILABLE',
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { StorageError } from '../lib/errors.ts'
 import type { Hold, Pin, Switch, Word } from '../model/decision.ts'
 import type { Deployment } from '../model/deployment.ts'
 import type { Event } from '../model/event.ts'
@@ -21,11 +22,23 @@ export interface State {
   readonly outbox: OutboxState
   /** Small facts about this folder, such as its id. */
   readonly facts: { get(key: string): Promise<string | undefined>; set(key: string, value: string): Promise<void> }
+  readonly lease: Lease
   /**
    * A copy of everything as it is now, in a new file, made beside what goes on. Throws StorageError `disk_full`, `read_only`, `io`.
    */
   snapshot(file: string): Promise<Snapshot>
   close(): Promise<void>
+}
+
+/** Says whether this process is still the one that acts. Where nobody else can be, as under SQLite's lock, it always is. */
+export interface Lease {
+  /**
+   * Before each effect that is not in the state itself: what is put somewhere, a file that goes, a message. Throws StorageError
+   * `locked` when another one has taken over, `unreachable` when nobody can say. What is written to the state needs no such question.
+   */
+  check(): Promise<void>
+  /** Resolves when another one has taken over. From then on nothing may be done. */
+  readonly lost: Promise<StorageError>
 }
 
 /** A copy of the state, for reading. */

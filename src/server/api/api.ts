@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
-import { ConfigError, IntegrityError, LongshoreError, RemoteError } from '../../lib/errors.ts'
+import { ConfigError, IntegrityError, LongshoreError, RemoteError, StorageError } from '../../lib/errors.ts'
 import { refuse, type Refusal } from '../refusal.ts'
 import type { Exchange, Route } from '../types.ts'
 import { describeApi } from './describe.ts'
@@ -205,5 +205,8 @@ function refusalForOurs(error: LongshoreError): Refusal {
   if (error instanceof ConfigError) return { status: 422, ...rest, details: { problems: error.problems } }
   if (error instanceof IntegrityError) return { status: 422, ...rest }
   if (error instanceof RemoteError) return { status: error.code === 'timeout' ? 504 : 502, ...rest }
+  if (error instanceof StorageError && error.code === 'unreachable') {
+    return { status: 503, ...rest, headers: { 'Retry-After': '5' } }
+  }
   return { status: 500, ...rest }
 }

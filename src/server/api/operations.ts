@@ -244,6 +244,9 @@ const statuses: Record<string, number> = {
   io: 500,
   locked: 500,
   corrupt: 500,
+  unreachable: 503,
+  not_allowed: 500,
+  no_database: 500,
 }
 
 /** Refused content is the client's to mend (422), a store that fails is a gateway's trouble. */

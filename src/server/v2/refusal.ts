@@ -71,6 +71,15 @@ export function refusalForFault(error: unknown): Refusal {
   if (error instanceof StorageError && error.code === 'read_only') {
     return refusal(503, 'UNAVAILABLE', 'the registry cannot write at the moment')
   }
+  if (error instanceof StorageError && error.code === 'unreachable') {
+    return new Refusal(
+      503,
+      [{ code: 'UNAVAILABLE', message: 'the registry cannot reach its database at the moment' }],
+      {
+        'Retry-After': '5',
+      },
+    )
+  }
   return refusal(500, 'UNKNOWN', 'the registry failed; its log says why')
 }
 

@@ -1,20 +1,21 @@
 import { sql, type Kysely } from 'kysely'
+import type { Words } from './words.ts'
 
 // Names sort by bytes (SQLite's default collation), so pages are in the order that the distribution specification asks for.
-const statements = [
-  `create table facts ("key" text not null primary key, "value" text not null) strict, without rowid`,
+const statements = ({ keyed, plain, serial }: Words) => [
+  `create table facts ("key" text not null primary key, "value" text not null) ${keyed}`,
 
   `create table repositories (
     "name" text not null primary key, "version" integer not null, "indexed" integer not null
-  ) strict, without rowid`,
+  ) ${keyed}`,
   `create index repositories_stale on repositories ("name") where "version" <> "indexed"`,
 
   `create table manifests (
-    "serial" integer primary key,
+    "serial" ${serial},
     "repository" text not null, "digest" text not null, "mediaType" text not null, "size" integer not null,
     "artifactType" text, "subject" text, "annotations" text, "putAt" integer not null,
     unique ("repository", "digest")
-  ) strict`,
+  ) ${plain}`,
   `create index manifests_subject on manifests ("repository", "subject", "serial") where "subject" is not null`,
   `create index manifests_digest on manifests ("digest", "size")`,
 
@@ -22,22 +23,22 @@ const statements = [
     "repository" text not null, "tag" text not null, "digest" text not null,
     primary key ("repository", "tag"),
     foreign key ("repository", "digest") references manifests ("repository", "digest") on delete cascade
-  ) strict, without rowid`,
+  ) ${keyed}`,
   `create index tags_digest on tags ("repository", "digest")`,
 
   `create table links (
     "repository" text not null, "digest" text not null, "target" text not null, "kind" text not null,
     primary key ("repository", "digest", "target"),
     foreign key ("repository", "digest") references manifests ("repository", "digest") on delete cascade
-  ) strict, without rowid`,
+  ) ${keyed}`,
 
   `create table blobs (
     "repository" text not null, "digest" text not null, "size" integer not null, "usedAt" integer not null,
     primary key ("repository", "digest")
-  ) strict, without rowid`,
+  ) ${keyed}`,
   `create index blobs_digest on blobs ("digest", "repository", "size")`,
 
-  `create table bundles ("name" text not null primary key, "newest" integer not null) strict, without rowid`,
+  `create table bundles ("name" text not null primary key, "newest" integer not null) ${keyed}`,
 
   // With a rowid: without, SQLite would rather walk the whole history than use the indexes below.
   `create table releases (
@@ -45,7 +46,7 @@ const statements = [
     "manifestDigest" text not null, "sourceDigest" text not null, "form" text not null, "version" text not null,
     "revision" text, "activatedAt" integer not null, "reason" text not null, "kept" integer not null,
     primary key ("bundle", "number")
-  ) strict`,
+  ) ${plain}`,
   `create index releases_bundle_digest on releases ("bundle", "bundleDigest", "number")`,
   `create index releases_manifest_digest on releases ("bundle", "manifestDigest", "number")`,
   `create index releases_source_digest on releases ("bundle", "sourceDigest", "number")`,
@@ -54,22 +55,22 @@ const statements = [
   `create table memos (
     "bundle" text not null, "fingerprint" text not null, "recipe" text not null, "verdict" text not null, "at" integer not null,
     primary key ("bundle", "fingerprint", "recipe")
-  ) strict, without rowid`,
+  ) ${keyed}`,
 
   `create table looks (
     "bundle" text not null primary key, "startedAt" integer not null, "endedAt" integer not null, "outcome" text not null,
     "trigger" text not null, "version" text, "fingerprint" text, "message" text, "code" text, "failures" integer not null,
     "nextAt" integer
-  ) strict, without rowid`,
+  ) ${keyed}`,
 
   `create table deployments (
     "bundle" text not null, "place" text not null, "desired" integer, "deployed" integer, "observed" text,
     "state" text not null, "attempts" integer not null, "nextAttemptAt" integer, "lastError" text,
     "lastAttemptAt" integer, "deployedAt" integer,
     primary key ("bundle", "place")
-  ) strict, without rowid`,
+  ) ${keyed}`,
 ]
 
-export async function up(db: Kysely<never>): Promise<void> {
-  for (const statement of statements) await sql.raw(statement).execute(db)
+export async function up(db: Kysely<never>, words: Words): Promise<void> {
+  for (const statement of statements(words)) await sql.raw(statement).execute(db)
 }

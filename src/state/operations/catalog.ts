@@ -22,7 +22,9 @@ export const catalogOperations: Operations<CatalogState> = {
   async useBlob(db, repository, digest, usedAt) {
     const { numUpdatedRows } = await db
       .updateTable('blobs')
-      .set((eb) => ({ usedAt: eb.fn<number>('max', ['usedAt', eb.val(usedAt)]) }))
+      .set((eb) => ({
+        usedAt: eb.case().when('usedAt', '<', usedAt).then(usedAt).else(eb.ref('usedAt')).end(),
+      }))
       .where('repository', '=', repository)
       .where('digest', '=', digest)
       .executeTakeFirstOrThrow()

@@ -4,7 +4,7 @@ import type { Db } from '../schema.ts'
 import type { CollectionState } from '../state.ts'
 import { findGone, markGone } from './bundles.ts'
 import type { Operations } from './operation.ts'
-import { noteChange, pieces } from './repository.ts'
+import { noteChange, pieces, rowsOf } from './repository.ts'
 
 /** Each of these looks at one page: none of them holds the thread for long. */
 export const collectionOperations: Operations<CollectionState> = {
@@ -34,11 +34,11 @@ export const collectionOperations: Operations<CollectionState> = {
 
   async dropBlobs(db, repository, { after = '', limit, usedBefore, without, dryRun }) {
     const { rows } = await sql<{ digest: Digest; size: number; usedAt: number; named: number }>`
-      select digest, size, usedAt, exists (
+      select digest, size, "usedAt", case when exists (
         select 1 from links
         where links.repository = blobs.repository and links.target = blobs.digest
-          and links.digest not in (select value from json_each(${JSON.stringify(without)}))
-      ) as named
+          and links.digest not in (select "key" from ${rowsOf(without)})
+      ) then 1 else 0 end as named
       from blobs where repository = ${repository} and digest > ${after} order by digest limit ${limit}`.execute(db)
     const blobs = rows
       .filter(({ named, usedAt }) => named === 0 && usedAt < usedBefore)
@@ -53,18 +53,18 @@ export const collectionOperations: Operations<CollectionState> = {
 
   async owners(db, digests, max) {
     const { rows } = await sql<{ digest: Digest; owners: number }>`
-      select value as digest,
-        (select count(*) from (select 1 from blobs where blobs.digest = value limit ${max})) +
-        (select count(*) from (select 1 from manifests where manifests.digest = value limit ${max})) as owners
-      from json_each(${JSON.stringify(digests)})`.execute(db)
+      select wanted."key" as digest,
+        (select count(*) from (select 1 from blobs where blobs.digest = wanted."key" limit ${max}) as one) +
+        (select count(*) from (select 1 from manifests where manifests.digest = wanted."key" limit ${max}) as one) as owners
+      from ${rowsOf(digests)} as wanted`.execute(db)
     return rows
   },
 
   async bury(db, digests, at) {
     const { rows } = await sql<{ digest: Digest }>`
-      select value as digest from json_each(${JSON.stringify(digests)})
-      where not exists (select 1 from blobs where blobs.digest = value)
-        and not exists (select 1 from manifests where manifests.digest = value)`.execute(db)
+      select wanted."key" as digest from ${rowsOf(digests)} as wanted
+      where not exists (select 1 from blobs where blobs.digest = wanted."key")
+        and not exists (select 1 from manifests where manifests.digest = wanted."key")`.execute(db)
     const buried = rows.map(({ digest }) => digest)
     for (const piece of pieces(buried)) {
       await db
@@ -106,7 +106,7 @@ async function nextRepository(db: Db, after: string): Promise<string | null> {
       select (select min(repository) from blobs where repository > ${after}) as name
       union all
       select (select min(repository) from manifests where repository > ${after})
-    )`.execute(db)
+    ) as names`.execute(db)
   return rows[0]?.name ?? null
 }
 
@@ -119,16 +119,19 @@ async function findUnneeded(
   repository: string,
   { bundle, putBefore, releases }: { bundle: string; putBefore: number; releases: number[] },
 ): Promise<{ digest: Digest; size: number }[]> {
-  const gone = JSON.stringify(releases)
+  const gone = sql`select cast("key" as bigint) from ${rowsOf(releases)}`
+  // Postgres takes one reference to itself in a recursive table: so what names and what refers are one list.
   const { rows } = await sql<{ digest: Digest; size: number }>`
-    with recursive needed(digest) as (
+    with recursive naming(digest, target) as (
+      select digest, target from links where repository = ${repository}
+    ), referring(digest, subject) as (
+      select digest, subject from manifests where repository = ${repository} and subject is not null
+    ), needed(digest) as (
       select "manifestDigest" from releases
-        where bundle = ${bundle} and kept = 1 and "bundleDigest" is not null
-          and number not in (select value from json_each(${gone}))
+        where bundle = ${bundle} and kept = 1 and "bundleDigest" is not null and number not in (${gone})
       union
       select "sourceDigest" from releases
-        where bundle = ${bundle} and kept = 1 and "bundleDigest" is not null
-          and number not in (select value from json_each(${gone}))
+        where bundle = ${bundle} and kept = 1 and "bundleDigest" is not null and number not in (${gone})
       union
       select digest from tags where repository = ${repository}
         and not exists (select 1 from releases where bundle = ${bundle} and "manifestDigest" = tags.digest)
@@ -136,21 +139,15 @@ async function findUnneeded(
       union
       select digest from manifests where repository = ${repository} and "putAt" >= ${putBefore}
       union
-      select links.target from needed join links on links.repository = ${repository} and links.digest = needed.digest
-      union
-      select manifests.digest from needed
-        join manifests on manifests.repository = ${repository} and manifests.subject = needed.digest
+      select next.digest from needed join (
+        select digest as "from", target as digest from naming union all select subject, digest from referring
+      ) as next on next."from" = needed.digest
     ), subjects(digest) as (
-      select manifests.subject from needed
-        join manifests on manifests.repository = ${repository} and manifests.digest = needed.digest
-        where manifests.subject is not null
+      select subject from needed join referring on referring.digest = needed.digest
       union
-      select links.target from subjects
-        join links on links.repository = ${repository} and links.digest = subjects.digest
-      union
-      select manifests.subject from subjects
-        join manifests on manifests.repository = ${repository} and manifests.digest = subjects.digest
-        where manifests.subject is not null
+      select next.digest from subjects join (
+        select digest as "from", target as digest from naming union all select digest, subject from referring
+      ) as next on next."from" = subjects.digest
     )
     select digest, size from manifests
     where repository = ${repository}

@@ -1,3 +1,4 @@
+import { sql, type RawBuilder } from 'kysely'
 import type { Digest } from '../../oci/digest.ts'
 import type { Db } from '../schema.ts'
 
@@ -9,6 +10,14 @@ export function pieces<T>(list: readonly T[]): T[][] {
   return Array.from({ length: Math.ceil(list.length / listLength) }, (_, at) =>
     list.slice(at * listLength, (at + 1) * listLength),
   )
+}
+
+/**
+ * A list of any length as one parameter, to select "key" (text) from: the keys of a JSON object are rows to both databases, and none
+ * comes twice.
+ */
+export function rowsOf(list: readonly (string | number)[]): RawBuilder<unknown> {
+  return sql`json_each(${JSON.stringify(Object.fromEntries(list.map((key) => [key, 0])))})`
 }
 
 /** Whatever changes what a repository's index shows says so here, so that the index is written again. */

@@ -47,6 +47,8 @@ export async function createSqliteState({ path, contentId, logger }: SqliteOptio
     events: part('events'),
     outbox: part('outbox'),
     facts: part('facts'),
+    // The kernel frees the lock only when this process ends.
+    lease: { check: () => Promise.resolve(), lost: new Promise(() => undefined) },
     async snapshot(file) {
       await thread.snapshot(file)
       // With the query builder, which only the thread needs otherwise.

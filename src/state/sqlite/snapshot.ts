@@ -1,7 +1,9 @@
-import { open } from 'node:fs/promises'
+import { copyFile, open, rename } from 'node:fs/promises'
+import { join } from 'node:path'
 import { backup, DatabaseSync } from 'node:sqlite'
 import { listOperations } from '../operations/lists.ts'
-import { openReadOnly } from './database.ts'
+import { migrate } from '../migrations/migrate.ts'
+import { openDatabase, openReadOnly } from './database.ts'
 import { sqliteError } from './errors.ts'
 import type { Snapshot } from '../state.ts'
 
@@ -27,8 +29,7 @@ export async function snapshotTo(file: string, to: string): Promise<void> {
   } finally {
     copy.close()
   }
-  const handle = await open(to, 'r')
-  await handle.sync().finally(() => handle.close())
+  await flush(to)
 }
 
 /** What a copied state says is there. */
@@ -42,12 +43,37 @@ export function openSnapshot(file: string): Snapshot {
   }
 }
 
-/** In a folder that has blobs but no indexes: all of them are to be written again. */
-export function forgetIndexes(file: string): void {
-  const database = new DatabaseSync(file)
+/** Brings the schema of a snapshot up to date. It stays one file. */
+export async function upgradeSnapshot(file: string): Promise<void> {
+  const { raw, kysely } = openDatabase(file)
   try {
-    database.exec('update repositories set indexed = version - 1')
+    await migrate(kysely, file)
+    raw.exec('pragma journal_mode = delete')
   } finally {
-    database.close()
+    raw.close()
   }
+}
+
+/** Makes a snapshot the state of a folder, whose indexes are all to be written again. */
+export async function putSnapshot(snapshot: string, folder: string): Promise<void> {
+  const [part, path] = [join(folder, 'state.db.part'), join(folder, 'state.db')]
+  try {
+    await copyFile(snapshot, part)
+    const database = new DatabaseSync(part)
+    try {
+      database.exec('update repositories set indexed = version - 1')
+    } finally {
+      database.close()
+    }
+    await flush(part)
+    await rename(part, path)
+    await flush(folder)
+  } catch (error) {
+    throw sqliteError(error, 'restoring the state', path)
+  }
+}
+
+async function flush(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  await handle.sync().finally(() => handle.close())
 }

@@ -1,8 +1,9 @@
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
+import { nameOperations } from '../operations/named.ts'
 import { packError, sqliteError } from './errors.ts'
 import { commitGroup, type Work } from './group.ts'
 import { startId, type Reply, type Request, type WorkerStart } from './messages.ts'
-import { nameOperations, openStore, type Store } from './store.ts'
+import { openStore, type Store } from './store.ts'
 
 /** The program of the state's thread: every message that has come by the time it looks is one group. */
 async function serve(port: MessagePort, start: WorkerStart): Promise<void> {

@@ -5,6 +5,7 @@ import { openStorage, type Storage } from '../../../src/app/storage.ts'
 import type { Config } from '../../../src/config/config.ts'
 import { Lifecycle } from '../../../src/lib/lifecycle.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import { Redactor } from '../../../src/lib/redact.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { FakeClock } from '../../support/clock.ts'
 import { tempDir } from '../../support/temp.ts'
@@ -31,7 +32,7 @@ afterEach(() => close())
 
 async function open(rebuild = false): Promise<void> {
   lifecycle = new Lifecycle()
-  storage = await openStorage({ config, clock, logger: silentLogger, rebuild }, lifecycle)
+  storage = await openStorage({ config, clock, logger: silentLogger, redactor: new Redactor(), rebuild }, lifecycle)
 }
 
 const close = () => lifecycle.close(clock, silentLogger, 10_000)

@@ -82,8 +82,13 @@ describe('config/longshore.yaml', () => {
   it('shows defaults that are the defaults', async () => {
     const option = (name: string) => new RegExp(`^#${name}:\\n(?:# .*\\n)*`, 'm').exec(text)![0]
     const shown = await load(withOptions(`${option('log')}${option('state')}${option('reconcile')}`))
-    const none = await load('')
-    expect([shown.log, shown.state, shown.reconcile]).toEqual([none.log, none.state, none.reconcile])
+    // A database has no default; what is said of one besides has.
+    const given = /(?:^state:|^ {2}(?:type|url|password):).*$/gm
+    const least = [...withOptions(option('state')).matchAll(given)].join('\n')
+    const none = await load(least)
+    expect([shown.log, shown.reconcile]).toEqual([none.log, none.reconcile])
+    expect({ ...shown.state, tls: null }).toEqual({ ...none.state, type: 'postgres' })
+    expect((await load('')).state).toEqual({ type: 'sqlite' })
   })
 })
 

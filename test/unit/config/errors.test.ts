@@ -286,8 +286,23 @@ const single: [name: string, text: string, problem: object][] = [
   ],
   [
     'a state that is not built',
+    'state:\n  type: mysql\n',
+    { line: 2, key: 'state.type', message: 'expected sqlite or postgres, got `mysql`' },
+  ],
+  [
+    'a database without an address',
     'state:\n  type: postgres\n',
-    { line: 2, key: 'state.type', message: 'postgres is not supported yet: expected sqlite, got `postgres`' },
+    { line: 1, key: 'state.url', message: 'missing: expected text or { file: path }' },
+  ],
+  [
+    'an address of a database that is a list',
+    'state:\n  type: postgres\n  url: [postgres://a:secret-word@b/c]\n',
+    { line: 3, key: 'state.url', message: 'expected text or { file: path }' },
+  ],
+  [
+    'a lease that is over before it is renewed',
+    'state:\n  type: postgres\n  url: postgres://a/b\n  lease: { duration: 3s }\n',
+    { line: 4, key: 'state.lease.duration', message: expect.stringContaining('at least twice as long as `renew`') },
   ],
   [
     'bad grant',

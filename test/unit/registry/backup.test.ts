@@ -7,8 +7,8 @@ import { digestOf } from '../../../src/oci/digest.ts'
 import { backUp, blobPath } from '../../../src/registry/backup.ts'
 import { restore } from '../../../src/registry/restore.ts'
 import { verifyContent } from '../../../src/registry/verify.ts'
-import { forgetIndexes, openSnapshot } from '../../../src/state/sqlite/snapshot.ts'
-import { takeLock } from '../../../src/state/sqlite/store.ts'
+import { openSnapshot, putSnapshot } from '../../../src/state/sqlite/snapshot.ts'
+import { takeLock } from '../../../src/state/sqlite/lock.ts'
 import { createSqliteState } from '../../../src/state/sqlite/client.ts'
 import { contentId } from '../../../src/content/files.ts'
 import { createRegistry } from '../../../src/registry/registry.ts'
@@ -40,7 +40,7 @@ const backup = (to: string, more: object = {}, signal?: AbortSignal) =>
 
 const restoreTo = (from: string, to: string) =>
   restore({
-    ...{ from, to, openSnapshot, forgetIndexes, lock: takeLock },
+    ...{ from, to, openSnapshot, putState: putSnapshot, lock: takeLock },
     openContent: (path) => createFolderContent({ path, logger: silentLogger }),
   })
 

@@ -3,11 +3,12 @@ import { ociManifest } from '../../../src/oci/media.ts'
 import type { ReleaseDraft, State } from '../../../src/state/state.ts'
 import type { ManifestRow, Reference } from '../../../src/state/state.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import { nameOperations } from '../../../src/state/operations/named.ts'
 import { rememberCatalog } from '../../../src/state/remembered.ts'
 import { createSqliteState } from '../../../src/state/sqlite/client.ts'
 import { commitGroup } from '../../../src/state/sqlite/group.ts'
 import { openSnapshot } from '../../../src/state/sqlite/snapshot.ts'
-import { nameOperations, openStore, type Store } from '../../../src/state/sqlite/store.ts'
+import { openStore, type Store } from '../../../src/state/sqlite/store.ts'
 import { tempDir } from '../../support/temp.ts'
 
 export function openState(path = tempDir('state'), contentId = 'content-1'): Promise<State> {
@@ -57,6 +58,7 @@ export async function openInProcess(path = tempDir('state')): Promise<State & { 
   return {
     ...rememberCatalog(parts as unknown as State),
     store,
+    lease: { check: () => Promise.resolve(), lost: new Promise(() => undefined) },
     async snapshot(file) {
       await store.snapshot(file)
       return openSnapshot(file)
