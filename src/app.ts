@@ -31,6 +31,7 @@ import type { TlsFiles } from './server/tls.ts'
 import type { Control } from './server/types.ts'
 import { createCors, type Cors } from './server/watcher/cors.ts'
 import { createWatcherRoute } from './server/watcher/route.ts'
+import { createWebhookRoute } from './server/webhooks/route.ts'
 import { createSlots, defaultDownloads } from './server/slots.ts'
 import { createV2Route } from './server/v2/route.ts'
 
@@ -117,6 +118,7 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
   const { readyTimeoutMs } = config.server
   const control = createControl({
     ...{ reconciler, outbox, serving, state, feed, registry, clock, reload, maintenance, readyTimeoutMs },
+    webhook: (name) => setup.webhooks.get(name),
   })
   await reconciler.start()
   await setup.apply(() => Promise.resolve(config))
@@ -233,6 +235,7 @@ async function openServer(parts: ServerParts, lifecycle: Lifecycle): Promise<str
     ...{ listen, guard, cors, clock, logger, metrics },
     routes: {
       ...{ bundles, v2, watcher: createWatcherRoute({ control, clock, logger }) },
+      webhooks: createWebhookRoute({ control, clock, logger, metrics }),
       api: createApi({ control, clock, metrics, logger, version }),
     },
     ...(tls === null ? {} : { tls: tlsFiles(tls) }),

@@ -8,6 +8,7 @@ import type { EventFeed } from '../state/feed.ts'
 import type { State } from '../state/state.ts'
 import type { Maintenance } from './maintenance.ts'
 import type { Serving } from './serving.ts'
+import type { LinkedWebhook } from './webhooks.ts'
 
 export interface ControlOptions {
   reconciler: Reconciler
@@ -17,6 +18,8 @@ export interface ControlOptions {
   feed: EventFeed
   registry: Registry
   clock: Clock
+  /** By name, as the config in force has it. */
+  webhook(name: string): LinkedWebhook | undefined
   reload: Control['reload']
   maintenance: Maintenance
   /** After this long a bundle that nobody came to look at no longer keeps us from being ready. */
@@ -64,6 +67,16 @@ export function createControl(options: ControlOptions): Control {
     events: (bundle, limit) => state.events.ofBundle(bundle, limit),
     feed,
     messages: outbox,
+    webhook(name) {
+      const linked = options.webhook(name)
+      if (linked === undefined) return undefined
+      const look = (repositories: readonly string[] | null) => {
+        const bundles = linked.bundlesOf(repositories)
+        reconciler.noticed(bundles, 'webhook')
+        return bundles
+      }
+      return { webhook: linked.webhook, look }
+    },
     collect: (options) => maintenance.collect(options),
     backUp: (options) => maintenance.backUp(options),
     async verify(options) {

@@ -12,6 +12,7 @@ import type { State } from '../state/state.ts'
 import { createRegistryClients, readCertificates, type RegistriesOptions, type RegistryClients } from './registries.ts'
 import type { Serving } from './serving.ts'
 import { createPublisherSpecs, createSpecs } from './specs.ts'
+import { linkWebhooks, type LinkedWebhook } from './webhooks.ts'
 
 export interface SetupOptions {
   reconciler: Reconciler
@@ -29,6 +30,7 @@ export interface SetupOptions {
 /** What of the config is in force, and how another one is put in its place without touching what did not change. */
 export interface Setup {
   readonly config: Config
+  readonly webhooks: ReadonlyMap<string, LinkedWebhook>
   /**
    * One after the other, `load` too: of two that come at once, the one that was read last stays. Throws ConfigError, before
    * anything is changed.
@@ -53,6 +55,7 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
   let specs = new Map<string, BundleSpec>()
   /** Of each spec the clients that it was made with, which stay for as long as it does. */
   let madeWith = new Map<BundleSpec, RegistryClients>()
+  let webhooks = new Map<string, LinkedWebhook>()
   let applying: Promise<unknown> = Promise.resolve()
   let stopped = false
 
@@ -67,7 +70,7 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
     const made = await createAll(next, registries, (name) =>
       mayKeep && unchanged.has(name) ? specs.get(name) : undefined,
     )
-    const publishers = await createPublisherSpecs(next, remote)
+    const [publishers, hooks] = await Promise.all([createPublisherSpecs(next, remote), linkWebhooks(next)])
     warnOfRestart(config, next, sections, logger)
     config = next
     clients = registries
@@ -81,23 +84,25 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
     // Before anything happens that they are to be told of.
     await outbox.configure(publishers)
     const changes = await reconciler.configure(made)
+    webhooks = hooks
     serving.load((name) => void reconciler.look(name, 'start').catch(() => undefined))
     return changes
   }
 
   async function createAll(next: Config, registries: RegistryClients, keep: (name: string) => BundleSpec | undefined) {
-    try {
-      const parts = { registries, registry, state, logger, builderVersion: remote.version }
-      return await createSpecs(next, { ...remote, ...parts }, keep)
-    } catch (error) {
+    const parts = { registries, registry, state, logger, builderVersion: remote.version }
+    return createSpecs(next, { ...remote, ...parts }, keep).catch(async (error: unknown) => {
       if (registries !== clients) await registries.close()
       throw error
-    }
+    })
   }
 
   return {
     get config() {
       return config
+    },
+    get webhooks() {
+      return webhooks
     },
     apply(load) {
       const applied = applying.then(async () => {

@@ -10,7 +10,7 @@ export interface BundleChanges {
   unchanged: string[]
 }
 
-/** Which bundles have to be set up anew: their own words but for who is told of them, their store's, their places', or how registries are spoken to. */
+/** Which bundles have to be set up anew: their own words but for who is told of them and who tells, their store's, their places', or how registries are spoken to. */
 export function diffBundles(before: Config, after: Config): BundleChanges {
   const old = new Map(before.bundles.map((bundle) => [bundle.name, hashOf(partsOf(bundle, before))]))
   const names = new Set(after.bundles.map(({ name }) => name))
@@ -39,7 +39,10 @@ export function recipeOf(bundle: BundleConfig, opa: Config['opa'], builderVersio
   return hashOf(pull ? { kind, platform, limits, opa, builderVersion } : { pull })
 }
 
-function partsOf({ publish: _, ...bundle }: BundleConfig, { deployers, registries, opa }: Config): unknown {
+function partsOf(
+  { publish: _, webhooks: _hooks, ...bundle }: BundleConfig,
+  { deployers, registries, opa }: Config,
+): unknown {
   const places = bundle.deploy.map(({ to }) => deployers[to])
   const hosts = new Set([bundle.store, ...places].map(hostOf).filter((host) => host !== undefined))
   const bears = (match: string) => (match === '*' ? hosts.size > 0 : hosts.has(canonicalHost(match.split('/', 1)[0]!)))

@@ -16,6 +16,7 @@ export interface Written {
   stores?: object
   deployers?: object
   publishers?: object
+  webhooks?: object
   registries?: object
   bundles?: Record<string, WrittenBundle | null>
 }
@@ -26,6 +27,7 @@ interface WrittenBundle {
   deploy?: unknown
   schedule?: unknown
   publish?: unknown
+  webhooks?: unknown
 }
 
 type Bundle = CheckedConfig['bundles'][string]
@@ -64,7 +66,7 @@ function ownOf<T>(named: Record<string, T>, name: string): T | undefined {
 
 /** The one name that objects take for something else, and would drop without a word. */
 function checkReserved(written: Written): PlacedProblem[] {
-  const sections = ['registries', 'stores', 'bundles', 'deployers', 'publishers'] as const
+  const sections = ['registries', 'stores', 'bundles', 'deployers', 'publishers', 'webhooks'] as const
   const held = sections.filter((section) => Object.hasOwn(written[section] ?? {}, '__proto__'))
   return held.map((section) => ({ path: [section, '__proto__'], message: 'unknown key `__proto__`' }))
 }
@@ -106,6 +108,7 @@ function checkNames(written: Written): PlacedProblem[] {
         if (names.indexOf(to) < index) return [{ path, message: `\`${to}\` is named twice` }]
         return checkName('deployer', to, deployers, path)
       }),
+      ...checkList('webhook', bundle?.webhooks, written.webhooks, ['bundles', name, 'webhooks']),
       ...checkList('publisher', bundle?.publish, written.publishers, ['bundles', name, 'publish']),
     ]
   })

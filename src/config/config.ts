@@ -6,6 +6,7 @@ import type { Follow } from '../model/follow.ts'
 import type { BundleKind } from '../model/release.ts'
 import type { PublisherConfig } from '../publishers/types.ts'
 import type { StoreConfig } from '../stores/types.ts'
+import type { WebhookConfig } from '../webhooks/types.ts'
 
 /** What `longshore.yaml` says, checked and with every default filled in: durations in ms, sizes in bytes, paths absolute. */
 export interface Config {
@@ -22,6 +23,7 @@ export interface Config {
   bundles: BundleConfig[]
   deployers: Record<string, DeployerConfig>
   publishers: Record<string, PublisherConfig>
+  webhooks: Record<string, WebhookConfig>
   /** The `opa` program that checks Rego; null where none is configured. */
   opa: { path: string | null }
   /** `concurrency`: looks under way at one time. */
@@ -160,6 +162,8 @@ export interface BundleConfig {
   deploy: DeployConfig[]
   /** False: no place gets new releases by itself. */
   autoDeploy: boolean
+  /** Keys of `webhooks`. */
+  webhooks: string[]
   /** Keys of `publishers`. */
   publish: string[]
   /** Releases whose bytes are kept. */

@@ -28,6 +28,7 @@ export function resolveConfig(checked: CheckedConfig, from: { file: string | nul
     bundles: Object.entries(checked.bundles).map(([name, bundle]) => resolveBundle(name, bundle, checked)),
     deployers: checked.deployers,
     publishers: checked.publishers,
+    webhooks: checked.webhooks,
     opa: { path: checked.opa.path ?? null },
     reconcile: checked.reconcile,
   }
@@ -138,6 +139,7 @@ function resolveBundle(name: string, bundle: CheckedConfig['bundles'][string], c
       retry: { maxAttempts: retry.max_attempts ?? null, maxIntervalMs: retry.max_interval },
     })),
     autoDeploy: bundle.auto_deploy,
+    webhooks: bundle.webhooks,
     publish: bundle.publish,
     keep,
     aliases,

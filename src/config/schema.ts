@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { deployerSchema } from '../deployers/types.ts'
 import { publisherSchema } from '../publishers/types.ts'
 import { storeSchema } from '../stores/types.ts'
+import { webhookSchema } from '../webhooks/types.ts'
 import { bundleNameSchema, bundleSchema } from './schema/bundles.ts'
 import { contentSchema } from './schema/content.ts'
 import { registriesSchema } from './schema/registries.ts'
@@ -40,6 +41,7 @@ export const configSchema = z.strictObject({
   bundles: z.record(bundleNameSchema, bundleSchema).prefault({}).describe('What is served, by name.'),
   deployers: z.record(nameSchema, deployerSchema).prefault({}).describe('Places that releases are put to, by name.'),
   publishers: z.record(nameSchema, publisherSchema).prefault({}).describe('Who is told what happens, by name.'),
+  webhooks: z.record(nameSchema, webhookSchema).prefault({}).describe('Who tells us that something changed, by name.'),
   opa: z
     .strictObject({
       path: z.string().min(1).optional().describe('An `opa` program that checks Rego before a release.'),

@@ -23,6 +23,8 @@ export interface Metrics {
   /** A publisher was told, could not be, or never will be; `parked` waits for a person. */
   published(publisher: string, outcome: 'sent' | 'failed' | 'parked' | 'lost', events: number): void
   setMessages(publisher: string, count: { waiting: number; parked: number }): void
+  /** Something came to a webhook. */
+  delivered(webhook: string, outcome: 'taken' | 'ignored' | 'refused'): void
   /** The publisher left the config: its series end. */
   forgetPublisher(publisher: string): void
   /** An HTTP request was answered. Runs for each one: cheap. `seconds` is left out for what was held on purpose. */
@@ -62,6 +64,7 @@ export function createMetrics(clock: Pick<Clock, 'now'>): Metrics {
   const remote = counter('registry_requests_total', 'Requests to registries', ['host', 'status'])
   const failures = counter('failures_total', 'What failed, by kind of work and error code', ['kind', 'code'])
   const deploys = counter('deploys_total', 'Tries to deploy', ['place', 'outcome'])
+  const deliveries = counter('webhooks_total', 'What came to webhooks', ['webhook', 'outcome'])
   const logins = counter('login_failures_total', 'Requests with credentials that nobody has', ['scheme'])
   const limits = counter('limited_total', 'Connections and requests turned away at a limit', ['limit'])
   const gauge = (name: string, help: string) => new Gauge({ name: `longshore_${name}`, help, registers: [register] })
@@ -81,6 +84,7 @@ export function createMetrics(clock: Pick<Clock, 'now'>): Metrics {
       remote.inc({ host: hosts.has(host) ? host : 'other', status: String(status) })
     },
     deployed: (place, outcome) => deploys.inc({ place, outcome }),
+    delivered: (webhook, outcome) => deliveries.inc({ webhook, outcome }),
     loginFailed: (scheme) => logins.inc({ scheme }),
     limited: (limit) => limits.inc({ limit }),
     setWaiting: (clients) => waiting.set(clients),

@@ -16,6 +16,7 @@ import { Decisions } from './decisions.ts'
 import { Deployments } from './deployments.ts'
 import { explain } from './explain.ts'
 import type { LookContext } from './look.ts'
+import { Notices } from './notices.ts'
 import { pinned } from './pinned.ts'
 import { createSteering } from './steering.ts'
 import type { BundleSpec, Reconciler, ReconcileEvents } from './types.ts'
@@ -48,6 +49,7 @@ class LevelReconciler implements Reconciler {
   readonly #options: ReconcilerOptions
   readonly #watchContext: WatchContext
   readonly #decisions: Decisions
+  readonly #notices: Notices
   readonly #deployments: Deployments
   readonly #watches = new Map<string, Watch>()
   /** As the config has them, in its order; a watch has what a pin makes of it. */
@@ -70,6 +72,11 @@ class LevelReconciler implements Reconciler {
       released: (release) => this.#released(release),
       looked: (look, more) => this.#looked(look, more),
     }
+    this.#notices = new Notices(options.clock, (name, trigger) => {
+      const watch = this.#watches.get(name)
+      watch?.list.forget()
+      watch?.ask(trigger).catch(() => undefined)
+    })
     this.#decisions = new Decisions(options.state.decisions)
     this.#deployments = new Deployments({
       ...options,
@@ -119,6 +126,10 @@ class LevelReconciler implements Reconciler {
     return untilAborted(look, signal)
   }
 
+  noticed(names: readonly string[], trigger: string): void {
+    for (const name of names) if (this.#watches.has(name)) this.#notices.notice(name, trigger)
+  }
+
   repositoryChanged({ repository, tag, digest }: RepositoryChange): void {
     for (const name of this.#followers.get(repository) ?? []) {
       const watch = this.#watches.get(name)
@@ -166,6 +177,7 @@ class LevelReconciler implements Reconciler {
   }
 
   async close(): Promise<void> {
+    this.#notices.close()
     await this.#configuring
     await Promise.all([...this.#watches.values()].map((watch) => watch.close()))
     await this.#deployments.close()

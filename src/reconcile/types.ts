@@ -76,6 +76,8 @@ export interface Reconciler {
    * waiting, not the look.
    */
   look(name: string, trigger: string, signal?: AbortSignal): Promise<Look | undefined>
+  /** Somebody says that there may be something new: these look, and nobody waits for it. */
+  noticed(names: readonly string[], trigger: string): void
   /** A push to a repository of the built-in registry, or a deletion there: bundles that follow it are looked at. */
   repositoryChanged(change: RepositoryChange): void
   readonly steering: Steering

@@ -16,6 +16,7 @@ import type { Cors } from './watcher/cors.ts'
 import { isWatcherPath } from './watcher/path.ts'
 import type { TlsFiles } from './tls.ts'
 import type { Caller, Route } from './types.ts'
+import { isWebhookPath } from './webhooks/route.ts'
 
 export interface HttpServerOptions {
   /** Port 0 takes any. */
@@ -28,6 +29,7 @@ export interface HttpServerOptions {
     bundles: BundleRoute
     v2: Route
     watcher: Route
+    webhooks: Route
     /** Everything else. */
     api: Api
   }
@@ -145,6 +147,7 @@ function createDispatcher(
 
   function routeFor(path: string): Route {
     if (isRegistry(path)) return routes.v2
+    if (isWebhookPath(path)) return routes.webhooks
     return isWatcherPath(path) ? routes.watcher : routes.api.route
   }
 
@@ -196,7 +199,7 @@ function createDispatcher(
       if (!path.startsWith('/')) return refuseRequest(request, response, path, notProxy)
       if (hasBody(request)) onBody(request)
       if (cors.greet(request, response, path)) return
-      if (routes.api.isOpen(path)) return void exchange(request, response, path, nobody)
+      if (routes.api.isOpen(path) || isWebhookPath(path)) return void exchange(request, response, path, nobody)
       const admitted = guard.admit(request)
       if (!(admitted instanceof Promise)) return proceed(request, response, path, admitted)
       admitted.then(
@@ -240,6 +243,7 @@ function isLoginProbe({ headers }: IncomingMessage, path: string): boolean {
 function routeName(path: string): string {
   if (isRegistry(path)) return 'v2'
   if (path.startsWith('/api/')) return 'api'
+  if (isWebhookPath(path)) return 'webhooks'
   if (path.startsWith('/bundles/') || path.startsWith('/v1/bundles/')) return 'bundles'
   return path === '/metrics' || path.startsWith('/health/') ? 'probes' : 'other'
 }

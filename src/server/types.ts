@@ -9,6 +9,7 @@ import type { BackedUp } from '../registry/backup.ts'
 import type { Collected } from '../registry/collect.ts'
 import type { EventFeed } from '../state/feed.ts'
 import type { Verified } from '../registry/verify.ts'
+import type { Webhook } from '../webhooks/webhook.ts'
 
 export type Action = 'read' | 'push' | 'delete' | 'deploy' | 'admin'
 
@@ -63,6 +64,8 @@ export interface Control {
     /** Those that are parked are sent again. Returns which. */
     resend(keys: readonly MessageKey[]): Promise<MessageKey[]>
   }
+  /** Who may tell us that something changed; undefined for a name that is not configured. `look` says who looks, and does not wait for it. */
+  webhook(name: string): { webhook: Webhook; look(repositories: readonly string[] | null): string[] } | undefined
   /** Copies everything that is kept into a new folder of the server's machine. Throws ConfigError for one that cannot be meant. */
   backUp(options: { to: string; signal?: AbortSignal }): Promise<BackedUp>
   /** Hashes every blob and takes away what is damaged; `lookingAt`: bundles that are looked at for that, to bring it back. */

@@ -24,6 +24,10 @@ import { bundleStoreSchema } from '../../src/stores/bundle/schema.ts'
 import { createStore as createLocal } from '../../src/stores/local/index.ts'
 import { createStore as createLayout } from '../../src/stores/oci-layout/index.ts'
 import { createStore as createOci } from '../../src/stores/oci/index.ts'
+import { createWebhook as createGenericWebhook } from '../../src/webhooks/generic/index.ts'
+import { genericWebhookSchema } from '../../src/webhooks/generic/schema.ts'
+import { createWebhook as createRegistryWebhook } from '../../src/webhooks/registry/index.ts'
+import { registryWebhookSchema } from '../../src/webhooks/registry/schema.ts'
 import { FakeClock } from '../support/clock.ts'
 import { MemoryRepository } from '../support/repository.ts'
 import { scriptedServer, type Reply } from '../support/scripted-server.ts'
@@ -31,6 +35,7 @@ import { tempDir } from '../support/temp.ts'
 import { openInProcess } from '../unit/state/open.ts'
 import { deployOf, testDeployer } from './deployer.ts'
 import { testPublisher } from './publisher.ts'
+import { testWebhook } from './webhook.ts'
 import { testStore } from './store.ts'
 
 const logger = silentLogger
@@ -182,3 +187,7 @@ testPublisher(
     createSlackPublisher(slackPublisherSchema.parse({ type: 'slack', url, timeout: '300ms' }), context),
   ),
 )
+
+testWebhook('registry', (keys) => createRegistryWebhook(registryWebhookSchema.parse({ type: 'registry', ...keys })))
+
+testWebhook('generic', (keys) => createGenericWebhook(genericWebhookSchema.parse({ type: 'generic', ...keys })))

@@ -21,8 +21,8 @@ export interface DistributionOptions extends RegistryOptions {
   users?: Record<string, string>
   /** Token authentication, as distribution's `auth.token`: realm, service, issuer, rootcertbundle. */
   token?: Record<string, unknown>
-  /** URLs that are told of pushes and deletes. */
-  notify?: string[]
+  /** Who is told of pushes and deletes. */
+  notify?: (string | { url: string; headers: Record<string, string[]> })[]
   /** Laid over the configuration's top level. */
   config?: Record<string, unknown>
 }
@@ -85,9 +85,9 @@ function distributionConfig(options: DistributionOptions, rootdirectory: string,
     ...(auth && { auth }),
     ...(notify.length > 0 && {
       notifications: {
-        endpoints: notify.map((url, index) => ({
+        endpoints: notify.map((endpoint, index) => ({
           name: `endpoint-${index}`,
-          url,
+          ...(typeof endpoint === 'string' ? { url: endpoint } : endpoint),
           timeout: '1s',
           threshold: 5,
           backoff: '100ms',

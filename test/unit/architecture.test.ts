@@ -21,9 +21,10 @@ const allowed: Record<string, string[]> = {
   stores: ['lib', 'model', 'oci', 'opa', 'clients', 'content', 'artifact'],
   deployers: ['lib', 'model', 'oci', 'opa', 'clients', 'content', 'artifact'],
   publishers: ['lib', 'model', 'clients'],
-  config: ['lib', 'model', 'oci', 'stores', 'deployers', 'publishers'],
+  webhooks: ['lib', 'model', 'oci', 'clients'],
+  config: ['lib', 'model', 'oci', 'stores', 'deployers', 'publishers', 'webhooks'],
   reconcile: ['lib', 'model', 'oci', 'content', 'artifact', 'registry', 'state', 'stores', 'deployers', 'publishers'],
-  server: ['lib', 'model', 'oci', 'content', 'registry', 'state'],
+  server: ['lib', 'model', 'oci', 'content', 'registry', 'state', 'webhooks'],
 }
 
 /** Where a room may be entered from outside only by its interface. */
@@ -31,6 +32,7 @@ const interfacesOnly: Record<string, string[]> = {
   stores: ['store.ts', 'types.ts'],
   deployers: ['deployer.ts', 'types.ts'],
   publishers: ['publisher.ts', 'types.ts'],
+  webhooks: ['webhook.ts', 'types.ts'],
 }
 
 describe('who may import whom', () => {

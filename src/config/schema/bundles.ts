@@ -105,6 +105,10 @@ export const bundleSchema = z.strictObject({
   auto_deploy: autoDeploySchema.describe(
     'Whether new releases go to the places by themselves; what is served is not touched by it.',
   ),
+  webhooks: z
+    .array(z.string())
+    .prefault([])
+    .describe('Who tells us that there may be something new: keys of `webhooks`.'),
   publish: z.array(z.string()).prefault([]).describe('Who is told what happens to it: keys of `publishers`.'),
   keep: z.int().min(1).max(1000).prefault(10).describe('Releases whose bytes are kept.'),
   aliases: z

@@ -119,6 +119,7 @@ describe('finding the file', () => {
           schedule: { kind: 'interval', minMs: 60_000, maxMs: 120_000 },
           deploy: [],
           autoDeploy: true,
+          webhooks: [],
           publish: [],
           keep: 10,
           aliases: [],
@@ -132,6 +133,7 @@ describe('finding the file', () => {
       ],
       deployers: {},
       publishers: {},
+      webhooks: {},
       opa: { path: null },
       reconcile: { concurrency: 4 },
     })

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { RemoteError } from '../../../src/lib/errors.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import { againAfterMs } from '../../../src/reconcile/notices.ts'
 import { createStore } from '../../../src/stores/local/index.ts'
 import { FakeClock } from '../../support/clock.ts'
 import { imageOf } from '../../support/repository.ts'
@@ -43,6 +44,37 @@ describe('asking for looks', () => {
     expect(new Set(looks).size).toBe(1)
     expect(looks[0]).toMatchObject({ trigger: 'push' })
     expect(store.resolves).toBe(2)
+  })
+
+  it('is done for whoever noticed something, however often that is said, and nobody waits', async () => {
+    await store.push('one')
+    const gate = Promise.withResolvers<void>()
+    store.gate = gate.promise
+    await rig.reconciler.configure([specOf(store)])
+    for (let time = 0; time < 50; time++) rig.reconciler.noticed(['authz', 'nobody'], 'webhook')
+    await until(() => store.resolves === 1)
+    for (let time = 0; time < 50; time++) rig.reconciler.noticed(['authz'], 'webhook')
+    expect(rig.looked).toEqual([])
+    gate.resolve()
+    await until(() => rig.looked.length === 2)
+    expect(rig.looked.map(({ trigger }) => trigger)).toEqual(['webhook', 'webhook'])
+    expect(store.resolves).toBe(2)
+  })
+
+  it('is done again a little later where something was noticed: the tag may not have moved yet', async () => {
+    await store.push('one')
+    await configured()
+    rig.reconciler.noticed(['authz'], 'webhook')
+    await until(() => rig.looked.length === 2)
+    expect(rig.looked[1]).toMatchObject({ trigger: 'webhook', outcome: 'unchanged' })
+    await store.push('two')
+    await rig.clock.advance(againAfterMs[0]!)
+    await until(() => rig.looked.length === 3)
+    expect(rig.looked[2]).toMatchObject({ trigger: 'webhook', outcome: 'released' })
+    await rig.clock.advance(againAfterMs[1]!)
+    await until(() => rig.looked.length === 4)
+    await rig.clock.advance(10 * againAfterMs[1]!)
+    expect(rig.looked).toHaveLength(4)
   })
 
   it('takes up what was pushed during a look in the one more', async () => {

@@ -15,6 +15,8 @@ import { downloadWaitMs } from '../../../src/server/slots.ts'
 import { drainBytes, drainMs } from '../../../src/server/v2/answer.ts'
 import { bodyTimeoutMs, maxBodiesBytes } from '../../../src/server/v2/body.ts'
 import { listedAtOnce, listWaitMs } from '../../../src/server/watcher/summary.ts'
+import { maxDeliveries, maxWebhookBytes } from '../../../src/server/webhooks/route.ts'
+import { maxParkedMessages, maxWaitingMessages } from '../../../src/reconcile/sender.ts'
 
 const text = readFileSync(join(resolve(import.meta.dirname, '../../..'), 'docs/limits.md'), 'utf8')
 const rows = text.split('\n').filter((line) => line.startsWith('| '))
@@ -56,6 +58,10 @@ describe('docs/limits.md', () => {
     [{ bodyTimeoutMs }, '60 s'],
     [{ maxBodiesBytes }, '64 MiB'],
     [{ drainBytes, drainMs }, '64 MiB, 5 s'],
+    [{ maxWebhookBytes }, '1 MiB'],
+    [{ maxDeliveries }, '64'],
+    [{ maxWaitingMessages }, '10,000'],
+    [{ maxParkedMessages }, '10,000'],
     [maxChecks, '64, 16, 4'],
     [{ freeFailures }, '3'],
     [{ maxHeldFailures }, '1,000'],

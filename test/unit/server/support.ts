@@ -16,6 +16,7 @@ import { createGuard, type Guard, type GuardOptions } from '../../../src/server/
 import { createHttpServer, type HttpServer, type HttpServerOptions } from '../../../src/server/http.ts'
 import { createCors } from '../../../src/server/watcher/cors.ts'
 import { createWatcherRoute } from '../../../src/server/watcher/route.ts'
+import { createWebhookRoute } from '../../../src/server/webhooks/route.ts'
 import type { Control, Exchange, Route } from '../../../src/server/types.ts'
 import { FakeClock } from '../../support/clock.ts'
 
@@ -96,7 +97,13 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     listen: { host: '127.0.0.1', port: 0 },
     guard,
     cors,
-    routes: { bundles, v2: options.v2 ?? answerV2, watcher: createWatcherRoute({ control, clock, logger }), api },
+    routes: {
+      bundles,
+      v2: options.v2 ?? answerV2,
+      watcher: createWatcherRoute({ control, clock, logger }),
+      api,
+      webhooks: createWebhookRoute({ control, clock, logger, metrics }),
+    },
     logger,
     metrics,
     clock: systemClock,
@@ -255,6 +262,7 @@ function createControl(parts: Partial<Control> = {}): Control {
       { seq: 1, at: 1, type: 'deployments.held', bundle, place: null, by: 'ann', data: { reason: 'freeze' } },
     ],
     feed: { newest: async () => 0, after: async () => [], hear: () => () => undefined },
+    webhook: () => undefined,
     messages: { list: async () => [messageOf('authz')], resend: async (keys) => [...keys] },
     collect: async ({ dryRun }) => ({
       ...{ dryRun, releases: 0, manifests: 1, blobs: 2, files: 3, bytes: 4, left: { files: 5, bytes: 6 }, items: [] },
