@@ -98,9 +98,10 @@ export function isLoopbackHost(host: string): boolean {
   return bare === 'localhost' || bare.endsWith('.localhost') || bare === '::1' || isLoopbackV4(bare)
 }
 
-/** Without brackets and the dot at the end; an IPv4 address in IPv6's clothes comes out as what it is. */
+/** Without brackets and the dot at the end, IPv6 in its shortest form; an IPv4 address in IPv6's clothes comes out as what it is. */
 export function bareAddress(hostname: string): string {
-  const bare = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
+  const shortest = hostname.startsWith('[') ? URL.parse(`http://${hostname}`)?.hostname : hostname
+  const bare = (shortest ?? hostname).replace(/^\[|\]$/g, '').replace(/\.$/, '')
   return bare.startsWith('::ffff:') ? mappedV4(bare.slice(7)) : bare
 }
 
