@@ -2,10 +2,13 @@ import { release } from '../lent.ts'
 import { discarded } from '../young.ts'
 import type { GrowingHash } from './growing.ts'
 
-/** Sockets give 16 to 64 KiB at a time: gathered, they cost far fewer writes, and fewer trips to another thread. */
-export const slabBytes = 512 * 1024
-/** One fills while others are hashed and written. */
-const mostUnderWay = 3
+/**
+ * Sockets give 16 to 64 KiB at a time: gathered, they cost far fewer writes, and fewer trips to another thread. Twice as much
+ * costs the kernel half as much again: it looks for memory for the file in pieces of the size in which it is written.
+ */
+export const slabBytes = 256 * 1024
+/** One fills while others are hashed and written. On a busy machine each waits for its turn: then several have to be on their way. */
+export const mostUnderWay = 6
 /** Kept for whoever comes next. */
 const mostSpare = 8
 
