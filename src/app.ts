@@ -1,5 +1,5 @@
+import type { Worker } from 'node:worker_threads'
 import { boundByDescriptors } from './app/descriptors.ts'
-import { seedExample } from './app/example.ts'
 import { createControl } from './app/control.ts'
 import { createMaintenance } from './app/maintenance.ts'
 import type { RegistriesOptions } from './app/registries.ts'
@@ -42,6 +42,8 @@ export interface AppOptions {
   environment: Environment
   /** Makes the state anew from the folder, where it was lost. */
   rebuildState?: boolean
+  /** Of the state, where it was started before. */
+  stateThread?: Worker
   /** Longshore's own. */
   version: string
   clock: Clock
@@ -84,7 +86,10 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
     registry,
   } = await openStorage({ ...options, metrics, rebuild: options.rebuildState === true }, lifecycle)
   const { state, feed } = feedOf(opened)
-  if (config.file === null) await seedExample(registry, state.facts, logger)
+  if (config.file === null) {
+    const { seedExample } = await import('./app/example.ts')
+    await seedExample(registry, state.facts, logger)
+  }
   let inForce = () => config
   const opaPath = () => inForce().opa.path
   const reconciler = openReconciler({ ...options, metrics, content, state, registry, opaPath }, lifecycle)

@@ -1,5 +1,6 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Worker } from 'node:worker_threads'
 import type { Config, PostgresConfig } from '../config/config.ts'
 import type { Content } from '../content/content.ts'
 import { onDisk } from '../content/errors.ts'
@@ -31,6 +32,8 @@ export interface StorageOptions {
   rebuild?: boolean
   /** What to do where another instance acts; without it that is an error. */
   standby?: Standby
+  /** Of the embedded state, where it was started before. */
+  stateThread?: Worker | undefined
 }
 
 /** Everything that is kept. */
@@ -66,12 +69,15 @@ export async function openStorage(options: StorageOptions, lifecycle: Lifecycle)
 }
 
 async function openState(options: StorageOptions, lifecycle: Lifecycle): Promise<State> {
-  const { config, logger, rebuild = false } = options
+  const { config, logger, rebuild = false, stateThread: thread } = options
   const { path } = config.content
-  if (config.state.type === 'postgres') return openDatabase(config.state, options, lifecycle)
+  if (config.state.type === 'postgres') {
+    await thread?.terminate()
+    return openDatabase(config.state, options, lifecycle)
+  }
   const isNew = !(await hasState(path))
   await (rebuild ? refuseState(isNew, path) : refuseLostState(isNew, path))
-  const state = await createSqliteState({ path, contentId: await contentId(path), logger })
+  const state = await createSqliteState({ path, contentId: await contentId(path), logger, thread })
   lifecycle.defer('state', () => state.close())
   return state
 }

@@ -8,7 +8,7 @@ import type { CheckedConfig } from './schema.ts'
 
 /** Reads every secret for the first time, and looks whether the other files that are named can be read. */
 export async function checkFiles(config: CheckedConfig, redactor: Redactor): Promise<PlacedProblem[]> {
-  const secrets = secretsIn(config, [])
+  const secrets = secretsIn(config)
   const read = await Promise.all(secrets.map(({ secret, path }) => readSecret(secret, path, redactor)))
   const readable = await Promise.all(filesOf(config).map(({ file, path }) => checkReadable(file, path)))
   return [...read.flat(), ...readable.flat(), ...checkHashes(config)]
@@ -69,7 +69,8 @@ function checkHashes({ server }: CheckedConfig): PlacedProblem[] {
   })
 }
 
-function secretsIn(value: unknown, path: Path): { secret: Secret; path: Path }[] {
+/** Every secret, and where it stands. */
+export function secretsIn(value: unknown, path: Path = []): { secret: Secret; path: Path }[] {
   if (value instanceof Secret) return [{ secret: value, path }]
   if (Array.isArray(value)) return value.flatMap((item, index) => secretsIn(item, [...path, index]))
   if (typeof value !== 'object' || value === null) return []

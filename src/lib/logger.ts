@@ -1,6 +1,6 @@
-import { createRequire } from 'node:module'
 import { pino, type Logger as PinoLogger } from 'pino'
 import type pretty from 'pino-pretty'
+import { loadPackage } from './load.ts'
 import type { Redactor } from './redact.ts'
 
 export type Logger = Pick<PinoLogger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'level'> & {
@@ -27,7 +27,7 @@ export function createLogger(options: LoggerOptions): Logger {
 
 /** A daemon that writes JSON needs none of it. */
 function loadPretty(stream: NodeJS.WritableStream): (line: string) => string {
-  const { prettyFactory } = createRequire(import.meta.url)('pino-pretty') as typeof pretty
+  const { prettyFactory } = loadPackage('pino-pretty') as typeof pretty
   return prettyFactory({
     colorize: 'isTTY' in stream && Boolean(stream.isTTY),
     ignore: 'pid,hostname',

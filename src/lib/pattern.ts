@@ -1,5 +1,6 @@
-import { RE2JS } from 're2js'
+import type { RE2JS } from 're2js'
 import { ConfigError } from './errors.ts'
+import { loadPackage } from './load.ts'
 
 export interface Pattern {
   /** What the named group holds, or else the whole text; undefined where the pattern does not match. */
@@ -35,8 +36,9 @@ export function compilePattern(text: string): Pattern {
 }
 
 function compile(text: string): RE2JS {
+  const re2 = loadPackage('re2js') as { RE2JS: typeof RE2JS }
   try {
-    return RE2JS.compile(text)
+    return re2.RE2JS.compile(text)
   } catch (error) {
     const isLook = /\(\?<?[=!]|\\[1-9]/.test(text)
     throw new ConfigError(`not a regular expression: "${text.slice(0, 100)}"`, {

@@ -1,5 +1,6 @@
-import { createTask, parse, validateDetailed } from 'node-cron'
+import type nodeCron from 'node-cron'
 import { ConfigError } from './errors.ts'
+import { loadPackage } from './load.ts'
 import { parseDuration } from './units.ts'
 
 /** When a bundle is looked at without being asked to. */
@@ -80,7 +81,7 @@ function parseCron(expression: string): Schedule {
     const shown = expression.slice(0, longestExpression)
     throw bad(`"${shown}" is no cron expression: it is too long, or has a number of three digits`)
   }
-  const { valid, errors } = validateDetailed(expression)
+  const { valid, errors } = cron().validateDetailed(expression)
   if (valid) return { kind: 'cron', expression }
   const details = errors
     .map(({ message }) => message)
@@ -89,10 +90,14 @@ function parseCron(expression: string): Schedule {
   throw bad(`"${expression}" is no cron expression: ${details}`)
 }
 
+function cron(): typeof nodeCron {
+  return loadPackage('node-cron') as typeof nodeCron
+}
+
 /** node-cron itself counts from the machine's clock only: it says which days match, the days are walked here. */
 function nextMatch(expression: string, afterMs: number): number | null {
-  const fields = parse(expression)
-  const task = createTask(expression, () => undefined)
+  const fields = cron().parse(expression)
+  const task = cron().createTask(expression, () => undefined)
   try {
     const first = new Date(afterMs)
     for (let days = 0; days < farthestDays; days++) {
@@ -108,7 +113,7 @@ function nextMatch(expression: string, afterMs: number): number | null {
 }
 
 /** The first time of that day, after `afterMs`, that the expression's hours, minutes and seconds allow. */
-function firstTimeOf(day: Date, fields: ReturnType<typeof parse>, afterMs: number): Date | undefined {
+function firstTimeOf(day: Date, fields: ReturnType<typeof nodeCron.parse>, afterMs: number): Date | undefined {
   for (const hour of ascending(fields.hour)) {
     if (at(day, hour, 59, 59).getTime() <= afterMs) continue
     for (const minute of ascending(fields.minute)) {

@@ -7,6 +7,9 @@ import type { Redactor } from './redact.ts'
 const maxBytes = 64 * 1024
 const mask = '***'
 
+/** The text itself, or the absolute path of the file that holds it. */
+export type SecretSource = string | { file: string }
+
 /** A password, token or key from the config. However it is printed, only `***` is seen. */
 export class Secret {
   readonly #file: string | undefined
@@ -14,10 +17,14 @@ export class Secret {
   #version: string | undefined
   #redactor: Redactor | undefined
 
-  /** The text itself, or the absolute path of the file that holds it. */
-  constructor(source: string | { file: string }) {
+  constructor(source: SecretSource) {
     if (typeof source === 'string') this.#text = source
     else this.#file = source.file
+  }
+
+  /** What it was made from. */
+  get source(): SecretSource {
+    return this.#file === undefined ? this.current() : { file: this.#file }
   }
 
   /** From now on the redactor learns every text that this secret has. */

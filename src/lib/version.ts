@@ -1,5 +1,10 @@
-import semver, { type Range } from 'semver'
+import type semver from 'semver'
 import { ConfigError } from './errors.ts'
+import { loadPackage } from './load.ts'
+
+function npm(): typeof semver {
+  return loadPackage('semver') as typeof semver
+}
 
 /** https://semver.org. Read here and not by the library, which takes many times as long for lists of thousands. */
 export interface Version {
@@ -51,7 +56,7 @@ export function compareVersions(a: Version, b: Version): number {
 function comparePrereleases(a: readonly string[], b: readonly string[]): number {
   if (a.length === 0 || b.length === 0) return b.length - a.length
   for (let at = 0; at < Math.min(a.length, b.length); at++) {
-    const order = semver.compareIdentifiers(a[at], b[at])
+    const order = npm().compareIdentifiers(a[at], b[at])
     if (order !== 0) return order
   }
   return a.length - b.length
@@ -81,7 +86,7 @@ interface Bound {
 /** Lists of bounds that hold together, of which one list has to. */
 function readRange(text: string, includePrerelease: boolean): Bound[][] {
   try {
-    return new semver.Range(text, { includePrerelease }).set.map(boundsOf)
+    return new (npm().Range)(text, { includePrerelease }).set.map(boundsOf)
   } catch {
     throw new ConfigError(`not a range of versions: "${text.slice(0, 100)}"`, {
       code: 'bad_range',
@@ -90,10 +95,11 @@ function readRange(text: string, includePrerelease: boolean): Bound[][] {
   }
 }
 
-function boundsOf(comparators: Range['set'][number]): Bound[] {
+function boundsOf(comparators: semver.Range['set'][number]): Bound[] {
+  const { SemVer } = npm()
   // The one that any version satisfies has a symbol in place of a version.
   return comparators
-    .filter((comparator) => comparator.semver instanceof semver.SemVer)
+    .filter((comparator) => comparator.semver instanceof SemVer)
     .map(({ operator, semver: { major, minor, patch, prerelease } }) => ({
       operator: operator,
       version: { major, minor, patch, prerelease: prerelease.map(String), hasBuild: false },

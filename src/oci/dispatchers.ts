@@ -1,5 +1,5 @@
-import tls from 'node:tls'
-import { Agent, EnvHttpProxyAgent, type Dispatcher } from 'undici'
+import type tls from 'node:tls'
+import type { Dispatcher } from 'undici'
 import { ConfigError } from '../lib/errors.ts'
 import type { Limits } from './limits.ts'
 import { createLargeReads } from './receiving.ts'
@@ -17,9 +17,9 @@ export interface ProxySettings {
 /** Connections, kept by what makes them different: certificates, time-out and proxy. */
 export class Dispatchers {
   readonly #proxy: ProxySettings
-  readonly #open = new Map<string, Dispatcher>()
+  readonly #open = new Map<string, Promise<Dispatcher>>()
   /** The last one of each settings: almost all requests go where the one before went. */
-  #last = new WeakMap<RegistrySettings, { origin: string; own: boolean; dispatcher: Dispatcher }>()
+  #last = new WeakMap<RegistrySettings, { origin: string; own: boolean; dispatcher: Promise<Dispatcher> }>()
   #roots: readonly string[] | undefined
 
   constructor(proxy: ProxySettings) {
@@ -27,7 +27,7 @@ export class Dispatchers {
   }
 
   /** `own`: whether the URL is the registry's own origin; a client certificate is shown to nobody else. */
-  for(url: URL, settings: RegistrySettings, limits: Limits, own: boolean): Dispatcher {
+  for(url: URL, settings: RegistrySettings, limits: Limits, own: boolean): Promise<Dispatcher> {
     const last = this.#last.get(settings)
     if (last?.origin === url.origin && last.own === own) return last.dispatcher
     const dispatcher = this.#find(url, settings, limits, own)
@@ -35,7 +35,7 @@ export class Dispatchers {
     return dispatcher
   }
 
-  #find(url: URL, settings: RegistrySettings, limits: Limits, own: boolean): Dispatcher {
+  #find(url: URL, settings: RegistrySettings, limits: Limits, own: boolean): Promise<Dispatcher> {
     const proxy = this.#proxyFor(url)
     const { ca, cert, key } = settings
     const client = own && cert !== undefined && key !== undefined ? { cert, key } : {}
@@ -52,14 +52,19 @@ export class Dispatchers {
     const open = [...this.#open.values()]
     this.#open.clear()
     this.#last = new WeakMap()
-    await Promise.all(open.map((dispatcher) => dispatcher.destroy()))
+    await Promise.all(open.map(async (dispatcher) => (await dispatcher).destroy()))
   }
 
-  #create(proxy: string | undefined, secure: tls.SecureContextOptions, limits: Limits): Dispatcher {
+  /** undici comes with the first request, and of it only what is used: as a whole it is twice as large. */
+  async #create(proxy: string | undefined, secure: tls.SecureContextOptions, limits: Limits): Promise<Dispatcher> {
     // HTTP/2 is off: one connection's window caps the speed of blobs.
     const connect = { ...secure, timeout: limits.connectMs, allowH2: false }
     const options = { connect, allowH2: false }
-    if (proxy === undefined) return new Agent({ ...options, connect: { ...connect, onread: createLargeReads() } })
+    if (proxy === undefined) {
+      const { default: Agent } = await import('undici/lib/dispatcher/agent.js')
+      return new Agent({ ...options, connect: { ...connect, onread: createLargeReads() } })
+    }
+    const { EnvHttpProxyAgent } = await import('undici')
     return new EnvHttpProxyAgent({
       ...options,
       // Named for both schemes and never undefined: undici would look into the environment.
@@ -79,7 +84,7 @@ export class Dispatchers {
 
   /** Node replaces its roots by what is given: so what is given holds them. */
   rootsAnd(ca: string): string[] {
-    this.#roots ??= tls.getCACertificates('default')
+    this.#roots ??= process.getBuiltinModule('node:tls').getCACertificates('default')
     return [...this.#roots, ca]
   }
 }

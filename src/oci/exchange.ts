@@ -100,7 +100,9 @@ async function once(sent: Sent, url: URL, own: boolean, options: ExchangeOptions
     })
   const explain = (error: unknown) => explainFailure(stop.signal.aborted ? stop.signal.reason : error, host, what)
   try {
-    const response = await options.dispatchers.for(url, sent.settings, limits, own).request({
+    const { default: request } = await import('undici/lib/api/api-request.js')
+    const dispatcher = await options.dispatchers.for(url, sent.settings, limits, own)
+    const response = await request.call(dispatcher, {
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
       method,

@@ -1,13 +1,7 @@
-import { z } from 'zod'
-import { genericWebhookSchema } from './generic/schema.ts'
-import { registryWebhookSchema } from './registry/schema.ts'
+export type { WebhookConfig } from './schemas.ts'
 
-/** The config's words for webhooks. */
+/** The config's words for webhooks; their schemas stand in `schemas.ts`. */
 export const webhookTypes = {
-  registry: { schema: registryWebhookSchema, load: () => import('./registry/index.ts') },
-  generic: { schema: genericWebhookSchema, load: () => import('./generic/index.ts') },
+  registry: { load: () => import('./registry/index.ts') },
+  generic: { load: () => import('./generic/index.ts') },
 }
-
-export const webhookSchema = z.discriminatedUnion('type', [registryWebhookSchema, genericWebhookSchema])
-
-export type WebhookConfig = z.output<typeof webhookSchema>

@@ -29,10 +29,10 @@ const allowed: Record<string, string[]> = {
 
 /** Where a room may be entered from outside only by its interface. */
 const interfacesOnly: Record<string, string[]> = {
-  stores: ['store.ts', 'types.ts'],
-  deployers: ['deployer.ts', 'types.ts'],
-  publishers: ['publisher.ts', 'types.ts'],
-  webhooks: ['webhook.ts', 'types.ts'],
+  stores: ['store.ts', 'types.ts', 'schemas.ts'],
+  deployers: ['deployer.ts', 'types.ts', 'schemas.ts'],
+  publishers: ['publisher.ts', 'types.ts', 'schemas.ts'],
+  webhooks: ['webhook.ts', 'types.ts', 'schemas.ts'],
 }
 
 describe('who may import whom', () => {

@@ -23,8 +23,6 @@ export const tlsKeys = {
   cert: z.string().min(1).optional().describe('PEM file of our own certificate.'),
   key: z.string().min(1).optional().describe('PEM file of its key.'),
 }
-/** Which of them are paths. */
-export const tlsPaths = ['ca', 'cert', 'key']
 
 export const bothOrNeither = { error: 'expected both cert and key, or neither' }
 

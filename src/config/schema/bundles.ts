@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { durationSchema, sizeSchema } from '../../lib/schema.ts'
 import { isRepositoryName } from '../../oci/reference.ts'
-import { storeSchema } from '../../stores/types.ts'
+import { storeSchema } from '../../stores/schemas.ts'
 import { followSchema } from './follow.ts'
 import { scheduleSchema } from './schedule.ts'
 

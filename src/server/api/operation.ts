@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { ConfigError, IntegrityError, RemoteError, StorageError, type LongshoreError } from '../../lib/errors.ts'
 import { notAllowed, type Refusal } from '../refusal.ts'
 import type { Action, Caller, Exchange } from '../types.ts'
 import type { named } from './schemas.ts'
@@ -43,6 +44,20 @@ export class Refused extends Error {
     super(refusal.message)
     this.refusal = refusal
   }
+}
+
+/** What to answer where a request failed. */
+export function refusalFor(error: Refused | LongshoreError): Refusal {
+  if (error instanceof Refused) return error.refusal
+  const { code, message, hint } = error
+  const rest = { code, message, ...(hint !== undefined && { hint }) }
+  if (error instanceof ConfigError) return { status: 422, ...rest, details: { problems: error.problems } }
+  if (error instanceof IntegrityError) return { status: 422, ...rest }
+  if (error instanceof RemoteError) return { status: error.code === 'timeout' ? 504 : 502, ...rest }
+  if (error instanceof StorageError && error.code === 'unreachable') {
+    return { status: 503, ...rest, headers: { 'Retry-After': '5' } }
+  }
+  return { status: 500, ...rest }
 }
 
 /** What a pattern is compared with where the server as a whole is meant: only a right without a pattern covers it. */

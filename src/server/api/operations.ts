@@ -10,6 +10,7 @@ import { eventStreamOperation } from './event-stream.ts'
 import { maintenanceOperations } from './maintenance.ts'
 import { messageOperations } from './messages.ts'
 import { Refused, type Operation } from './operation.ts'
+import { createProbes } from './probes.ts'
 import { steeringOperations } from './steering.ts'
 
 export interface OperationOptions {
@@ -40,7 +41,7 @@ export function createOperations(options: OperationOptions): Operation[] {
     ...serverOperations(options),
     ...maintenanceOperations(options),
     ...steeringOperations({ ...options, statusOf: (name) => statusOf(options.control, name) }),
-    ...probes(options),
+    ...createProbes(options),
   ]
 }
 
@@ -145,7 +146,7 @@ function lookOperations({ control }: OperationOptions): Operation[] {
   ]
 }
 
-function serverOperations({ control, metrics, logger }: OperationOptions): Operation[] {
+function serverOperations({ control, logger }: OperationOptions): Operation[] {
   return [
     {
       method: 'POST',
@@ -158,59 +159,6 @@ function serverOperations({ control, metrics, logger }: OperationOptions): Opera
         logger.info({ audit: true, who: caller.name, action: 'reload', requestId, ...reloaded }, 'config reloaded')
         return { body: reloaded }
       },
-    },
-    {
-      method: 'GET',
-      path: '/metrics',
-      summary: 'Metrics for Prometheus',
-      needs: { action: 'read', of: 'server' },
-      answers: { 200: { description: 'Its text format' } },
-      handle: async () => ({ body: await metrics.text(), type: metrics.contentType }),
-    },
-  ]
-}
-
-function probes({ control, draining }: OperationOptions): Operation[] {
-  const ping = (path: string): Operation => ({
-    method: 'GET',
-    path,
-    summary: 'Whether somebody is there',
-    needs: 'nothing',
-    answers: { 200: { description: 'pong', schema: 'Pong' } },
-    handle: () => ({ body: { message: 'pong' } }),
-  })
-  return [
-    ping('/ping'),
-    ping('/ping/'),
-    {
-      method: 'GET',
-      path: '/health/live',
-      summary: 'Whether the process answers',
-      needs: 'nothing',
-      answers: { 200: { description: 'It does', schema: 'Readiness' } },
-      handle: () => ({ body: { ready: true, reasons: [] } }),
-    },
-    {
-      method: 'GET',
-      path: '/health/ready',
-      summary: 'Whether requests should be sent here',
-      needs: 'nothing',
-      answers: {
-        200: { description: 'Yes', schema: 'Readiness' },
-        503: { description: 'No, for these reasons', schema: 'Readiness' },
-      },
-      async handle() {
-        const reasons = draining.aborted ? ['shutting down'] : await control.unready()
-        return { status: reasons.length === 0 ? 200 : 503, body: { ready: reasons.length === 0, reasons } }
-      },
-    },
-    {
-      method: 'GET',
-      path: '/',
-      summary: 'What this is',
-      needs: 'nothing',
-      answers: { 200: { description: 'A few lines for a person' } },
-      handle: () => ({ body: welcome, type: 'text/plain; charset=utf-8' }),
     },
   ]
 }
@@ -254,13 +202,3 @@ function statusOfFailure({ outcome, code }: Look): number {
   if (outcome === 'refused') return 422
   return statuses[code ?? ''] ?? 502
 }
-
-const welcome = `longshore: serves bundles from registries and other stores to OPA, and deploys them.
-
-  /bundles/NAME         the current release of a bundle, as OPA asks for it
-  /v2/                  an OCI registry to push to; bundles are there as bundles/NAME, read only
-  /api/v1/bundles       what is served, since when, and what went wrong
-  /api/v1/openapi.json  all of the API
-  /metrics              for Prometheus
-  /health/ready         whether to send requests here
-`

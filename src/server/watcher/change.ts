@@ -5,20 +5,18 @@ import type { Look } from '../../model/release.ts'
 import type { BundleStatus } from '../../model/status.ts'
 import { isTag } from '../../oci/reference.ts'
 import type { Control } from '../types.ts'
+import { BadWish } from './bad-wish.ts'
 
 /** Both may be missing or null, and other keys mean nothing. */
 const wishSchema = z.object({ pinned_tag: z.string().nullish(), auto_deploy: z.boolean().nullish() })
 
 export type Wish = z.output<typeof wishSchema>
 
-interface Parts {
+export interface ChangeParts {
   control: Pick<Control, 'steering' | 'status'>
   said: Said
   signal: AbortSignal
 }
-
-/** What a person asked for cannot be done: 400, with this message. */
-export class BadWish extends Error {}
 
 /** Throws BadWish. */
 export function parseWish(text: string): Wish {
@@ -39,7 +37,7 @@ export function parseWish(text: string): Wish {
 }
 
 /** Switches, pins and deploys as was wished; what to answer. Throws BadWish. */
-export async function fulfil(wish: Wish, bundle: BundleStatus, parts: Parts): Promise<string> {
+export async function fulfil(wish: Wish, bundle: BundleStatus, parts: ChangeParts): Promise<string> {
   const { pinned_tag: tag, auto_deploy: on } = wish
   if (tag === undefined || tag === null) {
     await switchTo(on === true, bundle, parts)
@@ -57,7 +55,7 @@ export async function fulfil(wish: Wish, bundle: BundleStatus, parts: Parts): Pr
 }
 
 /** Takes the pin off, switches auto-deploy on, deploys the newest; what to answer. Throws BadWish. */
-export async function reset(bundle: BundleStatus, parts: Parts): Promise<string> {
+export async function reset(bundle: BundleStatus, parts: ChangeParts): Promise<string> {
   if (bundle.pin === null) return 'pinned_tag is already '
   refuseHeld(bundle)
   const { look } = await parts.control.steering.unpin(bundle.name, parts.said)
@@ -66,14 +64,14 @@ export async function reset(bundle: BundleStatus, parts: Parts): Promise<string>
   return 'Deploying to '
 }
 
-async function switchTo(on: boolean, bundle: BundleStatus, { control, said }: Parts): Promise<void> {
+async function switchTo(on: boolean, bundle: BundleStatus, { control, said }: ChangeParts): Promise<void> {
   const { name, deployments } = bundle
   const isSo = deployments.length > 0 && deployments.every(({ autoDeploy }) => autoDeploy === on)
   if (!isSo) await control.steering.switchAutoDeploy(name, null, on, said)
 }
 
 /** No tag: what the config says counts. */
-async function pin(tag: string, { name, store, pin: pinned }: BundleStatus, parts: Parts): Promise<Look | null> {
+async function pin(tag: string, { name, store, pin: pinned }: BundleStatus, parts: ChangeParts): Promise<Look | null> {
   const { steering } = parts.control
   if (tag === '') return pinned === null ? null : (await steering.unpin(name, parts.said)).look
   const missing = () => new BadWish(`Error: ${store} has no tag ${tag.slice(0, 200)}`)
@@ -87,7 +85,7 @@ async function pin(tag: string, { name, store, pin: pinned }: BundleStatus, part
 }
 
 /** Everywhere, whatever is there; but where a new release goes by itself, it does not go twice. */
-async function deploy({ name }: BundleStatus, look: Look | null, { control, said }: Parts): Promise<void> {
+async function deploy({ name }: BundleStatus, look: Look | null, { control, said }: ChangeParts): Promise<void> {
   if (look?.outcome === 'failed' || look?.outcome === 'refused') {
     throw new BadWish(`Error: it is pinned, but cannot be deployed: ${look.message}`)
   }

@@ -4,7 +4,8 @@ import type { BundleStatus } from '../../model/status.ts'
 import { notAllowed, refuse, type Refusal } from '../refusal.ts'
 import type { Action, Control, Exchange, Route } from '../types.ts'
 import { readText } from './body.ts'
-import { BadWish, fulfil, parseWish, reset } from './change.ts'
+import { BadWish } from './bad-wish.ts'
+import type { ChangeParts } from './change.ts'
 import { parseWatcherPath, type WatcherPath } from './path.ts'
 import { describeCaches, describeRepos, tagOf } from './summary.ts'
 
@@ -77,6 +78,7 @@ async function getTag(call: Call): Promise<object> {
 
 async function postTag(call: Call): Promise<object> {
   const bundle = await watched(call, 'deploy')
+  const { fulfil, parseWish } = await import('./change.ts')
   const wish = parseWish(await readText(call.request, call.signal))
   return changed(call, 'deploy tag', { tag: wish.pinned_tag, on: wish.auto_deploy }, (parts) => {
     return fulfil(wish, bundle, parts)
@@ -85,6 +87,7 @@ async function postTag(call: Call): Promise<object> {
 
 async function postReset(call: Call): Promise<object> {
   const bundle = await watched(call, 'deploy')
+  const { reset } = await import('./change.ts')
   return changed(call, 'reset', {}, (parts) => reset(bundle, parts))
 }
 
@@ -92,7 +95,7 @@ async function changed(
   { request, options: { control, logger }, caller, signal, requestId, name }: Call,
   action: string,
   what: object,
-  change: (parts: Parameters<typeof reset>[1]) => Promise<string>,
+  change: (parts: ChangeParts) => Promise<string>,
 ): Promise<object> {
   request.setTimeout(changeTimeoutMs)
   const message = await change({ control, said: { by: caller.name, reason: '' }, signal })

@@ -14,7 +14,12 @@ export interface SqliteOptions {
   /** Of the content that this state speaks of; another one is refused ever after. */
   contentId: string
   logger: Logger
+  /** One that was started before; another one unless given. */
+  thread?: Worker | undefined
 }
+
+/** What one operation makes is small, and most of it gone with its answer. */
+const maxYoungGenerationSizeMb = 4
 
 interface Waiter {
   resolve: (result: unknown) => void
@@ -26,9 +31,9 @@ interface Waiter {
  * `locked` when another process uses the folder, `foreign` when the state belongs to other content or a newer longshore,
  * `corrupt`, `disk_full`, `read_only`, `io`.
  */
-export async function createSqliteState({ path, contentId, logger }: SqliteOptions): Promise<State> {
+export async function createSqliteState({ path, contentId, logger, thread: worker }: SqliteOptions): Promise<State> {
   await makeFolder(path)
-  const thread = new StateThread({ path, contentId }, logger)
+  const thread = new StateThread(worker ?? startStateThread(), { path, contentId }, logger)
   await thread.started
   const part = <Group extends keyof Groups>(group: Group) =>
     Object.fromEntries(
@@ -59,6 +64,15 @@ export async function createSqliteState({ path, contentId, logger }: SqliteOptio
   })
 }
 
+/** Its program takes longer to load than a state to open: it may begin before anybody knows which state that is. */
+export function startStateThread(): Worker {
+  return new Worker(new URL('./worker.ts', import.meta.url), {
+    resourceLimits: { maxYoungGenerationSizeMb },
+    // Flags of the process may make no sense for a thread (--input-type, --test).
+    execArgv: [],
+  })
+}
+
 async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true })
@@ -83,12 +97,8 @@ class StateThread {
   #ended: Error | undefined
   #closing: Promise<void> | undefined
 
-  constructor(start: WorkerStart, logger: Logger) {
-    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), {
-      workerData: start,
-      // Flags of the process may make no sense for a thread (--input-type, --test).
-      execArgv: [],
-    })
+  constructor(worker: Worker, start: WorkerStart, logger: Logger) {
+    this.#worker = worker
     this.started = this.#expect()
     this.#worker.on('message', (reply: Reply) => {
       this.#settle(reply)
@@ -103,6 +113,7 @@ class StateThread {
       logger.error({ err: error }, 'the thread of the state ended; restart longshore')
       this.#end(new StorageError('io', `the thread of the state in ${start.path} ended by itself`, { cause: error }))
     })
+    this.#worker.postMessage(start)
   }
 
   call(request: { name: string; args: unknown[] }): Promise<unknown> {

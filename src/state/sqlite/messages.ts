@@ -1,6 +1,6 @@
 import type { SentError } from './errors.ts'
 
-/** What the worker is started with. */
+/** The worker's first message. */
 export interface WorkerStart {
   /** The folder of `state.db` and `lock.db`. */
   path: string

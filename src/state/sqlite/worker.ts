@@ -1,4 +1,4 @@
-import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
+import { parentPort, type MessagePort } from 'node:worker_threads'
 import { nameOperations } from '../operations/named.ts'
 import { packError, sqliteError } from './errors.ts'
 import { commitGroup, type Work } from './group.ts'
@@ -86,4 +86,9 @@ async function serve(port: MessagePort, start: WorkerStart): Promise<void> {
   reply({ id: startId, result: undefined })
 }
 
-if (parentPort !== null) void serve(parentPort, workerData as WorkerStart)
+const port = parentPort
+port?.once('message', (start: WorkerStart) => {
+  // Nobody listens while it opens.
+  port.ref()
+  void serve(port, start)
+})
