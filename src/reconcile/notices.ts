@@ -1,10 +1,10 @@
 import type { Clock } from '../lib/clock.ts'
 
 /**
- * Distribution tells of a push before it moves the tag, and a store behind a cache may lag: what was noticed is looked at at once, and once
- * more so many milliseconds later.
+ * Distribution tells of a push before it moves the tag, and a store behind a cache may lag: what was noticed is looked at at once, and again
+ * so many milliseconds later.
  */
-export const againAfterMs = [300, 3000]
+export const againAfterMs = [100, 500, 3000]
 
 /** Somebody said that there may be something new: who looks, and when. */
 export class Notices {

@@ -58,7 +58,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
         const past = { cursor: cursors[spec.name]!, waiting: count('waiting'), parked: count('parked') }
         const sender = new Sender(spec, past, context)
         senders.set(spec.name, sender)
-        sender.wake()
+        sender.begin()
       }
     },
     list: (filter, page) => state.outbox.list(filter, page),

@@ -41,6 +41,8 @@ const maxLanes = 4
 const pageEvents = 200
 const backoff: Backoff = { firstMs: 1000, factor: 2, capMs: 300_000 }
 const longestPauseMs = 3_600_000
+/** A receiver that cannot be reached has at least so long before anything is parked for it. */
+const graceMs = 300_000
 
 interface Head {
   bundle: string
@@ -63,6 +65,10 @@ export class Sender {
   #heads: Head[] = []
   /** How often in a row the receiver as a whole could not be reached. */
   #failures = 0
+  /** Since when, by the clock that only goes up. */
+  #downSince = 0
+  /** As many wait as may. */
+  #isFull = false
   /** Nothing is sent before this is over. */
   #isPaused = false
   #cancelTimer: (() => void) | undefined
@@ -78,11 +84,19 @@ export class Sender {
     this.#count({})
   }
 
-  /** There may be news. */
+  /** What waits since the last time, and what happened since then. */
+  begin(): void {
+    this.#resume()
+  }
+
+  /** There may be news. Where there is none, nothing that waits is looked at. */
   wake(): void {
     if (this.#stop.signal.aborted) return
+    const before = this.#counts.waiting
     this.#take.ask().then(
-      () => this.#go(),
+      () => {
+        if (this.#counts.waiting !== before) this.#go()
+      },
       (error: unknown) => this.#stumbled(error),
     )
   }
@@ -118,7 +132,9 @@ export class Sender {
     const { feed, state, clock } = this.#context
     begin()
     for (;;) {
-      if (this.#counts.waiting >= maxWaitingMessages || this.#stop.signal.aborted) return
+      if (this.#stop.signal.aborted) return
+      this.#noteFull(this.#counts.waiting >= maxWaitingMessages)
+      if (this.#isFull) return
       const events = await feed.after(this.#cursor, pageEvents)
       if (events.length === 0) return
       await this.#noteLost(events[0]!.seq)
@@ -131,6 +147,14 @@ export class Sender {
       this.#count({ waiting: wanted.length })
       if (events.length < pageEvents) return
     }
+  }
+
+  #noteFull(isFull: boolean): void {
+    if (isFull && !this.#isFull) {
+      const waiting = this.#counts.waiting
+      this.#logger.warn({ waiting }, `${waiting} messages wait for ${this.#spec.name}: further events stay in the log`)
+    }
+    this.#isFull = isFull
   }
 
   /** The log keeps so many events, and no more. */
@@ -173,9 +197,9 @@ export class Sender {
       this.#stumbled(error)
     } finally {
       this.#lanes.delete(bundle)
+      this.#go()
       // There may be room again for events that had to stay where they are.
-      if (this.#counts.waiting < maxWaitingMessages / 2) this.wake()
-      else this.#go()
+      if (this.#isFull && this.#counts.waiting < maxWaitingMessages / 2) this.wake()
     }
   }
 
@@ -208,7 +232,7 @@ export class Sender {
     const { name, publisher, parkAfterMs } = this.#spec
     const isDown = error instanceof RemoteError && error.retryable
     const askedMs = error instanceof RemoteError ? (error.retryAfterMs ?? 0) : 0
-    if (isDown) this.#failures++
+    if (isDown && this.#failures++ === 0) this.#downSince = clock.monotonic()
     const tries = isDown ? this.#failures : attempts + 1
     const pauseMs = Math.max(backoffMs(tries, backoff, random), Math.min(askedMs, longestPauseMs))
     const now = clock.now()
@@ -216,7 +240,9 @@ export class Sender {
     if (tries === 1) this.#logger.warn({ seq, bundle, type, err: error }, `${publisher.name} could not be told: ${why}`)
     metrics?.published(name, 'failed', 1)
     await state.outbox.failed({ publisher: name, seq }, { error: why, nextAttemptAt: now + pauseMs })
-    await this.#park({ queuedUntil: now - parkAfterMs, seq: isDown ? null : seq, error: why })
+    // After a start, what is old gets some time to reach a receiver that starts as well.
+    const isBrief = isDown && clock.monotonic() - this.#downSince < Math.min(parkAfterMs, graceMs)
+    if (!isBrief) await this.#park({ queuedUntil: now - parkAfterMs, seq: isDown ? null : seq, error: why })
     if (isDown) this.#pause(pauseMs)
   }
 
@@ -249,6 +275,7 @@ export class Sender {
   #resume(): void {
     this.#isPaused = false
     this.wake()
+    this.#go()
   }
 
   #wakeIn(ms: number): void {

@@ -120,13 +120,17 @@ test('nothing is lost while the receiver is away and longshore is killed; what c
 
   await waitFor('the channel to be told', () => texts(second).length >= 4)
   expect(texts(first)).toEqual([
-    expect.stringMatching(/^authz: latest \(release 1\) is deployed to files, after \d+m?s$/),
+    expect.stringMatching(/^authz: latest \(release 1\) is deployed to files by itself, after \d+m?s$/),
   ])
   expect(texts(second)).toEqual([
-    expect.stringMatching(/^authz: latest \(release 1\) → latest \(release 2\) is deployed to files, after \d+m?s$/),
+    expect.stringMatching(
+      /^authz: latest \(release 1\) → latest \(release 2\) is deployed to files by itself, after \d+m?s$/,
+    ),
     'Auto-deploy of authz was switched off by loopback: freeze',
     'Auto-deploy of authz was switched on by loopback',
-    expect.stringMatching(/^authz: latest \(release 2\) → latest \(release 3\) is deployed to files, after \d+m?s$/),
+    expect.stringMatching(
+      /^authz: latest \(release 2\) → latest \(release 3\) is deployed to files by itself, after \d+m?s$/,
+    ),
   ])
   expect(server.process.output()).not.toContain('hunter2hunter2')
 }, 90_000)

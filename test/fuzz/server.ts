@@ -9,6 +9,7 @@ import { parsePath, type Endpoint } from '../../src/server/v2/path.ts'
 import { readChunkRange, readRange } from '../../src/server/v2/range.ts'
 import { Refusal } from '../../src/server/v2/refusal.ts'
 import { isDigest } from '../../src/oci/digest.ts'
+import { readNotice } from '../../src/webhooks/registry/notices.ts'
 import { hostileText, pumped } from './mutate.ts'
 import { digests, isNameSlowly, repositories, tags } from './oci.ts'
 import { ok, outcome, property, same, type Group } from './property.ts'
@@ -376,6 +377,40 @@ const guardProperties = [
   }),
 ]
 
+const words = fc.constantFrom('push', 'delete', 'PUSH_ARTIFACT', 'published', 'CONTAINER', 'policies/authz', 'a/B', '')
+const json = fc.oneof(words, fc.jsonValue({ maxDepth: 2 }) as fc.Arbitrary<unknown>)
+const part = (...keys: string[]) => fc.record(Object.fromEntries(keys.map((key) => [key, json])), { requiredKeys: [] })
+const deliveries = fc.oneof(
+  fc.record({
+    events: fc.array(fc.oneof(json, fc.record({ action: words, target: part('repository', 'tag', 'mediaType') }))),
+  }),
+  fc.record({ type: json, event_data: fc.oneof(json, fc.record({ repository: part('repo_full_name') })) }),
+  fc.record({ push_data: fc.object(), repository: fc.oneof(json, part('repo_name')) }),
+  fc.record({ docker_url: words, repository: json, updated_tags: json }),
+  fc.record({ action: json, package: fc.oneof(json, part('package_type', 'namespace', 'name', 'owner')) }),
+  fc.record({ specversion: words, type: fc.constantFrom('zotregistry.image.updated', 'x'), data: json }),
+  json,
+)
+const deliveryHeaders = fc.record(
+  {
+    'x-github-event': fc.constantFrom('package', 'registry_package', 'ping'),
+    'ce-type': fc.constantFrom('zotregistry.image.updated', 'harbor.artifact.pushed'),
+  },
+  { requiredKeys: [] },
+)
+
+const webhookProperties = [
+  property('deliveries to webhooks', fc.tuple(deliveryHeaders, deliveries), ([headers, body]) => {
+    const said = readNotice(headers, Buffer.from(JSON.stringify(body)))
+    if ('ignored' in said) return ok(said.ignored !== '')
+    ok(said.repositories === null || said.repositories.every((name) => name !== '' && name === name.toLowerCase()))
+  }),
+  property('deliveries that are no JSON', fc.uint8Array({ maxLength: 200 }), (bytes) => {
+    const said = readNotice({}, Buffer.from(bytes))
+    ok('ignored' in said || said.repositories !== undefined)
+  }),
+]
+
 export const server: Group = {
   files: [
     'src/server/bundles/etag.ts',
@@ -386,6 +421,7 @@ export const server: Group = {
     'src/server/guard/rights.ts',
     'src/server/v2/path.ts',
     'src/server/v2/range.ts',
+    'src/webhooks/registry/notices.ts',
   ],
-  properties: [...bundleProperties, ...registryProperties, ...guardProperties],
+  properties: [...bundleProperties, ...registryProperties, ...guardProperties, ...webhookProperties],
 }

@@ -3,6 +3,8 @@ import { everyBundle } from '../../model/decision.ts'
 import type { Event, EventType } from '../../model/event.ts'
 
 const maxQuotedChars = 500
+/** Nobody asked for it: it was new. */
+const byItself = ' by itself'
 
 /** What a person reads of an event; undefined for those that others say as well. */
 export function sentenceOf(event: Event): string | undefined {
@@ -29,7 +31,7 @@ const sentences: Partial<Record<EventType, (words: Words) => string | undefined>
   'look.failed': ({ what, data }) => `${what} could not be looked at: ${quoted(data.error)}`,
   'look.recovered': ({ what }) => `${what} can be looked at again`,
   'deployment.succeeded': ({ what, version, by, took, place, data }) =>
-    `${what}: ${change(data, version)} is deployed to ${place}${by}${took}${inVain(data)}`,
+    `${what}: ${change(data, version)} is deployed to ${place}${by || byItself}${took}${inVain(data)}`,
   'deployment.failed': failure,
   'deployment.drifted': ({ what, version, place, data }) =>
     `${what}: at ${place} is no longer ${version}, which was deployed there: ${quoted(data.error)}`,
@@ -46,7 +48,7 @@ function failure({ what, version, by, took, place, data }: Words): string | unde
   const isLast = typeof data.nextAttemptAt !== 'number'
   if (!isLast && data.failures !== 1) return undefined
   const next = isLast ? 'It is not tried again.' : 'It will be tried again.'
-  return `${what}: ${change(data, version)} could not be deployed to ${place}${by}${took}: ${quoted(data.error)}. ${next}`
+  return `${what}: ${change(data, version)} could not be deployed to ${place}${by || byItself}${took}: ${quoted(data.error)}. ${next}`
 }
 
 function wordsOf({ bundle, place, by, data }: Event): Words {

@@ -20,6 +20,34 @@ const single: [name: string, text: string, problem: object][] = [
     { line: 1, key: 'sever', message: 'unknown key `sever`: did you mean `server`?' },
   ],
   [
+    'a publisher that nobody knows',
+    `publishers: { events: { type: http, url: "https://x.example/" } }\n${authz('publish: [event]')}`,
+    { line: 5, key: 'bundles.authz.publish.0', message: 'there is no publisher `event`: did you mean `events`?' },
+  ],
+  [
+    'a webhook that nobody knows',
+    authz('webhooks: [hub]'),
+    { line: 4, key: 'bundles.authz.webhooks.0', message: 'there is no webhook `hub`: nothing is known here' },
+  ],
+  [
+    'a publisher that is named twice',
+    `publishers: { events: { type: http, url: "https://x.example/" } }\n${authz('publish: [events, events]')}`,
+    { line: 5, key: 'bundles.authz.publish.1', message: '`events` is named twice' },
+  ],
+  [
+    'a URL of Slack, which is not shown',
+    'publishers:\n  ops:\n    type: slack\n    url: hooks.slack.com/services/T0/B0/hunter2\n',
+    {
+      ...{ line: 4, key: 'publishers.ops.url' },
+      message: 'expected a URL such as https://hooks.slack.com/services/…, or { file: path }',
+    },
+  ],
+  [
+    'a webhook without proof',
+    'webhooks:\n  hub: { type: registry }\n',
+    { line: 2, key: 'webhooks.hub', message: 'expected exactly one of token, hmac and url_token' },
+  ],
+  [
     'unknown key of a bundle',
     authz('folow: latest'),
     { line: 4, key: 'bundles.authz.folow', message: 'unknown key `folow`: did you mean `follow`?' },

@@ -17,7 +17,7 @@ const failed = { type: 'deployment.failed', by: 'ann' } as const
 
 describe('what a person reads', () => {
   it.each<[string, string | undefined, string | undefined]>([
-    ['a deployment', said({}), 'authz: v1 (release 3) → v2 (release 4) is deployed to prod, after 3s'],
+    ['a deployment', said({}), 'authz: v1 (release 3) → v2 (release 4) is deployed to prod by itself, after 3s'],
     [
       'one that somebody asked for',
       said({ by: 'ann' }, { reason: 'now' }),
@@ -26,12 +26,12 @@ describe('what a person reads', () => {
     [
       'the first one there',
       said({}, { from: null, fromVersion: null, tookMs: 65_000 }),
-      'authz: v2 (release 4) is deployed to prod, after 1m 5s',
+      'authz: v2 (release 4) is deployed to prod by itself, after 1m 5s',
     ],
     [
       'one that failed before',
       said({}, { failures: 2 }),
-      'authz: v1 (release 3) → v2 (release 4) is deployed to prod, after 3s and 2 attempts in vain',
+      'authz: v1 (release 3) → v2 (release 4) is deployed to prod by itself, after 3s and 2 attempts in vain',
     ],
     [
       'the first failure',
@@ -101,7 +101,7 @@ describe('publisher slack', () => {
     const [sent] = receiver.requests
     expect(sent!.headers['content-type']).toBe('application/json')
     expect(JSON.parse(sent!.body.toString())).toEqual({
-      text: 'authz: v1 (release 3) → &lt;!channel&gt; &amp; co (release 4) is deployed to prod, after 3s',
+      text: 'authz: v1 (release 3) → &lt;!channel&gt; &amp; co (release 4) is deployed to prod by itself, after 3s',
       mrkdwn: false,
     })
   })

@@ -236,6 +236,25 @@ describe('a receiver that does not answer', () => {
     await waitFor('nothing to be left', async () => (await held()).length === 0)
   })
 
+  it('is given some time after a long stop, however old that is what it is to be told', async () => {
+    const receiver = new Receiver()
+    receiver.failing = () => down
+    await outbox.configure([specOf('events', receiver)])
+    await happen('a', 'b')
+    await until(() => receiver.tries.length > 0)
+    await close()
+    clock.jump(2 * day)
+    await open()
+    receiver.tries = []
+    await outbox.configure([specOf('events', receiver)])
+    await until(() => receiver.tries.length > 0)
+    await clock.advance(60 * second)
+    expect(await held({ state: 'parked' })).toEqual([])
+    receiver.failing = () => undefined
+    await clock.advance(300 * second)
+    await until(() => receiver.told.length === 2)
+  })
+
   it('keeps so many waiting, and takes the others from the log when there is room', async () => {
     const receiver = new Receiver()
     receiver.failing = () => down
