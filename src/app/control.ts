@@ -60,6 +60,7 @@ export function createControl(options: ControlOptions): Control {
       await serving.settled(bundle)
       return reconciler.explain(bundle, limit, signal)
     },
+    left: () => reconciler.left(),
     tags: (bundle, signal) => reconciler.tags(bundle, signal),
     knownTags: (bundle) => reconciler.knownTags(bundle),
     reload,

@@ -11,7 +11,7 @@ import type { Guard } from '../server/guard/guard.ts'
 import type { State } from '../state/state.ts'
 import { createRegistryClients, readCertificates, type RegistriesOptions, type RegistryClients } from './registries.ts'
 import type { Serving } from './serving.ts'
-import { createPublisherSpecs, createSpecs } from './specs.ts'
+import { createPruners, createPublisherSpecs, createSpecs } from './specs.ts'
 import { linkWebhooks, type LinkedWebhook } from './webhooks.ts'
 
 export interface SetupOptions {
@@ -67,7 +67,7 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
     const isSame = !sections.includes('registries') && (await readCertificates(next)) === old.certificates
     const registries = isSame ? old : await createRegistryClients(next, remote)
     const mayKeep = isSame || !isRenewed(old.certificates, registries.certificates)
-    const made = await createAll(next, registries, (name) =>
+    const [made, pruners] = await createAll(next, registries, (name) =>
       mayKeep && unchanged.has(name) ? specs.get(name) : undefined,
     )
     const [publishers, hooks] = await Promise.all([createPublisherSpecs(next, remote), linkWebhooks(next)])
@@ -83,15 +83,16 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
     await serveLastGood(options)
     // Before anything happens that they are to be told of.
     await outbox.configure(publishers)
-    const changes = await reconciler.configure(made)
+    const changes = await reconciler.configure(made, pruners)
     webhooks = hooks
     serving.load((name) => void reconciler.look(name, 'start').catch(() => undefined))
     return changes
   }
 
   async function createAll(next: Config, registries: RegistryClients, keep: (name: string) => BundleSpec | undefined) {
-    const parts = { registries, registry, state, logger, builderVersion: remote.version }
-    return createSpecs(next, { ...remote, ...parts }, keep).catch(async (error: unknown) => {
+    const parts = { ...remote, registries, registry, state, logger, builderVersion: remote.version }
+    const all = Promise.all([createSpecs(next, parts, keep), createPruners(next, parts)])
+    return all.catch(async (error: unknown) => {
       if (registries !== clients) await registries.close()
       throw error
     })

@@ -85,6 +85,17 @@ async function createDeployers(
   return new Map(await Promise.all(made))
 }
 
+/** Those that take away what left the config, by the names of the places. */
+export async function createPruners(config: Config, context: SpecContext): Promise<Map<string, Deployer>> {
+  const pruning = Object.entries(config.deployers).filter(([, deployer]) => 'prune' in deployer && deployer.prune)
+  const made = pruning.map(async ([place, deployer]) => {
+    const logger = context.logger.child({ place })
+    const { registries, redactor } = context
+    return [place, await createDeployer(deployer, { registries, logger, redactor })] as const
+  })
+  return new Map(await Promise.all(made))
+}
+
 /** As with stores. */
 async function createDeployer(config: DeployerConfig, context: DeployerContext): Promise<Deployer> {
   const plugin = await deployerTypes[config.type].load()

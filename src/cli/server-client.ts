@@ -5,6 +5,7 @@ import type { Event } from '../model/event.ts'
 import type { Explanation } from '../model/explain.ts'
 import type { Look, Release } from '../model/release.ts'
 import type { Message, MessageKey } from '../model/message.ts'
+import type { LeftStatus } from '../model/placement.ts'
 import type { BundleStatus } from '../model/status.ts'
 import type { Approved, Pinned } from '../model/steering.ts'
 import type { BackedUp } from '../registry/backup.ts'
@@ -40,6 +41,12 @@ export class ServerClient {
   async bundles(): Promise<BundleStatus[]> {
     const answer = await this.#call('GET', '/api/v1/bundles', 'ask for the bundles')
     return answer.bundles as BundleStatus[]
+  }
+
+  /** What stayed at places that left the config. */
+  async left(): Promise<LeftStatus[]> {
+    const answer = await this.#call('GET', '/api/v1/deployments', 'ask for what was left')
+    return answer.left as LeftStatus[]
   }
 
   async releases(bundle: string, limit: number): Promise<Release[]> {

@@ -1,5 +1,6 @@
 import { everyBundle, type Hold } from '../model/decision.ts'
 import type { Deployment } from '../model/deployment.ts'
+import type { LeftStatus } from '../model/placement.ts'
 import { describeWaiting, type Waiting } from '../model/promotion.ts'
 import type { BundleStatus, PlaceStatus } from '../model/status.ts'
 import { counted, formatAge, oneLine } from './format.ts'
@@ -13,8 +14,14 @@ const placesWidth = 28
 const shownReasons = 5
 
 /** A line per bundle, then why some are not well. */
-export function describeStatus(bundles: readonly BundleStatus[], now: number, output: Output): string[] {
-  if (bundles.length === 0) return ['no bundles are configured']
+export function describeStatus(
+  bundles: readonly BundleStatus[],
+  now: number,
+  output: Output,
+  left: readonly LeftStatus[] = [],
+): string[] {
+  if (bundles.length === 0)
+    return ['no bundles are configured', ...describeReasons([], left, now, output.columns ?? Infinity)]
   const rows = bundles.map((bundle) => rowOf(bundle, now))
   const columns = output.columns ?? Infinity
   const lines = output.table([['NAME', 'VERSION', 'AGE', 'HEALTH', 'NEXT LOOK', 'PLACES'], ...rows])
@@ -23,7 +30,7 @@ export function describeStatus(bundles: readonly BundleStatus[], now: number, ou
     const health = bundles[index - 1]?.health
     return health === undefined || health === 'ok' ? line : output.paintResult(health === 'stale' ? '33' : '31', line)
   })
-  return [...painted, ...describeReasons(bundles, now, columns)]
+  return [...painted, ...describeReasons(bundles, left, now, columns)]
 }
 
 function rowOf(bundle: BundleStatus, now: number): string[] {
@@ -88,15 +95,29 @@ function describeNext(name: string, place: string | null, waiting: Waiting, now:
   return `${name}: ${next}${waiting.needsApproval ? `: longshore approve ${name}` : ''}`
 }
 
-function describeReasons(bundles: readonly BundleStatus[], now: number, columns: number): string[] {
-  const reasons = bundles.flatMap(({ name, health, look, deployments, held, promotion }) => [
+/** What could not be taken away from a place that left the config; what stays there on purpose is not said. */
+function describeLeft({ bundle, place, lastError, nextAttemptAt, attempts }: LeftStatus, now: number): string[] {
+  if (lastError === null) return []
+  const given = `given up after ${counted(attempts, 'attempt')}`
+  const next = nextAttemptAt === null ? given : `again in ${formatAge(Math.max(0, nextAttemptAt - now))}`
+  return [`${bundle} is not taken away from ${place}, ${next}: ${lastError}`]
+}
+
+function describeReasons(
+  bundles: readonly BundleStatus[],
+  left: readonly LeftStatus[],
+  now: number,
+  columns: number,
+): string[] {
+  const ofBundles = bundles.flatMap(({ name, health, look, deployments, held, promotion }) => [
     ...(health !== 'ok' && look?.message ? [`${name}: ${look.message}`] : []),
     ...(promotion?.waiting == null ? [] : [describeNext(name, promotion.place, promotion.waiting, now)]),
     ...(held === null ? [] : [describeHold(name, held)]),
     ...deployments.flatMap((deployment) => describeFailure(name, deployment, now)),
   ])
+  const reasons = [...ofBundles, ...left.flatMap((one) => describeLeft(one, now))]
   if (reasons.length === 0) return []
   const shown = reasons.slice(0, shownReasons).map((reason) => oneLine(reason, columns))
-  const left = reasons.length - shown.length
-  return ['', ...shown, ...(left > 0 ? [`and ${left} more: longshore status --json`] : [])]
+  const more = reasons.length - shown.length
+  return ['', ...shown, ...(more > 0 ? [`and ${more} more: longshore status --json`] : [])]
 }

@@ -10,8 +10,8 @@ export const addStatus: AddCommand = (program, context) => {
     .description('What each bundle serves, since when, how the last look went, and where it is deployed.')
     .action((options: ServerOptions) =>
       withServer(context, options, async (server) => {
-        const bundles = await server.bundles()
-        context.output.result({ bundles }, describeStatus(bundles, context.clock.now(), context.output))
+        const [bundles, left] = await Promise.all([server.bundles(), server.left()])
+        context.output.result({ bundles, left }, describeStatus(bundles, context.clock.now(), context.output, left))
       }),
     )
   addExamples(addServerOptions(command), 'status', 'status --server https://policy.example.com --json')

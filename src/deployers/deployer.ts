@@ -38,6 +38,19 @@ export interface Deploy extends DeployTo {
   say: (text: string) => void
 }
 
+/** What is to be taken away from a place that left the config. */
+export interface Removal {
+  bundle: string
+  place: string
+  form: DeployForm
+  /** As in `DeployTo`. */
+  path: string | null
+  /** All that may have been put there; their bytes may be gone by now. */
+  releases: readonly Release[]
+  /** For the log of the attempt. */
+  say: Deploy['say']
+}
+
 /** What a place said when it was asked. */
 export interface Observation {
   /** What it holds; null where it holds nothing. */
@@ -56,6 +69,8 @@ export interface Deployer {
   observe(what: Deploy, signal: AbortSignal): Promise<Observation | undefined>
   /** May be called again for what is there already. Throws FinalError where the same would fail again whatever happens. */
   deploy(what: Deploy, signal: AbortSignal): Promise<void>
+  /** Takes away all that was put there of a bundle, and nothing else. May be called again for what is gone already. */
+  remove?(what: Removal, signal: AbortSignal): Promise<void>
   close?(): Promise<void>
 }
 

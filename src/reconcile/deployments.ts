@@ -2,6 +2,9 @@ import { LimitByKey } from '../lib/limit.ts'
 import type { Deployment } from '../model/deployment.ts'
 import type { PlaceStatus } from '../model/status.ts'
 import type { Look, Release } from '../model/release.ts'
+import type { Deployer } from '../deployers/deployer.ts'
+import type { Left, LeftStatus, Placement } from '../model/placement.ts'
+import { Departures } from './departures.ts'
 import { hostOf } from './host.ts'
 import { Place, type DeployContext } from './place.ts'
 import type { Origin } from './source.ts'
@@ -29,14 +32,22 @@ export class Deployments {
   /** By bundle, then by place. */
   #bundles = new Map<string, Map<string, Place>>()
   readonly #queues = new LimitByKey(1)
+  readonly #departures: Departures
 
   constructor(context: DeploymentsContext) {
     this.#context = context
     this.#limit = new LimitByKey(context.concurrency)
+    this.#departures = new Departures(context, (place, address, run) => this.#inTurn(place, address, run))
   }
 
-  /** These and no others; places that stay as they are are not disturbed. What was deployed to those that are gone stays there. */
-  async configure(wanted: readonly BundlePlaces[]): Promise<void> {
+  /**
+   * These and no others; places that stay as they are are not disturbed. What was deployed to those that are gone stays there, unless
+   * one of `pruners`, by the place's name, takes it away.
+   */
+  async configure(wanted: readonly BundlePlaces[], pruners: ReadonlyMap<string, Deployer> = new Map()): Promise<void> {
+    await this.#departures.spare(
+      wanted.flatMap(({ bundle, places }) => places.map(({ name: place }) => ({ bundle, place }))),
+    )
     const rows = await this.#rows(wanted)
     const before = this.#bundles
     this.#bundles = new Map()
@@ -58,6 +69,13 @@ export class Deployments {
     }
     for (const places of before.values()) gone.push(...places.values())
     await Promise.all(gone.map((place) => place.close()))
+    const left = (await this.#context.state.placements.list()).filter((one) => one.leftAt !== null)
+    await this.#departures.configure(left as Left[], pruners)
+  }
+
+  /** What stayed at places that left the config. */
+  left(): LeftStatus[] {
+    return this.#departures.list()
   }
 
   /** It is desired already, in the same transaction that made it. */
@@ -69,6 +87,7 @@ export class Deployments {
   wake(bundle?: string): void {
     const places = bundle === undefined ? [...this.#bundles.values()].flatMap(placesOf) : this.places(bundle)
     for (const place of places) place.wake()
+    this.#departures.wake()
   }
 
   /** After a look: whatever it found, somebody else may have changed what is there. */
@@ -91,36 +110,65 @@ export class Deployments {
 
   async close(): Promise<void> {
     const places = [...this.#bundles.values()].flatMap(placesOf)
-    await Promise.all(places.map((place) => place.close()))
+    await Promise.all([...places.map((place) => place.close()), this.#departures.close()])
   }
 
   /** What is persisted of these places, made to be what the config says where it differs. */
   async #rows(wanted: readonly BundlePlaces[]): Promise<Map<string, Deployment>> {
-    const { deployments } = this.#context.state
-    const rows = byBundle(await deployments.list())
-    for (const { bundle, places, current } of wanted) {
-      const names = places.map(({ name }) => name)
-      const known = (rows.get(bundle) ?? []).map(({ place }) => place)
-      if (new Set(names).symmetricDifference(new Set(known)).size === 0) continue
-      await deployments.configure(bundle, names, current()?.number ?? null)
-      rows.set(bundle, await deployments.list(bundle))
+    const { state, clock } = this.#context
+    const rows = Map.groupBy(await state.deployments.list(), ({ bundle }) => bundle)
+    const known = Map.groupBy(await state.placements.list(), ({ bundle }) => bundle)
+    const names = new Set(wanted.map(({ bundle }) => bundle))
+    const gone = [...rows.keys()].filter((bundle) => !names.has(bundle)).map(nowhere)
+    for (const { bundle, places, current } of [...wanted, ...gone]) {
+      const placements = places.map(placementOf)
+      if (isAsIs(placements, rows.get(bundle) ?? [], known.get(bundle) ?? [])) continue
+      const how = { placements, at: clock.now() }
+      await state.deployments.configure(
+        bundle,
+        placements.map(({ place }) => place),
+        current()?.number ?? null,
+        how,
+      )
+      rows.set(bundle, await state.deployments.list(bundle))
     }
     return new Map([...rows.values()].flat().map((row) => [keyOf(row.bundle, row.place), row]))
   }
 
   #place(row: Deployment, spec: PlaceSpec, origin: Origin): Place {
     return new Place(row, { spec, origin }, this.#context, (run) => {
-      return this.#queues.do(spec.name, () => this.#limit.do(hostOf(spec.deployer.address), run))
+      return this.#inTurn(spec.name, spec.deployer.address, run)
     })
   }
+
+  #inTurn(place: string, address: string, run: () => Promise<void>): Promise<void> {
+    return this.#queues.do(place, () => this.#limit.do(hostOf(address), run))
+  }
+}
+
+/** A bundle that left the config. */
+function nowhere(bundle: string): Pick<BundlePlaces, 'bundle' | 'places' | 'current'> {
+  return { bundle, places: [], current: () => null }
+}
+
+function placementOf({ name: place, form, path, deployer }: PlaceSpec): Placement {
+  return { place, form, path, address: deployer.address }
+}
+
+type Known = Awaited<ReturnType<DeployContext['state']['placements']['list']>>
+
+/** Whether the state has them as the config does. */
+function isAsIs(placements: readonly Placement[], rows: readonly Deployment[], known: Known): boolean {
+  const wanted = new Set(placements.map(({ place }) => place))
+  if (wanted.symmetricDifference(new Set(rows.map(({ place }) => place))).size > 0) return false
+  return placements.every(({ place, form, path, address }) => {
+    const before = known.find((one) => one.place === place)
+    return before?.leftAt === null && before.form === form && before.path === path && before.address === address
+  })
 }
 
 function placesOf(places: ReadonlyMap<string, Place> | undefined): Place[] {
   return [...(places?.values() ?? [])]
-}
-
-function byBundle(rows: readonly Deployment[]): Map<string, Deployment[]> {
-  return Map.groupBy(rows, ({ bundle }) => bundle)
 }
 
 function keyOf(bundle: string, place: string): string {

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { isDeepStrictEqual } from 'node:util'
+import type { Deployer } from '../deployers/deployer.ts'
 import { LongshoreError } from '../lib/errors.ts'
 import { LimitByKey } from '../lib/limit.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -8,6 +9,7 @@ import type { Metrics } from '../lib/metrics.ts'
 import { untilAborted } from '../lib/until-aborted.ts'
 import type { Explanation } from '../model/explain.ts'
 import { nameOf, type Follow } from '../model/follow.ts'
+import type { LeftStatus } from '../model/placement.ts'
 import type { Look, Release } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
 import type { Steering } from '../model/steering.ts'
@@ -113,8 +115,11 @@ class LevelReconciler implements Reconciler {
     return current
   }
 
-  configure(specs: readonly BundleSpec[]): Promise<{ added: string[]; changed: string[]; removed: string[] }> {
-    const configured = this.#configuring.then(() => this.#configure(specs))
+  configure(
+    specs: readonly BundleSpec[],
+    pruners: ReadonlyMap<string, Deployer> = new Map(),
+  ): Promise<{ added: string[]; changed: string[]; removed: string[] }> {
+    const configured = this.#configuring.then(() => this.#configure(specs, pruners))
     this.#configuring = configured.catch(() => undefined)
     return configured
   }
@@ -176,6 +181,10 @@ class LevelReconciler implements Reconciler {
     }))
   }
 
+  left(): LeftStatus[] {
+    return this.#deployments.left()
+  }
+
   async close(): Promise<void> {
     this.#notices.close()
     await this.#configuring
@@ -185,6 +194,7 @@ class LevelReconciler implements Reconciler {
 
   async #configure(
     configured: readonly BundleSpec[],
+    pruners: ReadonlyMap<string, Deployer>,
   ): Promise<{ added: string[]; changed: string[]; removed: string[] }> {
     const specs = await Promise.all(configured.map((spec) => this.#pinned(spec)))
     this.#specs = new Map(configured.map((spec) => [spec.name, spec]))
@@ -206,6 +216,7 @@ class LevelReconciler implements Reconciler {
         origin: store,
         current: current(name),
       })),
+      pruners,
     )
     await Promise.all(gone.map((watch) => this.#remove(watch)))
     return { added: fresh.map(({ name }) => name), changed, removed: gone.map(({ spec }) => spec.name) }

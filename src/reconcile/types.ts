@@ -4,6 +4,7 @@ import type { Deployer, DeployTo } from '../deployers/deployer.ts'
 import type { Schedule } from '../lib/schedule.ts'
 import type { Explanation } from '../model/explain.ts'
 import type { Follow } from '../model/follow.ts'
+import type { LeftStatus } from '../model/placement.ts'
 import type { BundleKind, Look, Release } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
 import type { Steering } from '../model/steering.ts'
@@ -68,9 +69,12 @@ export interface Reconciler {
   start(): Promise<Release[]>
   /**
    * From now on these bundles: those that did not change are not touched, those that are gone are no longer looked at (what was
-   * deployed stays), those that changed are looked at anew. Stores and deployers stay the caller's to close, afterwards.
+   * deployed stays, unless one of `pruners`, by the place's name, takes it away), those that changed are looked at anew. Stores and deployers stay the caller's to close, afterwards.
    */
-  configure(specs: readonly BundleSpec[]): Promise<{ added: string[]; changed: string[]; removed: string[] }>
+  configure(
+    specs: readonly BundleSpec[],
+    pruners?: ReadonlyMap<string, Deployer>,
+  ): Promise<{ added: string[]; changed: string[]; removed: string[] }>
   /**
    * Looks now, or once more after the look that is under way. Undefined for a name that is not configured. The signal ends the
    * waiting, not the look.
@@ -92,6 +96,8 @@ export interface Reconciler {
   knownTags(name: string): readonly string[] | undefined
   /** Of all bundles, in the config's order, or of one; from memory. */
   status(name?: string): BundleStatus[]
+  /** What stayed at places that left the config; from memory. */
+  left(): LeftStatus[]
   /** Stops looks and deployments, and waits until they have stopped. */
   close(): Promise<void>
 }

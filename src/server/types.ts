@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Event } from '../model/event.ts'
 import type { Explanation } from '../model/explain.ts'
 import type { Message, MessageFilter, MessageKey } from '../model/message.ts'
+import type { LeftStatus } from '../model/placement.ts'
 import type { BundleStatus } from '../model/status.ts'
 import type { Steering } from '../model/steering.ts'
 import type { Look, Release } from '../model/release.ts'
@@ -44,6 +45,8 @@ export interface Control {
   look(bundle: string, trigger: string, signal?: AbortSignal): Promise<Look | undefined>
   /** Why a bundle is what it is, with at most so many of its tags. Undefined for a name that is not configured. */
   explain(bundle: string, limit: number, signal: AbortSignal): Promise<Explanation | undefined>
+  /** What stayed at places that left the config. */
+  left(): LeftStatus[]
   /** What its store has, at most one interval of its schedule old. Undefined for a name that is not configured. Throws RemoteError. */
   tags(bundle: string, signal: AbortSignal): Promise<readonly string[] | undefined>
   /** The same, of what is known; undefined also where the store would have to be asked. */

@@ -9,7 +9,13 @@ export interface EventFeed extends Pick<EventState, 'newest' | 'after'> {
 }
 
 /** Events are written in their transactions. */
-const tellingGroups = ['bundles', 'deployments', 'decisions', 'promotions'] as const satisfies (keyof Groups)[]
+const tellingGroups = [
+  'bundles',
+  'deployments',
+  'decisions',
+  'placements',
+  'promotions',
+] as const satisfies (keyof Groups)[]
 
 /** The same state, and a feed of its events: whoever hears it is woken after each write that may have made one. */
 export function feedOf<Whole extends Pick<State, (typeof tellingGroups)[number] | 'events'>>(

@@ -9,6 +9,7 @@ export const maxRememberedAnswers = 10_000
 const harmlessGroups: readonly string[] = [
   'deployments',
   'decisions',
+  'placements',
   'promotions',
   'outbox',
   'facts',

@@ -116,6 +116,7 @@ interface PlacementTable {
   place: string
   form: string
   path: string | null
+  address: string
   leftAt: number | null
   deployed: number | null
   deployedAt: number | null

@@ -3,6 +3,7 @@ import type { Hold, Pin, Switch, Word } from '../model/decision.ts'
 import type { Deployment } from '../model/deployment.ts'
 import type { Event } from '../model/event.ts'
 import type { Message, MessageFilter, MessageKey } from '../model/message.ts'
+import type { Left, Placement } from '../model/placement.ts'
 import type { Approval } from '../model/promotion.ts'
 import type { Look, Memo, Release } from '../model/release.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -15,6 +16,7 @@ export interface State {
   readonly catalog: CatalogState
   readonly bundles: BundleState
   readonly deployments: DeploymentState
+  readonly placements: PlacementState
   readonly collection: CollectionState
   readonly decisions: DecisionState
   readonly promotions: PromotionState
@@ -155,10 +157,16 @@ export interface BundleState {
 export interface DeploymentState {
   list(bundle?: string): Promise<Deployment[]>
   /**
-   * Makes the rows of a bundle those of `places` (as the config says). Rows of places that are gone are removed; new ones
-   * want `desired`, the current release; those that stay are left as they are.
+   * Makes the rows of a bundle those of `places` (as the config says). Rows of places that are gone are removed, and what stayed there is remembered; new ones
+   * want `desired`, the current release; those that stay are left as they are. `placements`: how it goes there, remembered over the
+   * time that a place is in the config; `at` is now.
    */
-  configure(bundle: string, places: string[], desired: number | null): Promise<void>
+  configure(
+    bundle: string,
+    places: string[],
+    desired: number | null,
+    how?: { placements: readonly Placement[]; at: number },
+  ): Promise<void>
   /**
    * Of a row that `configure` made; a place that left the config in the meantime stays away. Where a newer release is
    * desired by now, that stands: only what was deployed, observed and went wrong is noted. `at` is now; `log` is of the attempt
@@ -167,6 +175,18 @@ export interface DeploymentState {
   save(deployment: Deployment, at: number, log?: readonly string[]): Promise<void>
   /** A person wants it there whatever is there already: at one place, or at all of the bundle. Returns the rows as they are now. */
   force(bundle: string, place: string | null, word: Word): Promise<Deployment[]>
+}
+
+/** What stayed at places that left the config. */
+export interface PlacementState {
+  /** Of all places that are in the config (`leftAt` null), or were. */
+  list(): Promise<(Omit<Left, 'leftAt'> & { leftAt: number | null })[]>
+  /** Numbers of the releases that were put there, or that an attempt began to put there. */
+  puts(bundle: string, place: string): Promise<number[]>
+  /** An attempt to take it away began, or, with its `lastError`, failed; an event. Nothing happens where the place is back. */
+  saveLeft(left: Left, at: number, log: readonly string[]): Promise<void>
+  /** It was taken away; an event. */
+  forget(left: Left, at: number, log: readonly string[]): Promise<void>
 }
 
 /**

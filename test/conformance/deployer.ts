@@ -86,6 +86,24 @@ export function testDeployer(kind: string, open: () => Promise<DeployerUnderTest
       expect(await held()).toBe(what.raw.digest)
     })
 
+    it('takes away what it put there, where it can, and may be asked twice', async () => {
+      const { deployer, held } = await open()
+      if (deployer.remove === undefined) return
+      const [one, two] = [await made('one'), await made('two', { number: 2, version: 'v2.0.0' })]
+      await deployer.deploy(one, signal)
+      await deployer.deploy(two, signal)
+      const { form, path, place, say } = two
+      const removal = { bundle: 'authz', place, form, path, releases: [one.release, two.release], say }
+      await deployer.remove({ ...removal, bundle: 'other', releases: [] }, signal)
+      expect(await held()).toBe(two.raw.digest)
+      await deployer.remove(removal, signal)
+      expect(await held()).toBeUndefined()
+      expect(await deployer.observe(two, signal)).toEqual({ digest: null, settled: false })
+      await deployer.remove(removal, signal)
+      await deployer.deploy(one, signal)
+      expect(await held()).toBe(one.raw.digest)
+    })
+
     it('leaves the place as it was when a release cannot be read', async () => {
       const { deployer, held } = await open()
       const [good, bad] = [await made('good'), await made('bad', { number: 2 })]

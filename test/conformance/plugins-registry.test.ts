@@ -58,6 +58,7 @@ describe.each([
       type: 'oci' as const,
       repository,
       tags: ['latest', '{version}'],
+      prune: true,
       referrers: true,
       plainHttp: undefined,
     }

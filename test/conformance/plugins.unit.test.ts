@@ -95,7 +95,7 @@ testDeployer('oci', async () => {
   const registries = { repository: () => place }
   const tags = ['latest', '{version}']
   const deployer = createDeployer(
-    { type: 'oci', repository, tags, referrers: true, plainHttp: undefined },
+    { type: 'oci', repository, tags, prune: true, referrers: true, plainHttp: undefined },
     { registries, logger, redactor },
   )
   return { deployer, held: async () => place.tagged.get('latest') }

@@ -7,6 +7,7 @@ import { testCollection } from './state/collection.ts'
 import { testDecisions } from './state/decisions.ts'
 import type { OpenState } from './state/open.ts'
 import { testOutbox } from './state/outbox.ts'
+import { testPlacements } from './state/placements.ts'
 import { testSteering } from './state/steering.ts'
 import { testTogether } from './state/together.ts'
 
@@ -30,6 +31,7 @@ export function testState(kind: string, { open, openWhole = open, reopen }: Stat
     describe('bundles', () => testBundles(watched))
     describe('decisions', () => testDecisions(watched))
     describe('steering', () => testSteering(watched))
+    describe('placements', () => testPlacements(watched))
     describe('outbox', () => testOutbox(watched))
     describe('collection', () => testCollection(watched))
 

@@ -130,7 +130,7 @@ export async function moveIn(folder: string, { fresh }: Pick<Ready, 'fresh'>, sp
   }
 }
 
-async function removeFiles(folder: string, paths: readonly string[]): Promise<void> {
+export async function removeFiles(folder: string, paths: readonly string[]): Promise<void> {
   const byFolder = Map.groupBy(paths, (path) => dirname(join(folder, path)))
   for (const [parent, files] of byFolder) {
     // What somebody else made of a folder is not ours to go through.
@@ -145,7 +145,7 @@ async function removeFiles(folder: string, paths: readonly string[]): Promise<vo
 }
 
 /** The deepest first; those that are not empty stay, and are returned. */
-async function removeFolders(folder: string, paths: readonly string[]): Promise<string[]> {
+export async function removeFolders(folder: string, paths: readonly string[]): Promise<string[]> {
   const left: string[] = []
   for (const path of paths.toSorted().reverse()) {
     const at = join(folder, path)

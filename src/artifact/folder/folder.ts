@@ -1,4 +1,5 @@
 import { describeDisk } from '../disk.ts'
+import { dropFiles, dropSwapped } from './drop.ts'
 import { holdsFiles, putFiles } from './files.ts'
 import { holdsSwapped, putSwapped } from './swap.ts'
 import type { Change, FolderContent, FolderSpec, Held } from './types.ts'
@@ -21,6 +22,20 @@ export async function putIntoFolder(
 ): Promise<Change> {
   signal?.throwIfAborted()
   return onDisk(spec, () => (spec.mode === 'files' ? putFiles : putSwapped)(spec, content, tell, signal))
+}
+
+/**
+ * Takes away what `owner` has in the folder and nothing else, and calls `tell` where that was something, also where an attempt before this
+ * one came half-way. Returns which files. Throws StorageError.
+ */
+export async function dropFromFolder(
+  spec: FolderSpec,
+  owner: string,
+  tell: () => Promise<void>,
+  signal?: AbortSignal,
+): Promise<string[]> {
+  signal?.throwIfAborted()
+  return onDisk(spec, () => (spec.mode === 'files' ? dropFiles : dropSwapped)(spec, owner, tell))
 }
 
 async function onDisk<T>({ path }: FolderSpec, run: () => Promise<T>): Promise<T> {

@@ -10,7 +10,7 @@ import { enterFolder, lookAt, openTarget, ownAccess, refuse } from './target.ts'
 import type { Change, FolderContent, FolderSpec, Held } from './types.ts'
 
 /** Where the versions of a folder are kept: beside the link that stands for it. */
-interface Home {
+export interface Home {
   parent: string
   /** The link. */
   link: string
@@ -70,7 +70,7 @@ export async function putSwapped(
 }
 
 /** Undefined where the folder above is missing and is not to be made. */
-async function openHome({ path, within }: FolderSpec, access: FolderSpec | null): Promise<Home | undefined> {
+export async function openHome({ path, within }: FolderSpec, access: FolderSpec | null): Promise<Home | undefined> {
   const above = dirname(path)
   if (above === path) throw refuse(path, 'with mode: swap it would have to be a link')
   const parent = await openTarget(above, within === path ? null : within, access)
@@ -80,7 +80,7 @@ async function openHome({ path, within }: FolderSpec, access: FolderSpec | null)
 }
 
 /** Undefined before the first. Throws StorageError for anything that longshore did not put there. */
-async function currentVersion({ link, path, parent }: Home): Promise<string | undefined> {
+export async function currentVersion({ link, path, parent }: Home): Promise<string | undefined> {
   const found = await lookAt(link)
   if (found === undefined) return undefined
   if (!found.isSymbolicLink()) {
@@ -135,7 +135,7 @@ async function removeVersions({ path }: Home, current: string | undefined): Prom
   }
 }
 
-function ledgerOf({ path }: Home, id: string): string {
+export function ledgerOf({ path }: Home, id: string): string {
   return join(path, `.ledger-${id}`)
 }
 

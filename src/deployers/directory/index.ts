@@ -1,10 +1,11 @@
 import { resolve } from 'node:path'
-import { lookIntoFolder, putIntoFolder } from '../../artifact/folder/folder.ts'
+import { dropFromFolder, lookIntoFolder, putIntoFolder } from '../../artifact/folder/folder.ts'
 import type { FolderContent, FolderSpec } from '../../artifact/folder/types.ts'
 import { partsOf, type StagePart } from '../../artifact/stage.ts'
 import type { Logger } from '../../lib/logger.ts'
+import type { Release } from '../../model/release.ts'
 import type { Digest } from '../../oci/digest.ts'
-import type { Deploy, Deployer, DeployerContext, Observation } from '../deployer.ts'
+import type { Deploy, Deployer, DeployerContext, Observation, Removal } from '../deployer.ts'
 import { runCommand } from '../run.ts'
 import { servedLayer } from '../served.ts'
 import type { DirectoryDeployerConfig } from './schema.ts'
@@ -47,28 +48,48 @@ class DirectoryDeployer implements Deployer {
       // OPA writes its own bundles so.
       leadingSlash: what.form === 'layers' ? 'refuse' : 'allow',
     }
-    const { written, removed } = await putIntoFolder(folder, content, () => this.#tell(what, folder, signal), signal)
+    const { written, removed } = await putIntoFolder(
+      folder,
+      content,
+      () => this.#tell(toldOf(what), { ...folder, cwd: folder.path }, signal),
+      signal,
+    )
     what.say([...written.map((name) => `wrote ${name}`), ...removed.map((name) => `removed ${name}`)].join('\n'))
     this.#logger.debug({ bundle: what.release.bundle, written, removed }, `${folder.path} was brought up to date`)
   }
 
-  #folder({ path }: Deploy): FolderSpec {
+  /** What the ledger says is the bundle's. Whoever reads the folder is told, as after any other change. */
+  async remove(what: Removal, signal: AbortSignal): Promise<void> {
+    const folder = this.#folder(what)
+    const tell = () => this.#tell({ bundle: what.bundle, say: what.say }, { ...folder, cwd: '/' }, signal)
+    const removed = await dropFromFolder(folder, what.bundle, tell, signal)
+    what.say(
+      removed.length === 0 ? `nothing of ${what.bundle} is there` : removed.map((name) => `removed ${name}`).join('\n'),
+    )
+  }
+
+  #folder({ path }: Pick<Deploy, 'path'>): FolderSpec {
     const { root, mode, fileMode, folderMode, uid = null, gid = null } = this.#config
     const full = resolve(root, path ?? '.')
     const isBelow = full === root || full.startsWith(root === '/' ? root : `${root}/`)
     return { path: full, within: isBelow ? root : null, mode, fileMode, folderMode, uid, gid }
   }
 
-  async #tell({ release, say }: Deploy, { path }: FolderSpec, signal: AbortSignal): Promise<void> {
+  /** Without a release nothing is there any more. */
+  async #tell(
+    { bundle, release, say }: Told,
+    { path, cwd }: { path: string; cwd: string },
+    signal: AbortSignal,
+  ): Promise<void> {
     const { command, commandTimeoutMs: timeoutMs, signal: name, pidFile } = this.#config
     const env = {
-      LONGSHORE_BUNDLE: release.bundle,
-      LONGSHORE_VERSION: release.version,
-      LONGSHORE_DIGEST: release.manifestDigest,
+      LONGSHORE_BUNDLE: bundle,
+      LONGSHORE_VERSION: release?.version ?? '',
+      LONGSHORE_DIGEST: release?.manifestDigest ?? '',
       LONGSHORE_FOLDER: path,
     }
     if (command !== undefined) {
-      const output = await runCommand(command, { cwd: path, env, timeoutMs, redactor: this.#redactor, signal })
+      const output = await runCommand(command, { cwd, env, timeoutMs, redactor: this.#redactor, signal })
       say(`${command[0]} ended well\n${output}`)
     }
     if (name !== undefined && pidFile !== undefined) {
@@ -76,6 +97,15 @@ class DirectoryDeployer implements Deployer {
       say(`sent ${name} to the process in ${pidFile}`)
     }
   }
+}
+
+interface Told extends Pick<Deploy, 'say'> {
+  bundle: string
+  release?: Release
+}
+
+function toldOf({ release, say }: Deploy): Told {
+  return { bundle: release.bundle, release, say }
 }
 
 /** Layers are those of what the store offered: what was packed here has one. */

@@ -23,6 +23,10 @@ export const directoryDeployerSchema = z
       .enum(['files', 'swap'])
       .prefault('files')
       .describe('`files`: each file is replaced in one step; `swap`: all of them, by one link to a new folder.'),
+    prune: z
+      .boolean()
+      .prefault(false)
+      .describe('Whether the files of a bundle go when it, or its `deploy` entry, leaves the config.'),
     uid: idSchema.optional().describe('Whose the files are, by number; takes root.'),
     gid: idSchema.optional().describe('Their group, by number.'),
     file_mode: modeSchema.prefault('0644').describe('Who may do what with files, in octal.'),

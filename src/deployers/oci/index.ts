@@ -1,9 +1,10 @@
+import { FinalError, RemoteError } from '../../lib/errors.ts'
 import { formatSize } from '../../lib/units.ts'
 import { copy } from '../../oci/copy.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { tagOf } from '../../oci/tag.ts'
 import type { Sink } from '../../oci/target.ts'
-import type { Deploy, Deployer, DeployerContext, Observation } from '../deployer.ts'
+import type { Deploy, Deployer, DeployerContext, Observation, Removal } from '../deployer.ts'
 import type { OciDeployerConfig } from './schema.ts'
 
 export function createDeployer(config: OciDeployerConfig, { registries }: DeployerContext): Deployer {
@@ -48,6 +49,25 @@ class OciDeployer implements Deployer {
     what.say(`${digest} is there as ${tags.length === 0 ? 'it was' : tags.join(', ')}`)
   }
 
+  /** Tags that were put there and still stand for what they were put there for. The manifests stay: others may have tags of them. */
+  async remove({ releases, form, say }: Removal, signal: AbortSignal): Promise<void> {
+    const ours = new Map<string, Set<Digest>>()
+    for (const release of releases) {
+      for (const tag of this.#tags({ release })) {
+        ours.set(tag, (ours.get(tag) ?? new Set()).add(digestToPut({ release, form })))
+      }
+    }
+    for (const [tag, digests] of ours) {
+      signal.throwIfAborted()
+      const found = (await this.#target.head(tag, signal))?.digest
+      if (found === undefined) continue
+      if (digests.has(found)) {
+        await this.#target.deleteTag(tag, signal).catch(giveUpWhereUnsupported)
+        say(`removed the tag ${tag}`)
+      } else say(`${tag} stays: it stands for ${found} by now`)
+    }
+  }
+
   /** A try before this one may have come half-way: nobody is told again of a tag that is right. */
   async #wrongTags(what: Deploy, signal: AbortSignal): Promise<string[]> {
     const wrong: string[] = []
@@ -69,14 +89,22 @@ class OciDeployer implements Deployer {
     return this.#registries.repository(name, { username, password, plainHttp })
   }
 
-  #tags({ release }: Deploy): string[] {
+  #tags({ release }: Pick<Deploy, 'release'>): string[] {
     return [
       ...new Set(this.#config.tags.map((template) => tagOf(template.replaceAll('{version}', tagOf(release.version))))),
     ]
   }
 }
 
-function digestToPut({ release, form }: Deploy): Digest {
+/** A registry that knows no such request will not learn it by being asked again. */
+function giveUpWhereUnsupported(error: unknown): never {
+  if (error instanceof RemoteError && error.code === 'unsupported') {
+    throw new FinalError(error.message, { cause: error, hint: 'Its tags have to be removed there by hand.' })
+  }
+  throw error
+}
+
+function digestToPut({ release, form }: Pick<Deploy, 'release' | 'form'>): Digest {
   return form === 'source' ? release.sourceDigest : release.manifestDigest
 }
 

@@ -16,6 +16,10 @@ export const ociDeployerSchema = z
       .min(1, { error: 'expected at least one tag' })
       .prefault(['latest', '{version}'])
       .describe('Tags that each release gets; `{version}` is what the store calls it.'),
+    prune: z
+      .boolean()
+      .prefault(false)
+      .describe('Whether the tags of a bundle go when it, or its `deploy` entry, leaves the config.'),
     username: z.string().min(1).optional().describe('Goes before what `registries` and the docker config say.'),
     password: secretSchema.optional().describe('The password for `username`.'),
     plain_http: z.boolean().optional().describe('Plain HTTP instead of HTTPS. Unset: only for this machine.'),

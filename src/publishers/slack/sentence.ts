@@ -35,6 +35,9 @@ const sentences: Partial<Record<EventType, (words: Words) => string | undefined>
   'deployment.failed': failure,
   'deployment.drifted': ({ what, version, place, data }) =>
     `${what}: at ${place} is no longer ${version}, which was deployed there: ${quoted(data.error)}`,
+  'prune.succeeded': ({ what, place }) => `${what} was taken away from ${place}, which left the config`,
+  'prune.failed': ({ what, place, data }) =>
+    data.attempt === 1 ? `${what} could not be taken away from ${place}: ${quoted(data.error)}` : undefined,
   'bundle.pinned': ({ what, by, data }) => `${what} was pinned to ${pinned(data.pin)}${by}`,
   'bundle.unpinned': ({ what, by }) => `${what} was unpinned${by}`,
   'auto_deploy.changed': ({ what, place, by, data }) =>

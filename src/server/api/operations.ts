@@ -135,12 +135,13 @@ function lookOperations({ control }: OperationOptions): Operation[] {
     {
       method: 'GET',
       path: '/api/v1/deployments',
-      summary: 'Every bundle at every place',
+      summary: 'Every bundle at every place, and what stayed at places that left the config',
       needs: { action: 'read', of: 'any' },
       answers: { 200: { description: 'Of the bundles that the caller may read', schema: 'Deployments' } },
       async handle({ caller }) {
         const bundles = await readable(control, caller)
-        return { body: { deployments: bundles.flatMap((bundle) => bundle.deployments) } }
+        const left = control.left().filter(({ bundle }) => caller.may('read', `bundles/${bundle}`))
+        return { body: { deployments: bundles.flatMap((bundle) => bundle.deployments), left } }
       },
     },
   ]

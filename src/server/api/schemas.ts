@@ -7,6 +7,7 @@ import type { Verdict } from '../../model/follow.ts'
 import type { Look, Release } from '../../model/release.ts'
 import type { Message, MessageKey } from '../../model/message.ts'
 import type { BundleStatus, PlaceStatus } from '../../model/status.ts'
+import type { LeftStatus } from '../../model/placement.ts'
 import type { Promotion, Waiting } from '../../model/promotion.ts'
 import type { Approved, Pinned } from '../../model/steering.ts'
 import type { BackedUp } from '../../registry/backup.ts'
@@ -190,7 +191,21 @@ export const explanation = z.object({
 
 export const bundles = z.object({ bundles: z.array(bundle) })
 export const releases = z.object({ releases: z.array(release) })
-export const deployments = z.object({ deployments: z.array(place) })
+const left = z.object({
+  bundle: z.string(),
+  place: z.string(),
+  form: z.string(),
+  path: z.string().nullable().describe('Where in the place; null for its root'),
+  address: z.string(),
+  leftAt: time.describe('When it was taken out of the config'),
+  deployed: z.int().nullable().describe('Number of the release that was put there last'),
+  attempts: z.int().describe('How often it was tried to take it away'),
+  nextAttemptAt: time.nullable(),
+  lastError: z.string().nullable(),
+  prune: z.boolean().describe('Whether it is taken away; else it stays'),
+}) satisfies z.ZodType<LeftStatus>
+
+export const deployments = z.object({ deployments: z.array(place), left: z.array(left) })
 export const forced = z.object({ deployments: z.array(deployment) })
 export const plans = z.object({ plans: z.array(plan) })
 export const events = z.object({ events: z.array(event) })

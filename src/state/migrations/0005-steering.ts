@@ -42,6 +42,7 @@ export async function up(db: Kysely<never>): Promise<void> {
     .addColumn('place', 'text', (column) => column.notNull())
     .addColumn('form', 'text', (column) => column.notNull())
     .addColumn('path', 'text')
+    .addColumn('address', 'text', (column) => column.notNull())
     .addColumn('leftAt', 'bigint')
     .addColumn('deployed', 'integer')
     .addColumn('deployedAt', 'bigint')

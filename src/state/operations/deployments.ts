@@ -3,6 +3,7 @@ import type { DeploymentState } from '../state.ts'
 import type { Db } from '../schema.ts'
 import { note, type Happening } from './events.ts'
 import type { Operations } from './operation.ts'
+import { arrive, leave, notePut } from './placements.ts'
 import { beginRollout, tellRollout, versionOf } from './rollouts.ts'
 
 export const deploymentOperations: Operations<DeploymentState> = {
@@ -11,20 +12,30 @@ export const deploymentOperations: Operations<DeploymentState> = {
     return (await (bundle === undefined ? query : query.where('bundle', '=', bundle)).execute()) as Deployment[]
   },
 
-  async configure(db, bundle, places, desired) {
+  async configure(db, bundle, places, desired, { placements, at } = { placements: [], at: 0 }) {
     const rows = await db.selectFrom('deployments').select('place').where('bundle', '=', bundle).execute()
     const before = new Set(rows.map(({ place }) => place))
     for (const place of before.difference(new Set(places))) {
+      await leave(db, bundle, place, at)
       for (const table of ['deployments', 'rollouts'] as const) {
         await db.deleteFrom(table).where('bundle', '=', bundle).where('place', '=', place).execute()
       }
     }
-    const fresh = { deployed: null, observed: null, nextAttemptAt: null, lastError: null, lastAttemptAt: null }
-    const never = { deployedAt: null, forced: 0, forcedDone: 0 }
+    const fresh = {
+      observed: null,
+      nextAttemptAt: null,
+      lastError: null,
+      lastAttemptAt: null,
+      forced: 0,
+      forcedDone: 0,
+    }
+    const never = { deployed: null, deployedAt: null }
+    const known = new Map<string, typeof never | { deployed: number | null; deployedAt: number | null }>()
+    for (const placement of placements) known.set(placement.place, await arrive(db, bundle, placement))
     for (const place of new Set(places).difference(before)) {
       await db
         .insertInto('deployments')
-        .values({ bundle, place, desired, state: 'pending', attempts: 0, ...fresh, ...never })
+        .values({ bundle, place, desired, state: 'pending', attempts: 0, ...fresh, ...(known.get(place) ?? never) })
         .execute()
     }
   },
@@ -40,6 +51,7 @@ export const deploymentOperations: Operations<DeploymentState> = {
       .where('place', '=', place)
       .executeTakeFirst()
     if (row === undefined) return
+    if (state === 'deploying' && desired !== null) await notePut(db, bundle, place, desired)
     const overtaken = (row.desired ?? 0) > (desired ?? 0)
     await db
       .updateTable('deployments')

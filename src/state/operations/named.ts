@@ -7,6 +7,7 @@ import { deploymentOperations } from './deployments.ts'
 import { eventOperations } from './events.ts'
 import { factOperations } from './facts.ts'
 import { outboxOperations } from './outbox.ts'
+import { placementOperations } from './placements.ts'
 import { promotionOperations } from './promotions.ts'
 import { access, type Groups, type Operations } from './operation.ts'
 
@@ -25,6 +26,7 @@ export function nameOperations(): Map<string, NamedOperation> {
     decisions: decisionOperations,
     events: eventOperations,
     outbox: outboxOperations,
+    placements: placementOperations,
     promotions: promotionOperations,
     facts: factOperations,
   }

@@ -6,6 +6,7 @@ import type {
   DeploymentState,
   EventState,
   OutboxState,
+  PlacementState,
   PromotionState,
   State,
 } from '../state.ts'
@@ -15,6 +16,7 @@ export interface Groups {
   catalog: CatalogState
   bundles: BundleState
   deployments: DeploymentState
+  placements: PlacementState
   collection: CollectionState
   decisions: DecisionState
   promotions: PromotionState
@@ -92,6 +94,7 @@ export const access: { [Group in keyof Groups]: Access<Groups[Group]> } = {
     hold: 'write',
     resume: 'write',
   },
+  placements: { list: 'read', puts: 'read', saveLeft: 'write', forget: 'write' },
   promotions: { read: 'read', ripen: 'write', approve: 'write' },
   events: { newest: 'read', after: 'read', ofBundle: 'read' },
   outbox: {

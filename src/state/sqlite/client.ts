@@ -48,6 +48,7 @@ export async function createSqliteState({ path, contentId, logger, thread: worke
     deployments: part('deployments'),
     collection: part('collection'),
     decisions: part('decisions'),
+    placements: part('placements'),
     promotions: part('promotions'),
     events: part('events'),
     outbox: part('outbox'),

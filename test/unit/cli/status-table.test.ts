@@ -4,6 +4,7 @@ import { Output } from '../../../src/cli/output.ts'
 import { describePlaces, describeStatus } from '../../../src/cli/status-table.ts'
 import type { Deployment } from '../../../src/model/deployment.ts'
 import type { Look, Release } from '../../../src/model/release.ts'
+import type { LeftStatus } from '../../../src/model/placement.ts'
 import type { BundleStatus, PlaceStatus } from '../../../src/model/status.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 
@@ -102,6 +103,23 @@ describe('describeStatus', () => {
     // eslint-disable-next-line no-control-regex
     expect(Math.max(...lines.map((line) => line.replace(/\u001b\[\d+m/g, '').length))).toBeLessThanOrEqual(80)
     expect(lines.at(-1)).toBe('and 5 more: longshore status --json')
+  })
+
+  it('says what could not be taken away from a place that left the config, and not what stays on purpose', () => {
+    const left = (more: Partial<LeftStatus>): LeftStatus => ({
+      ...{ bundle: 'authz', place: 'zones', form: 'layers', path: null, address: '/zones', leftAt: now, deployed: 2 },
+      ...{ attempts: 2, nextAttemptAt: now + 60_000, lastError: 'no route', prune: true },
+      ...more,
+    })
+    const lines = describeStatus([bundle()], now, output(), [
+      left({ lastError: null, prune: false }),
+      left({}),
+      left({ nextAttemptAt: null }),
+    ])
+    expect(lines.slice(-2)).toEqual([
+      'authz is not taken away from zones, again in 1m: no route',
+      'authz is not taken away from zones, given up after 2 attempts: no route',
+    ])
   })
 
   it('says why a bundle is not well, and which deployment failed', () => {

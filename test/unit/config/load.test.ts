@@ -218,7 +218,14 @@ reconcile: { concurrency: 2 }
       { kind: 'files', store: { path: join(folder, 'layout') }, follow: { tag: '1.10' }, platform: 'linux/arm64/v8' },
     ])
     expect(config.deployers).toEqual({
-      prod: { type: 'oci', repository: 'reg.example/authz', tags: ['stable'], referrers: false, plainHttp: true },
+      prod: {
+        type: 'oci',
+        repository: 'reg.example/authz',
+        tags: ['stable'],
+        prune: false,
+        referrers: false,
+        plainHttp: true,
+      },
     })
     expect(config.opa.path).toBe(join(folder, 'opa'))
     expect(config.reconcile.concurrency).toBe(2)

@@ -266,3 +266,17 @@ function isRunning(pid: number): boolean {
     return false
   }
 }
+
+describe('taking away', () => {
+  it.each(['files', 'swap'])('with mode: %s, tells whoever reads the folder', async (mode) => {
+    const told = join(tempDir('told'), 'told')
+    const script = `printf '%s,%s,%s' "$LONGSHORE_BUNDLE" "$LONGSHORE_VERSION" "$LONGSHORE_FOLDER" > ${told}`
+    const { deployer, root } = open({ mode, command: ['sh', '-c', script] })
+    const what = await layersOf({ 'db.a': 'a' })
+    await deployer.deploy(what, signal)
+    const { place, form, path, say, release } = what
+    await deployer.remove!({ bundle: 'authz', place, form, path, releases: [release], say }, signal)
+    expect(readFileSync(told, 'utf8')).toBe(`authz,,${root}`)
+    expect(existsSync(join(root, 'db.a'))).toBe(false)
+  })
+})

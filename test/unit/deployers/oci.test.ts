@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Secret } from '../../../src/lib/secret.ts'
+import { FinalError, RemoteError } from '../../../src/lib/errors.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { Redactor } from '../../../src/lib/redact.ts'
 import { createDeployer } from '../../../src/deployers/oci/index.ts'
@@ -26,6 +27,7 @@ function open(more: Partial<OciDeployerConfig> = {}) {
     type: 'oci' as const,
     repository,
     tags: ['latest', '{version}'],
+    prune: false,
     referrers: true,
     plainHttp: undefined,
   }
@@ -35,6 +37,37 @@ function open(more: Partial<OciDeployerConfig> = {}) {
   )
   return { deployer, place: registries.repository(repository, undefined), registries, repositories, logins }
 }
+
+describe('taking away', () => {
+  const removalOf = (...whats: Awaited<ReturnType<typeof deployOf>>[]) => {
+    const said: string[] = []
+    const { place, form, path } = whats[0]!
+    const releases = whats.map(({ release }) => release)
+    return { bundle: 'authz', place, form, path, releases, say: (text: string) => said.push(text), said }
+  }
+
+  it('removes the tags of all releases that were put there, where they still stand for that', async () => {
+    const { deployer, place } = open()
+    const [one, two] = [await deployOf('one'), await deployOf('two', { number: 2, version: 'v2.0.0' })]
+    for (const what of [one, two]) await deployer.deploy(what, signal)
+    await place.putManifest(two.raw, ['v1.0.0', 'of-somebody-else'])
+    const removal = removalOf(one, two)
+    await deployer.remove!(removal, signal)
+    expect([...place.tagged.keys()].sort()).toEqual(['of-somebody-else', 'v1.0.0'])
+    expect(place.manifests.has(two.raw.digest)).toBe(true)
+    expect(removal.said.join()).toContain(`v1.0.0 stays: it stands for ${two.raw.digest} by now`)
+  })
+
+  it('is given up at a registry that cannot remove a tag', async () => {
+    const { deployer, place } = open()
+    const one = await deployOf('one')
+    await deployer.deploy(one, signal)
+    place.deleteTag = () => Promise.reject(new RemoteError('unsupported', 'cannot delete a tag', { host: 'r' }))
+    await expect(deployer.remove!(removalOf(one), signal)).rejects.toEqual(
+      new FinalError('cannot delete a tag', { hint: 'Its tags have to be removed there by hand.' }),
+    )
+  })
+})
 
 describe('deployer oci', () => {
   it('gives each release the tags of its templates, with characters that a tag cannot hold replaced', async () => {

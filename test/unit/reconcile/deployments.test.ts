@@ -349,7 +349,7 @@ describe('changed places', () => {
     await release('one')
     await settled(prod, 1)
     await rig.reconciler.configure([])
-    expect(await rows()).toMatchObject([{ deployed: 1 }])
+    expect(await rig.state.placements.list()).toMatchObject([{ deployed: 1 }])
     await rig.reconciler.configure([spec()])
     await release('two')
     await settled(prod, 2)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { defaultLimits } from '../../../src/artifact/limits.ts'
 import type { Assembled, AssembleOptions, BlobFiles } from '../../../src/artifact/types.ts'
 import { createFolderContent } from '../../../src/content/folder.ts'
-import type { Deploy, Deployer, Observation } from '../../../src/deployers/deployer.ts'
+import type { Deploy, Deployer, Observation, Removal } from '../../../src/deployers/deployer.ts'
 import { IntegrityError, RemoteError } from '../../../src/lib/errors.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { Redactor } from '../../../src/lib/redact.ts'
@@ -257,6 +257,8 @@ export class ScriptedPlace implements Deployer {
   failures: Error[] = []
   gate: Promise<void> | undefined
   puts: { release: number; key: string }[] = []
+  /** Which releases each call of `remove` was to take away. */
+  removals: number[][] = []
   observations = 0
   now = 0
   most = 0
@@ -289,6 +291,14 @@ export class ScriptedPlace implements Deployer {
     } finally {
       this.now -= 1
     }
+  }
+
+  async remove({ releases }: Removal, signal: AbortSignal): Promise<void> {
+    this.removals.push(releases.map(({ number }) => number))
+    if (this.gate !== undefined) await orAborted(this.gate, signal)
+    const failure = this.failures.shift()
+    if (failure !== undefined) throw failure
+    this.holds = null
   }
 
   spec(more: Partial<PlaceSpec> = {}): PlaceSpec {

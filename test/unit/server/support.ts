@@ -254,6 +254,7 @@ function createControl(parts: Partial<Control> = {}): Control {
     releases: async (bundle) => [releaseOf(bundle, Buffer.from('a'))],
     look: async (bundle) => (['authz', 'team/a'].includes(bundle) ? lookOf(bundle) : undefined),
     explain: async (bundle) => (['authz', 'team/a'].includes(bundle) ? explanationOf(statusOf(bundle)) : undefined),
+    left: () => [],
     tags: async () => ['v1.0.0', 'latest'],
     knownTags: () => ['v1.0.0', 'latest'],
     reload: async () => ({ added: ['new'], changed: [], removed: [] }),

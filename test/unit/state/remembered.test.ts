@@ -57,7 +57,7 @@ const harmless = [
   'catalog.indexWritten',
   'bundles.remember',
   'bundles.saveLook',
-  ...writes.filter((name) => /^(deployments|decisions|promotions|outbox|facts)\./.test(name)),
+  ...writes.filter((name) => /^(deployments|decisions|placements|promotions|outbox|facts)\./.test(name)),
 ]
 
 describe('what the catalog answered', () => {

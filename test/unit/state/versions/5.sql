@@ -67,7 +67,7 @@ CREATE TABLE "rollouts" ("bundle" text not null, "place" text not null, "release
 CREATE TABLE "approvals" ("bundle" text not null, "source" text not null, "release" integer not null, "digest" text not null, "by" text not null, "at" bigint not null, "reason" text not null, constraint "approvals_key" primary key ("bundle", "source", "release"));
 CREATE TABLE "ripe" ("bundle" text not null, "source" text not null, "place" text not null, "release" integer not null, "at" bigint not null, constraint "ripe_key" primary key ("bundle", "source", "place", "release"));
 CREATE TABLE "puts" ("bundle" text not null, "place" text not null, "release" integer not null, constraint "puts_key" primary key ("bundle", "place", "release"));
-CREATE TABLE "placements" ("bundle" text not null, "place" text not null, "form" text not null, "path" text, "leftAt" bigint, "deployed" integer, "deployedAt" bigint, "attempts" integer not null, "nextAttemptAt" bigint, "lastError" text, constraint "placements_key" primary key ("bundle", "place"));
+CREATE TABLE "placements" ("bundle" text not null, "place" text not null, "form" text not null, "path" text, "address" text not null, "leftAt" bigint, "deployed" integer, "deployedAt" bigint, "attempts" integer not null, "nextAttemptAt" bigint, "lastError" text, constraint "placements_key" primary key ("bundle", "place"));
 insert into "schema_version" ("version") values (5);
 insert into "facts" ("key", "value") values ('contentId', 'content-1');
 insert into "facts" ("key", "value") values ('example', 'there');
@@ -102,7 +102,7 @@ insert into "rollouts" ("bundle", "place", "release", "forced", "by", "begunAt",
 insert into "approvals" ("bundle", "source", "release", "digest", "by", "at", "reason") values ('prod', 'authz', 1, 'sha256:32274d73ac384c323115fbf9974fe83552ace9dc90dd3186a0d254c41f5fc796', 'ann', 1000, 'why');
 insert into "ripe" ("bundle", "source", "place", "release", "at") values ('prod', 'authz', 'prod', 1, 1000);
 insert into "puts" ("bundle", "place", "release") values ('authz', 'prod', 1);
-insert into "placements" ("bundle", "place", "form", "path", "leftAt", "deployed", "deployedAt", "attempts", "nextAttemptAt", "lastError") values ('authz', 'old', 'unpacked', NULL, 1000, 1, 900, 1, 2000, 'no');
+insert into "placements" ("bundle", "place", "form", "path", "address", "leftAt", "deployed", "deployedAt", "attempts", "nextAttemptAt", "lastError") values ('authz', 'old', 'unpacked', NULL, '/zones', 1000, 1, 900, 1, 2000, 'no');
 CREATE INDEX repositories_stale on repositories ("name") where "version" <> "indexed";
 CREATE INDEX manifests_subject on manifests ("repository", "subject", "serial") where "subject" is not null;
 CREATE INDEX manifests_digest on manifests ("digest", "size");

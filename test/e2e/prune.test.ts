@@ -1,0 +1,52 @@
+// What a bundle left at a place that said prune: true is gone, and what others have there is not; also when nothing ran meanwhile.
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { longshore, startLongshore, type Longshore } from '../support/longshore.ts'
+import { tempDir } from '../support/temp.ts'
+import { waitFor } from '../support/wait.ts'
+
+let server: Longshore | undefined
+
+afterEach(() => server?.stop())
+
+async function push(bundle: string): Promise<void> {
+  const folder = tempDir('policy')
+  mkdirSync(join(folder, bundle))
+  writeFileSync(join(folder, '.manifest'), JSON.stringify({ revision: bundle, roots: [bundle] }))
+  writeFileSync(join(folder, `${bundle}/policy.rego`), `package ${bundle}\n\nallow := true\n`)
+  const pushed = await longshore(['push', folder, `${server!.host}/policies/${bundle}:latest`])
+  expect(pushed.code, pushed.stderr).toBe(0)
+}
+
+test('what left is pruned by a reload, and by a start', async () => {
+  const [folder, root] = [tempDir('longshore'), join(tempDir('place'), 'bundles')]
+  const configOf = (...bundles: string[]) => ({
+    bundles: Object.fromEntries(
+      bundles.map((name) => [
+        name,
+        { store: { type: 'local', repository: `policies/${name}` }, deploy: [{ to: 'host', form: 'tarball' }] },
+      ]),
+    ),
+    deployers: { host: { type: 'directory', root, prune: true } },
+  })
+  const start = (...bundles: string[]) => startLongshore({ folder, config: configOf(...bundles) })
+  const files = () => (existsSync(root) ? readdirSync(root).filter((name) => name !== '.longshore') : [])
+  server = await start('a', 'b', 'c')
+  for (const name of ['a', 'b', 'c']) await push(name)
+  await waitFor('all of them', () => files().length === 3)
+
+  server.writeConfig(configOf('b', 'c'))
+  expect((await server.reload()).status).toBe(200)
+  await waitFor('a to be gone', () => !files().includes('a.tar.gz'))
+  const ended = await longshore(['status', '--json', '--server', server.url])
+  expect(JSON.parse(ended.stdout)).toMatchObject({ left: [] })
+
+  await server.stop()
+  server = await start('c')
+  await waitFor('b to be gone', () => files().join() === 'c.tar.gz')
+  // It comes back with its history, and goes there again.
+  server.writeConfig(configOf('a', 'c'))
+  expect((await server.reload()).status).toBe(200)
+  await waitFor('a again', () => files().includes('a.tar.gz'))
+}, 60_000)
