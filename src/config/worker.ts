@@ -1,14 +1,13 @@
-import { enableCompileCache } from 'node:module'
 import { ConfigError, type Problem } from '../lib/errors.ts'
 import { Redactor } from '../lib/redact.ts'
 import { serveTasks } from '../lib/threads.ts'
 import type { LoadTask } from './aside.ts'
+import { readEnvironment } from './environment.ts'
+import { loadConfig } from './load.ts'
+import { packConfig } from './portable.ts'
 
 // The program of the thread that reads the config.
-enableCompileCache()
-const { readEnvironment } = await import('./environment.ts')
-const { loadConfig } = await import('./load.ts')
-const { packConfig } = await import('./portable.ts')
+
 serveTasks({
   async load({ nowMs, ...task }: LoadTask) {
     const redactor = new Redactor()

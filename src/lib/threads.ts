@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parentPort, Worker } from 'node:worker_threads'
+import { parentPort, type Worker } from 'node:worker_threads'
 import { ConfigError, IntegrityError, RemoteError, StorageError } from './errors.ts'
 import { Limit } from './limit.ts'
+import { startThread } from './start-thread.ts'
 
 /** Worker threads for what would hold the event loop. */
 export interface Threads {
@@ -48,7 +49,7 @@ export function createThreads({ program, threads, maxHeapBytes }: ThreadsOptions
   const closing = new AbortController()
   const idle = new Map<Worker, NodeJS.Timeout>()
   const start = () => {
-    const worker = new Worker(program, {
+    const worker = startThread(program, {
       resourceLimits: { maxOldGenerationSizeMb: Math.ceil(maxHeapBytes / 1024 ** 2) },
     })
     // A task hears of its own thread's end; one that ends while idle is no loss.

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
+import { startThread } from '../start-thread.ts'
 import type { Done, Order } from './worker.ts'
 
 const idleTimeoutMs = 10_000
@@ -55,7 +56,7 @@ export class HashThreads {
   }
 
   #start(): Thread {
-    const worker = new Worker(new URL('./worker.ts', import.meta.url))
+    const worker = startThread(new URL('./worker.ts', import.meta.url))
     worker.unref()
     const thread: Thread = { worker, hashes: new Map(), owed: 0, failure: undefined, stopIdle: () => undefined }
     this.#threads.add(thread)

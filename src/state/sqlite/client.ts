@@ -1,7 +1,8 @@
 import { access as checkAccess, constants, mkdir } from 'node:fs/promises'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { StorageError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logger.ts'
+import { startThread } from '../../lib/start-thread.ts'
 import { access, type Groups } from '../operations/operation.ts'
 import { rememberCatalog } from '../remembered.ts'
 import type { State } from '../state.ts'
@@ -67,7 +68,7 @@ export async function createSqliteState({ path, contentId, logger, thread: worke
 
 /** Its program takes longer to load than a state to open: it may begin before anybody knows which state that is. */
 export function startStateThread(): Worker {
-  return new Worker(new URL('./worker.ts', import.meta.url), {
+  return startThread(new URL('./worker.ts', import.meta.url), {
     resourceLimits: { maxYoungGenerationSizeMb },
     // Flags of the process may make no sense for a thread (--input-type, --test).
     execArgv: [],
