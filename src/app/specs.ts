@@ -77,29 +77,27 @@ async function createDeployers(
   context: SpecContext,
 ): Promise<Map<string, Deployer>> {
   const used = new Set(bundles.flatMap(({ deploy }) => deploy.map(({ to }) => to)))
-  const made = [...used].map(async (place) => {
-    const logger = context.logger.child({ place })
-    const { registries, redactor } = context
-    return [place, await createDeployer(config.deployers[place]!, { registries, logger, redactor })] as const
-  })
+  const made = [...used].map(
+    async (place) => [place, await createDeployer(place, config.deployers[place]!, context)] as const,
+  )
   return new Map(await Promise.all(made))
 }
 
 /** Those that take away what left the config, by the names of the places. */
 export async function createPruners(config: Config, context: SpecContext): Promise<Map<string, Deployer>> {
   const pruning = Object.entries(config.deployers).filter(([, deployer]) => 'prune' in deployer && deployer.prune)
-  const made = pruning.map(async ([place, deployer]) => {
-    const logger = context.logger.child({ place })
-    const { registries, redactor } = context
-    return [place, await createDeployer(deployer, { registries, logger, redactor })] as const
-  })
+  const made = pruning.map(
+    async ([place, deployer]) => [place, await createDeployer(place, deployer, context)] as const,
+  )
   return new Map(await Promise.all(made))
 }
 
 /** As with stores. */
-async function createDeployer(config: DeployerConfig, context: DeployerContext): Promise<Deployer> {
+async function createDeployer(place: string, config: DeployerConfig, context: SpecContext): Promise<Deployer> {
   const plugin = await deployerTypes[config.type].load()
-  return plugin.createDeployer(config as never, context)
+  const { registries, redactor, clock } = context
+  const given: DeployerContext = { registries, redactor, clock, logger: context.logger.child({ place }) }
+  return plugin.createDeployer(config as never, given)
 }
 
 /** The config's publishers as the outbox takes them. */

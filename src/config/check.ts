@@ -4,7 +4,8 @@ import type { StoreConfig } from '../stores/types.ts'
 import { createAddresses } from './addresses.ts'
 import { checkAliases } from './aliases.ts'
 import type { PlacedProblem } from './issues.ts'
-import { suggest } from './nearest.ts'
+import { checkJobs } from './jobs.ts'
+import { suggest } from '../lib/nearest.ts'
 import { checkPlaces } from './places.ts'
 import type { CheckedConfig } from './schema.ts'
 import { checkPromotions } from './promotions.ts'
@@ -51,6 +52,7 @@ export function checkTogether(config: CheckedConfig, written: Written, nowMs: nu
     ...checkAliases(config.bundles),
     ...checkUnpulled(config, written.bundles),
     ...checkPromotions(config, written.bundles),
+    ...checkJobs(config),
   ]
 }
 

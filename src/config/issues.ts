@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { Path } from './document.ts'
 import { secretError } from '../lib/schema.ts'
 import { keysAt } from './known-keys.ts'
-import { nearestWord, suggest } from './nearest.ts'
+import { nearestWord, suggest } from '../lib/nearest.ts'
 
 /** A problem before its place in the file is known. */
 export interface PlacedProblem {

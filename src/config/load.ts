@@ -7,6 +7,7 @@ import type { Config } from './config.ts'
 import type { Path } from './document.ts'
 import type { Environment } from './environment.ts'
 import { checkFiles } from './files.ts'
+import { fillFromEnvironment } from './from-environment.ts'
 import { describeIssue, problemsOf, type PlacedProblem } from './issues.ts'
 import { isMisnamed, renameKeys } from './misnamed.ts'
 import { anchorPaths } from './paths.ts'
@@ -85,6 +86,8 @@ async function checkDocument(
   }
   const { value, problems: unresolved, used } = substitute(written, lookups)
   anchorPaths(value, folder)
+  // Their paths are those of who set them: relative to where longshore was started.
+  const more = fillFromEnvironment(value, (name) => options.environment.get(name))
   if (options.listen !== undefined) setListen(value, options.listen)
   const { checked, issues, restore } = await checkValue(value, document)
   // What could not be looked up is empty now, and said already.
@@ -94,7 +97,7 @@ async function checkDocument(
   const files = (await checkFiles(checked.config, options.redactor ?? new Redactor())).map(restore)
   const found = [...unresolved, ...wrong, ...together, ...files]
   const places = found.length === 0 ? nowhere : await document.places()
-  const placed = found.map((problem) => hideUsed(place(problem, places), used))
+  const placed = found.map((problem) => hideUsed(place(problem, places), new Map([...used, ...more])))
   return { checked: checked.config, problems: [...document.problems, ...placed] }
 }
 

@@ -1,6 +1,6 @@
 import type { StoreConfig } from '../stores/types.ts'
 import type { PlacedProblem } from './issues.ts'
-import { suggest } from './nearest.ts'
+import { suggest } from '../lib/nearest.ts'
 import type { CheckedConfig } from './schema.ts'
 
 type Bundle = CheckedConfig['bundles'][string]

@@ -155,6 +155,7 @@ function resolveBundle(name: string, bundle: CheckedConfig['bundles'][string], c
 /** An OPA bundle is its files; of what is only files, each layer is one. */
 function usualForm(kind: BundleKind, deployer: DeployerConfig): DeployForm {
   if (deployer.type === 'oci') return 'served'
+  if (deployer.type === 'nomad') return 'source'
   if (deployer.type !== 'directory') return 'tarball'
   return deployer.form ?? (kind === 'files' ? 'layers' : 'unpacked')
 }

@@ -1,4 +1,5 @@
 import type { ArchiveLimits } from '../artifact/types.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Redactor } from '../lib/redact.ts'
 import type { Secret } from '../lib/secret.ts'
@@ -26,7 +27,7 @@ export interface Deploy extends DeployTo {
   release: Release
   /** What the config calls it. */
   place: string
-  /** `bundles/NAME` of the built-in registry: the release's manifests and what belongs to them. */
+  /** The release's manifests and what belongs to them: `bundles/NAME` of the built-in registry, or, where nothing is pulled, the store's repository. */
   source: Source
   /** The `address` of the store that the release came from: blobs may be there as well. */
   origin: string
@@ -82,6 +83,7 @@ export interface DeployerContext {
       login: { username?: string | undefined; password?: Secret | undefined; plainHttp?: boolean | undefined },
     ): Sink
   }
+  clock: Clock
   logger: Logger
   /** For what others wrote, before it gets into an error. */
   redactor: Pick<Redactor, 'redact'>

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { commandDeployerSchema } from './command/schema.ts'
 import { directoryDeployerSchema } from './directory/schema.ts'
 import { httpDeployerSchema } from './http/schema.ts'
+import { nomadDeployerSchema } from './nomad/schema.ts'
 import { ociDeployerSchema } from './oci/schema.ts'
 
 /** A deployer as the config has it, whatever its kind. */
@@ -10,6 +11,7 @@ export const deployerSchema = z.discriminatedUnion('type', [
   directoryDeployerSchema,
   commandDeployerSchema,
   httpDeployerSchema,
+  nomadDeployerSchema,
 ])
 
 export type DeployerConfig = z.output<typeof deployerSchema>

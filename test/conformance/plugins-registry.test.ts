@@ -63,7 +63,7 @@ describe.each([
       plainHttp: undefined,
     }
     return {
-      deployer: createDeployer(config, { registries, logger, redactor: new Redactor() }),
+      deployer: createDeployer(config, { registries, logger, redactor: new Redactor(), clock: systemClock }),
       held: async () => (await target.head('latest'))?.digest,
     }
   })

@@ -8,9 +8,13 @@ import { createDeployer as createDirectory } from '../../src/deployers/directory
 import { directoryDeployerSchema } from '../../src/deployers/directory/schema.ts'
 import { createDeployer as createHttp } from '../../src/deployers/http/index.ts'
 import { httpDeployerSchema } from '../../src/deployers/http/schema.ts'
+import { createDeployer as createNomad } from '../../src/deployers/nomad/index.ts'
+import { nomadDeployerSchema } from '../../src/deployers/nomad/schema.ts'
 import { createDeployer } from '../../src/deployers/oci/index.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
 import { Redactor } from '../../src/lib/redact.ts'
+import type { Digest } from '../../src/oci/digest.ts'
 import { openLayout } from '../../src/oci/layout.ts'
 import { createPublisher as createHttpPublisher } from '../../src/publishers/http/index.ts'
 import { httpPublisherSchema } from '../../src/publishers/http/schema.ts'
@@ -29,6 +33,7 @@ import { genericWebhookSchema } from '../../src/webhooks/generic/schema.ts'
 import { createWebhook as createRegistryWebhook } from '../../src/webhooks/registry/index.ts'
 import { registryWebhookSchema } from '../../src/webhooks/registry/schema.ts'
 import { FakeClock } from '../support/clock.ts'
+import { startFakeNomad } from '../support/fake-nomad.ts'
 import { MemoryRepository } from '../support/repository.ts'
 import { scriptedServer, type Reply } from '../support/scripted-server.ts'
 import { tempDir } from '../support/temp.ts'
@@ -96,7 +101,7 @@ testDeployer('oci', async () => {
   const tags = ['latest', '{version}']
   const deployer = createDeployer(
     { type: 'oci', repository, tags, prune: true, referrers: true, plainHttp: undefined },
-    { registries, logger, redactor },
+    { registries, logger, redactor, clock: systemClock },
   )
   return { deployer, held: async () => place.tagged.get('latest') }
 })
@@ -110,6 +115,7 @@ describe.each(['files', 'swap'])('mode: %s', (mode) => {
         registries: { repository: nowhere },
         logger,
         redactor,
+        clock: systemClock,
       })
       const held = async () => {
         const text = await readFile(join(root, 'authz.tar.gz'), 'utf8').catch(() => undefined)
@@ -131,6 +137,7 @@ testDeployer(
       registries: { repository: nowhere },
       logger,
       redactor,
+      clock: systemClock,
     })
     const held = async () => {
       const text = await readFile(place, 'utf8').catch(() => undefined)
@@ -151,6 +158,7 @@ testDeployer(
       registries: { repository: nowhere },
       logger,
       redactor,
+      clock: systemClock,
     })
     const held = async () => {
       const last = place.requests.at(-1)
@@ -191,3 +199,19 @@ testPublisher(
 testWebhook('registry', (keys) => createRegistryWebhook(registryWebhookSchema.parse({ type: 'registry', ...keys })))
 
 testWebhook('generic', (keys) => createGenericWebhook(genericWebhookSchema.parse({ type: 'generic', ...keys })))
+testDeployer('nomad', async () => {
+  const place = await startFakeNomad()
+  onTestFinished(() => place.close())
+  const config = { type: 'nomad', address: place.url, job: 'web', task: 'server' }
+  const deployer = createNomad(nomadDeployerSchema.parse(config), {
+    registries: { repository: nowhere },
+    logger,
+    redactor,
+    clock: systemClock,
+  })
+  const held = async () => {
+    const { image } = place.job!.TaskGroups![0]!.Tasks![0]!.Config as { image: string }
+    return /sha256:.*/.exec(image)?.[0] as Digest | undefined
+  }
+  return { deployer, held, sendsNoBytes: true }
+})

@@ -1,13 +1,12 @@
-import { readFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
-import tls from 'node:tls'
 import { Agent, request } from 'undici'
-import { ConfigError, LongshoreError, RemoteError } from '../../lib/errors.ts'
+import { LongshoreError, RemoteError } from '../../lib/errors.ts'
 import type { Redactor } from '../../lib/redact.ts'
 import type { Secret } from '../../lib/secret.ts'
 import { sign } from '../../lib/signature.ts'
 import { formatDuration } from '../../lib/units.ts'
 import { refusalOf } from './refusal.ts'
+import { reasonOf, secure, type TlsFiles } from './secure.ts'
 
 export interface Body {
   type: string
@@ -18,13 +17,9 @@ export interface Body {
 }
 
 /** What the config says of a server that is sent something. */
-export interface Server {
+export interface Server extends TlsFiles {
   /** How long all of it may take. */
   timeoutMs: number
-  /** Paths of PEM files: authorities besides those of the system, our own certificate, its key. */
-  ca?: string | undefined
-  cert?: string | undefined
-  key?: string | undefined
   /** Signs the body. */
   hmac?: { secret: Secret; header: string } | undefined
   /** Statuses that mean that it is done; unless said, 200 to 299. */
@@ -93,28 +88,4 @@ async function exchange(
 export function textBody(type: string, text: string): Body {
   const bytes = Buffer.from(text)
   return { type, size: bytes.length, open: () => Readable.from([bytes]) }
-}
-
-/** Read at each use: certificates are renewed. Node replaces its roots by what is given, so that holds them. */
-async function secure({ ca, cert, key }: Server): Promise<tls.SecureContextOptions> {
-  const [authorities, own, ownKey] = await Promise.all([ca, cert, key].map(readPem))
-  return {
-    ...(authorities !== undefined && { ca: [...tls.getCACertificates('default'), authorities] }),
-    ...(own !== undefined && ownKey !== undefined && { cert: own, key: ownKey }),
-  }
-}
-
-async function readPem(path: string | undefined): Promise<string | undefined> {
-  if (path === undefined) return undefined
-  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new ConfigError(`cannot read the certificate or key ${path}: ${error.code ?? error.message}`, {
-      cause: error,
-    })
-  })
-}
-
-/** Where a name has several addresses, each has failed in its own way. */
-function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ')
-  return error instanceof Error ? error.message : String(error)
 }

@@ -2,10 +2,10 @@ import { FinalError, RemoteError } from '../../lib/errors.ts'
 import { formatSize } from '../../lib/units.ts'
 import { copy } from '../../oci/copy.ts'
 import type { Digest } from '../../oci/digest.ts'
-import { tagOf } from '../../oci/tag.ts'
 import type { Sink } from '../../oci/target.ts'
 import type { Deploy, Deployer, DeployerContext, Observation, Removal } from '../deployer.ts'
 import type { OciDeployerConfig } from './schema.ts'
+import { tagsOf } from './tags.ts'
 
 export function createDeployer(config: OciDeployerConfig, { registries }: DeployerContext): Deployer {
   return new OciDeployer(config, registries)
@@ -53,7 +53,7 @@ class OciDeployer implements Deployer {
   async remove({ releases, form, say }: Removal, signal: AbortSignal): Promise<void> {
     const ours = new Map<string, Set<Digest>>()
     for (const release of releases) {
-      for (const tag of this.#tags({ release })) {
+      for (const tag of this.#tags({ release, form })) {
         ours.set(tag, (ours.get(tag) ?? new Set()).add(digestToPut({ release, form })))
       }
     }
@@ -89,10 +89,8 @@ class OciDeployer implements Deployer {
     return this.#registries.repository(name, { username, password, plainHttp })
   }
 
-  #tags({ release }: Pick<Deploy, 'release'>): string[] {
-    return [
-      ...new Set(this.#config.tags.map((template) => tagOf(template.replaceAll('{version}', tagOf(release.version))))),
-    ]
+  #tags(what: Pick<Deploy, 'release' | 'form'>): string[] {
+    return tagsOf(this.#config.tags, what.release, digestToPut(what))
   }
 }
 

@@ -1,10 +1,13 @@
 import { z } from 'zod'
 import { secretSchema } from '../../lib/schema.ts'
 import { ociRepositorySchema } from '../../oci/repository-schema.ts'
-import { isTag } from '../../oci/reference.ts'
+import { isForAll, tagWords, whyNoTag } from './tags.ts'
 
-const tagSchema = z.string().refine((template) => isTag(template.replaceAll('{version}', 'v')), {
-  error: 'expected a tag such as latest or prod-{version}; only {version} is replaced',
+const shown = tagWords.map((word) => `{${word}}`).join(' ')
+
+const tagSchema = z.string().superRefine((template, context) => {
+  const message = whyNoTag(template)
+  if (message !== undefined) context.addIssue({ code: 'custom', message })
 })
 
 export const ociDeployerSchema = z
@@ -13,9 +16,11 @@ export const ociDeployerSchema = z
     repository: ociRepositorySchema.describe('The repository, such as `registry.prod/policies/authz`, without a tag.'),
     tags: z
       .array(tagSchema)
-      .min(1, { error: 'expected at least one tag' })
+      .refine((tags) => tags.some(isForAll), {
+        error: 'expected at least one tag that every release has, such as latest or {version}',
+      })
       .prefault(['latest', '{version}'])
-      .describe('Tags that each release gets; `{version}` is what the store calls it.'),
+      .describe(`Tags that each release gets. Replaced in them: ${shown}.`),
     prune: z
       .boolean()
       .prefault(false)

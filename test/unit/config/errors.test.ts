@@ -84,6 +84,48 @@ const single: [name: string, text: string, problem: object][] = [
   ]),
   ...(
     [
+      ['{ config.image: "{repo}:{version}" }', '.config.image', 'nothing is known as {repo} (known: `repository`'],
+      ['{ config.image: "{versoin}" }', '.config.image', 'nothing is known as {versoin} (did you mean `version`?)'],
+      ['{ VERSION: v }', '.VERSION', 'expected a path in the task, such as config.image, env.VERSION or meta.version'],
+      ['{}', '', 'expected at least one path and its value'],
+    ] as const
+  ).map(([set, key, message]): (typeof single)[number] => [
+    `a job that gets ${set}`,
+    `deployers:\n  there:\n    type: nomad\n    job: web\n    task: server\n    set: ${set}\n`,
+    { line: 6, key: `deployers.there.set${key}`, message: expect.stringContaining(message) },
+  ]),
+  ...(
+    [
+      ['"{versoin}"', '.0', 'nothing is known as {versoin} (did you mean `version`?)'],
+      ['"not a tag"', '.0', 'expected a tag such as latest, prod-{version} or {major}.{minor}'],
+      ['"{major}", "{major}.{minor}"', '', 'expected at least one tag that every release has'],
+    ] as const
+  ).map(([tags, key, message]): (typeof single)[number] => [
+    `a place with the tags ${tags}`,
+    `deployers:\n  there:\n    type: oci\n    repository: registry.test/a\n    tags: [${tags}]\n`,
+    { line: 5, key: `deployers.there.tags${key}`, message: expect.stringContaining(message) },
+  ]),
+  [
+    'a job that would get a repository which there is not',
+    `${authz('deploy:\n      - to: there', local)}deployers: { there: { type: nomad, job: web, task: server } }\n`,
+    {
+      line: 5,
+      key: 'bundles.authz.deploy.0.to',
+      message:
+        '`there` sets config.image to a {repository}, and the store of `authz` is of type local, which has none that Nomad could ask',
+      hint: 'Write the repository as it is in `set`, or let the bundle come from a store of type oci.',
+    },
+  ],
+  [
+    'two bundles in one task',
+    [
+      `bundles:\n  a: { ${remote}, deploy: [{ to: one }] }\n  b:\n    ${remote}\n    deploy:\n      - to: two\n`,
+      'deployers:\n  one: { type: nomad, job: web, task: server }\n  two: { type: nomad, job: web, task: server }\n',
+    ].join(''),
+    { line: 6, key: 'bundles.b.deploy.0.to', message: '`two` would overwrite what bundle `a` sets in the same task' },
+  ],
+  ...(
+    [
       ['type: directory, root: /zones', 'is a directory, which is to hold the files'],
       ['type: command, command: [put], file: true', 'gets the bundle as a file (file: true)'],
       ['type: http, url: "https://a.example/", body: bundle', 'is sent the bundle itself (body: bundle)'],
@@ -595,7 +637,7 @@ const single: [name: string, text: string, problem: object][] = [
   [
     'tag template with an unknown word',
     'deployers:\n  prod:\n    type: oci\n    repository: reg.example/a\n    tags: ["{tag}"]\n',
-    { line: 5, key: 'deployers.prod.tags.0', message: expect.stringContaining('only {version} is replaced') },
+    { line: 5, key: 'deployers.prod.tags.0', message: expect.stringContaining('nothing is known as {') },
   ],
   [
     'one place twice',

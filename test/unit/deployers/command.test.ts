@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { createDeployer } from '../../../src/deployers/command/index.ts'
 import { commandDeployerSchema } from '../../../src/deployers/command/schema.ts'
 import type { Deployer } from '../../../src/deployers/deployer.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
 import { FinalError } from '../../../src/lib/errors.ts'
 import { silentLogger, type Logger } from '../../../src/lib/logger.ts'
 import { Redactor } from '../../../src/lib/redact.ts'
@@ -30,7 +31,7 @@ function open(script: string, more: Record<string, unknown> = {}, logger: Logger
   const redactor = new Redactor()
   for (const value of Object.values(config.env)) if (value instanceof Secret) value.introduce(redactor)
   const read = (name: string) => readFileSync(join(folder, name), 'utf8')
-  return { folder, read, deployer: createDeployer(config, { registries, logger, redactor }) }
+  return { folder, read, deployer: createDeployer(config, { registries, logger, redactor, clock: systemClock }) }
 }
 
 describe('deployer command', () => {

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { createDeployer } from '../../../src/deployers/directory/index.ts'
 import { directoryDeployerSchema } from '../../../src/deployers/directory/schema.ts'
 import type { Deploy, DeployTo } from '../../../src/deployers/deployer.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { Redactor } from '../../../src/lib/redact.ts'
 import type { Release } from '../../../src/model/release.ts'
@@ -25,7 +26,15 @@ function open(more: Record<string, unknown> = {}) {
       throw new Error('not for this plugin')
     },
   }
-  return { root, deployer: createDeployer(config, { registries, logger: silentLogger, redactor: new Redactor() }) }
+  return {
+    root,
+    deployer: createDeployer(config, {
+      registries,
+      logger: silentLogger,
+      redactor: new Redactor(),
+      clock: systemClock,
+    }),
+  }
 }
 
 /** A release of an OPA bundle, served as it came. */

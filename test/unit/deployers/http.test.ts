@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createDeployer } from '../../../src/deployers/http/index.ts'
 import { httpDeployerSchema } from '../../../src/deployers/http/schema.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
 import { FinalError } from '../../../src/lib/errors.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { Redactor } from '../../../src/lib/redact.ts'
@@ -23,7 +24,10 @@ async function open(reply: Reply = {}, more: Record<string, unknown> & { path?: 
   }
   const redactor = new Redactor()
   for (const value of Object.values(config.headers)) if (value instanceof Secret) value.introduce(redactor)
-  return { server, deployer: createDeployer(config, { registries, logger: silentLogger, redactor }) }
+  return {
+    server,
+    deployer: createDeployer(config, { registries, logger: silentLogger, redactor, clock: systemClock }),
+  }
 }
 
 describe('deployer http', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Secret } from '../../../src/lib/secret.ts'
 import { FinalError, RemoteError } from '../../../src/lib/errors.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { Redactor } from '../../../src/lib/redact.ts'
 import { createDeployer } from '../../../src/deployers/oci/index.ts'
@@ -33,7 +34,7 @@ function open(more: Partial<OciDeployerConfig> = {}) {
   }
   const deployer = createDeployer(
     { ...config, ...more },
-    { registries, logger: silentLogger, redactor: new Redactor() },
+    { registries, logger: silentLogger, redactor: new Redactor(), clock: systemClock },
   )
   return { deployer, place: registries.repository(repository, undefined), registries, repositories, logins }
 }
@@ -75,6 +76,26 @@ describe('deployer oci', () => {
     const what = await deployOf('one', { version: 'feature/x y' })
     await deployer.deploy(what, signal)
     expect([...place.tagged.keys()]).toEqual(['latest', 'feature-x-y', 'prod-feature-x-y'])
+  })
+
+  it.each<[version: string, tags: string[]]>([
+    ['v1.4.2', ['r7-authz', 'sha256-DIGEST', '1', '1.4', '1.4.2']],
+    ['1.4.2', ['r7-authz', 'sha256-DIGEST', '1', '1.4', '1.4.2']],
+    ['v1.4.2-rc.1', ['r7-authz', 'sha256-DIGEST']],
+    ['1.2.3-alpine', ['r7-authz', 'sha256-DIGEST']],
+    ['2024.06.01', ['r7-authz', 'sha256-DIGEST']],
+    ['v2', ['r7-authz', 'sha256-DIGEST']],
+    ['latest', ['r7-authz', 'sha256-DIGEST']],
+    [`sha256:${'0'.repeat(64)}`, ['r7-authz', 'sha256-DIGEST']],
+  ])('gives %s the tags of its numbers, where it has them', async (version, tags) => {
+    const { deployer, place } = open({
+      tags: ['r{release}-{bundle}', '{digest}', '{major}', '{major}.{minor}', '{major}.{minor}.{patch}'],
+    })
+    const what = await deployOf('one', { version, number: 7 })
+    await deployer.deploy(what, signal)
+    const digest = what.raw.digest.slice('sha256:'.length, 'sha256:'.length + 12)
+    expect([...place.tagged.keys()]).toEqual(tags.map((tag) => tag.replace('DIGEST', digest)))
+    expect(await deployer.observe(what, signal)).toMatchObject({ settled: true })
   })
 
   it('is not settled before every tag stands for the release', async () => {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { systemClock } from '../../../src/lib/clock.ts'
 import { RemoteError } from '../../../src/lib/errors.ts'
 import { createDeployer } from '../../../src/deployers/oci/index.ts'
 import { ociDeployerSchema } from '../../../src/deployers/oci/schema.ts'
@@ -144,7 +145,12 @@ describe('a bundle that is not pulled', () => {
     const target = new MemoryRepository('registry.test/web')
     const config = ociDeployerSchema.parse({ type: 'oci', repository: target.name })
     const registries = { repository: () => target }
-    const deployer = createDeployer(config, { registries, logger: silentLogger, redactor: new Redactor() })
+    const deployer = createDeployer(config, {
+      registries,
+      logger: silentLogger,
+      redactor: new Redactor(),
+      clock: systemClock,
+    })
     const place = new ScriptedPlace().spec({ deployer })
     await configure({ follow: { tag: 'v1' }, places: [place] })
     await look()

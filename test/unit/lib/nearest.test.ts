@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { nearestWord } from '../../../src/config/nearest.ts'
+import { nearestWord } from '../../../src/lib/nearest.ts'
 
 const known = ['follow', 'public_url', 'listen', 'keep', 'to', 'stores', 'store']
 

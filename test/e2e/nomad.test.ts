@@ -1,0 +1,182 @@
+// Jobs of a real Nomad: brought to a version, followed to their end, and left alone where they are right.
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { needs } from '../support/components.ts'
+import { serviceJob, startNomad, type Nomad } from '../support/nomad.ts'
+import { deployerFor, releaseOf, runs, type ReadJob } from './nomad-support.ts'
+
+/** As Nomad counts. */
+const second = 1_000_000_000
+const { signal } = new AbortController()
+let nomad: Nomad
+
+const read = (id: string) => nomad.ask<ReadJob>(`/v1/job/${id}`)
+
+needs('nomad')('nomad', () => {
+  beforeAll(async () => {
+    nomad = await startNomad()
+  }, 60_000)
+  afterAll(() => nomad.stop(), 60_000)
+
+  test.concurrent(
+    'a job gets the version, and runs it; all else of it stays, and what is there is not put there again',
+    async () => {
+      const job = await serviceJob('web')
+      await nomad.run(job)
+      const before = await read('web')
+      const deployer = deployerFor(nomad, 'web')
+      const what = await releaseOf('v1.0.0', 1)
+      expect(await deployer.observe(what, signal)).toEqual({ digest: null, settled: false })
+      await deployer.deploy(what, signal)
+      await runs(job.port, 'v1.0.0')
+      const digest = what.release.sourceDigest
+      expect(await deployer.observe(what, signal)).toEqual({ digest, settled: true })
+
+      const after = await read('web')
+      const [server, side] = after.TaskGroups[0]!.Tasks
+      expect(server).toEqual({
+        ...before.TaskGroups[0]!.Tasks[0],
+        Env: { VERSION: 'v1.0.0', PORT: String(job.port), KEEP: 'this', IMAGE: `registry.test/shop/web@${digest}` },
+        Meta: { owner: 'ann', release: '1' },
+      })
+      expect(side).toEqual(before.TaskGroups[0]!.Tasks[1])
+      expect(after.Meta).toEqual({ team: 'shop' })
+      expect(after.Version).toBe(1)
+
+      await deployer.deploy(what, signal)
+      expect((await read('web')).JobModifyIndex).toBe(after.JobModifyIndex)
+      const next = await releaseOf('v1.1.0', 2)
+      expect(await deployer.observe(next, signal)).toEqual({ digest, settled: false })
+
+      const started = await startedAt('web')
+      const forced = { ...what, isForced: true, idempotencyKey: 'web/nomad/1/1' }
+      await deployer.deploy(forced, signal)
+      expect((await read('web')).Meta).toEqual({ team: 'shop', longshore_deploy: 'web/nomad/1/1' })
+      expect(await startedAt('web')).not.toBe(started)
+      await deployer.deploy(forced, signal)
+      expect((await read('web')).Version).toBe(2)
+    },
+    60_000,
+  )
+
+  test.concurrent(
+    'a version that fails its health check is told of in Nomad’s words, when the older one runs again',
+    async () => {
+      const job = await serviceJob('sick', { update: { HealthyDeadline: 10 * second, ProgressDeadline: 12 * second } })
+      await nomad.run(job)
+      const deployer = deployerFor(nomad, 'sick')
+      const bad = await releaseOf('v-sick', 1)
+      await expect(deployer.deploy(bad, signal)).rejects.toMatchObject({
+        code: 'deployment_failed',
+        message: expect.stringMatching(
+          /task server of job sick at .*: Failed due to .* - rolling back to job version 0.*; version 2 with the older values runs/,
+        ),
+      })
+      await runs(job.port, 'v0')
+      expect(await deployer.observe(bad, signal)).toEqual({ digest: null, settled: false })
+      const good = await releaseOf('v2.0.0', 2)
+      await deployer.deploy(good, signal)
+      await runs(job.port, 'v2.0.0')
+    },
+    60_000,
+  )
+
+  test.concurrent(
+    'what failed and was not taken back is tried again, though the job would be the same',
+    async () => {
+      await nomad.run(await serviceJob('stuck', { update: { AutoRevert: false } }))
+      const deployer = deployerFor(nomad, 'stuck')
+      const bad = await releaseOf('v-crash', 1)
+      await expect(deployer.deploy(bad, signal)).rejects.toMatchObject({ code: 'deployment_failed' })
+      expect(await deployer.observe(bad, signal)).toMatchObject({ settled: false })
+      const { JobModifyIndex } = await read('stuck')
+      await expect(deployer.deploy(bad, signal)).rejects.toMatchObject({ code: 'deployment_failed' })
+      expect((await read('stuck')).Meta).toEqual({
+        team: 'shop',
+        longshore_deploy: `${bad.idempotencyKey}#${JobModifyIndex}`,
+      })
+    },
+    60_000,
+  )
+
+  test.concurrent(
+    'a job that vanished, or was stopped, is an error, and is not registered anew',
+    async () => {
+      const job = await serviceJob('gone')
+      await nomad.run(job)
+      const deployer = deployerFor(nomad, 'gone')
+      const what = await releaseOf('v1.0.0', 1)
+      await fetch(`${nomad.url}/v1/job/gone`, { method: 'DELETE' })
+      expect(await deployer.observe(what, signal)).toEqual({ digest: null, settled: false })
+      await expect(deployer.deploy(what, signal)).rejects.toMatchObject({
+        code: 'not_found',
+        message: 'the job gone was stopped',
+      })
+      await fetch(`${nomad.url}/v1/job/gone?purge=true`, { method: 'DELETE' })
+      await expect(deployer.deploy(what, signal)).rejects.toMatchObject({
+        code: 'not_found',
+        message: 'there is no job gone',
+        hint: expect.stringMatching(/Nothing was registered/),
+      })
+      expect((await fetch(`${nomad.url}/v1/job/gone`)).status).toBe(404)
+    },
+    60_000,
+  )
+
+  test.concurrent(
+    'a batch job, which has no deployment, is followed by its allocations',
+    async () => {
+      const task = { Name: 'server', Driver: 'raw_exec', Config: { command: '/bin/true', args: ['300'] } }
+      const group = { Name: 'app', RestartPolicy: { Attempts: 0, Mode: 'fail' }, ReschedulePolicy: { Attempts: 0 } }
+      const groups = [{ ...group, Tasks: [{ ...task, Resources: { CPU: 20, MemoryMB: 16 } }] }]
+      await nomad.run({ ID: 'once', Name: 'once', Type: 'batch', Datacenters: ['dc1'], TaskGroups: groups })
+      const deployer = deployerFor(nomad, 'once', { set: { 'config.command': '/bin/{version}' } })
+      const good = await releaseOf('sleep', 1)
+      await deployer.deploy(good, signal)
+      expect(await deployer.observe(good, signal)).toMatchObject({ settled: true })
+      await expect(deployer.deploy(await releaseOf('no-such', 2), signal)).rejects.toMatchObject({
+        message: expect.stringMatching(/an allocation failed: server: .*no-such/),
+      })
+    },
+    60_000,
+  )
+
+  test.concurrent(
+    'a canary that nobody promotes is waited for, and told of when the time is over',
+    async () => {
+      await nomad.run(await serviceJob('canary', { update: { Canary: 1 } }))
+      expect(await errorOf('canary', '6s')).toMatch(
+        / took longer than 6s: Deployment is running but requires manual promotion/,
+      )
+    },
+    60_000,
+  )
+
+  test.concurrent(
+    'where Nomad finds no room, it says so when the time is over',
+    async () => {
+      // More than half of all memory: there is not enough for two versions at a time.
+      const [node] = await nomad.ask<{ ID: string }[]>('/v1/nodes')
+      const { NodeResources } = await nomad.ask<{ NodeResources: { Memory: { MemoryMB: number } } }>(
+        `/v1/node/${node!.ID}`,
+      )
+      const MemoryMB = Math.ceil(NodeResources.Memory.MemoryMB * 0.6)
+      await nomad.run(await serviceJob('full', { server: { Resources: { CPU: 20, MemoryMB } }, update: { Canary: 1 } }))
+      expect(await errorOf('full', '6s')).toMatch(
+        / took longer than 6s: Deployment is running.*: app: exhausted memory on 1 of 1 nodes/,
+      )
+    },
+    60_000,
+  )
+})
+
+async function startedAt(id: string): Promise<string> {
+  const allocations = await nomad.ask<{ ClientStatus: string; ID: string }[]>(`/v1/job/${id}/allocations`)
+  return allocations.find(({ ClientStatus }) => ClientStatus === 'running')!.ID
+}
+
+async function errorOf(job: string, timeout: string): Promise<string> {
+  const what = await releaseOf('v1.0.0', 1)
+  return deployerFor(nomad, job, { timeout })
+    .deploy(what, signal)
+    .then(() => 'none', String)
+}

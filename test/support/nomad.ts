@@ -1,0 +1,205 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { component } from './components.ts'
+import { freePort } from './ports.ts'
+import { startProcess, type RunningProcess } from './process.ts'
+import { tempDir } from './temp.ts'
+import { waitFor } from './wait.ts'
+
+export interface Nomad {
+  url: string
+  /** May do everything, where it has ACLs. */
+  token: string | undefined
+  /** What it answers; throws with its words where that is no 200. */
+  ask<T = unknown>(path: string, body?: unknown): Promise<T>
+  /** Registers a job and waits until its deployment went well, where it has one. */
+  run(job: NomadJob): Promise<void>
+  /** The server is gone, as in a crash; the tasks go on. */
+  kill(): Promise<void>
+  /** The server comes back, with the state and the ports that it had. */
+  restart(): Promise<void>
+  /** With all that it runs. */
+  stop(): Promise<void>
+}
+
+export type NomadJob = Record<string, unknown> & { ID: string }
+
+/**
+ * Nomad on 127.0.0.1 with raw_exec: a server, whose state survives a restart, and a client with the tasks, each an agent of its own. In one
+ * agent the client asks before the server can answer, and then waits for half a minute.
+ */
+export async function startNomad({ acl = false }: { acl?: boolean } = {}): Promise<Nomad> {
+  const folder = tempDir('nomad')
+  const [http, rpc, serf, own] = [await freePort(), await freePort(), await freePort(), await freePort()]
+  const url = `http://127.0.0.1:${http}`
+  const asking = createAsk(url)
+  const { ask } = asking
+  const startServer = () => {
+    const server = { enabled: true, bootstrap_expect: 1 }
+    return launch(join(folder, 'server'), { ports: { http, rpc, serf }, server, acl: { enabled: acl } }, async () => {
+      return (await ask<string>('/v1/status/leader')) !== ''
+    })
+  }
+  let process = await startServer()
+  if (acl) asking.token = (await ask<{ SecretID: string }>('/v1/acl/bootstrap', {})).SecretID
+  await waitFor('the keyring', async () => (await ask<unknown[]>('/v1/operator/keyring/keys')).length > 0)
+  const client = {
+    enabled: true,
+    servers: [`127.0.0.1:${rpc}`],
+    network_interface: 'lo',
+    // These ask outside of this machine.
+    options: { 'fingerprint.denylist': 'env_aws,env_azure,env_digitalocean,env_gce,consul,vault' },
+  }
+  const worker = await launch(
+    join(folder, 'client'),
+    { ports: { http: own }, client, plugin: [{ raw_exec: [{ config: [{ enabled: true }] }] }], acl: { enabled: acl } },
+    async () => (await ask<{ Status: string }[]>('/v1/nodes')).some(({ Status }) => Status === 'ready'),
+  )
+  return {
+    url,
+    token: asking.token,
+    ask,
+    run: (job) => run(ask, job),
+    kill: () => process.kill(),
+    async restart() {
+      process = await startServer()
+    },
+    async stop() {
+      await stopJobs(url, ask, asking.token)
+      await Promise.all([worker.stop(), process.stop()])
+      unmountBelow(folder)
+    },
+  }
+}
+
+interface Asking {
+  ask: Nomad['ask']
+  token: string | undefined
+}
+
+function createAsk(url: string): Asking {
+  const asking: Asking = {
+    token: undefined,
+    async ask<T>(path: string, body?: unknown): Promise<T> {
+      const response = await fetch(`${url}${path}`, {
+        headers: asking.token === undefined ? {} : { 'x-nomad-token': asking.token },
+        ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
+      })
+      if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`)
+      return (await response.json()) as T
+    },
+  }
+  return asking
+}
+
+function launch(folder: string, more: object, ready: () => Promise<boolean>): Promise<RunningProcess> {
+  mkdirSync(folder, { recursive: true })
+  const config = join(folder, 'agent.json')
+  const local = {
+    data_dir: join(folder, 'data'),
+    bind_addr: '127.0.0.1',
+    advertise: { http: '127.0.0.1', rpc: '127.0.0.1', serf: '127.0.0.1' },
+    disable_update_check: true,
+    consul: { client_auto_join: false, server_auto_join: false, auto_advertise: false },
+  }
+  writeFileSync(config, JSON.stringify({ ...local, ...more }))
+  return startProcess({
+    command: component('nomad'),
+    args: ['agent', '-config', config],
+    name: `nomad in ${folder}`,
+    // It would not start with what the first names.
+    env: { AWS_CA_BUNDLE: undefined, NOMAD_ADDR: undefined, NOMAD_TOKEN: undefined },
+    ready,
+  })
+}
+
+const taskScript = `
+  const { VERSION, PORT } = process.env
+  const server = require('node:http').createServer((_, to) => to.end(VERSION))
+  // The one before may be about to end.
+  server.on('error', () => setTimeout(() => server.listen(PORT, '127.0.0.1'), 50))
+  if (VERSION === 'v-crash') process.exit(3)
+  if (VERSION !== 'v-sick') server.listen(PORT, '127.0.0.1')
+  setTimeout(() => {}, 300_000)`
+
+/** A service that says its version on its port, and is well when it does: `v-sick` never does, and `v-crash` ends at once. Beside it stands a task that nobody deploys. */
+export async function serviceJob(
+  id: string,
+  more: { server?: object; update?: object } = {},
+): Promise<NomadJob & { port: number }> {
+  const port = await freePort()
+  const second = 1_000_000_000
+  const server = {
+    Name: 'server',
+    Driver: 'raw_exec',
+    Config: { command: globalThis.process.execPath, args: ['-e', taskScript] },
+    Env: { VERSION: 'v0', PORT: String(port), KEEP: 'this' },
+    Meta: { owner: 'ann' },
+    Resources: { CPU: 50, MemoryMB: 64 },
+    KillTimeout: second,
+    ...more.server,
+  }
+  const side = {
+    Name: 'side',
+    Driver: 'raw_exec',
+    Config: { command: '/bin/sleep', args: ['300'] },
+    Env: { VERSION: 'of-its-own' },
+    Resources: { CPU: 20, MemoryMB: 16 },
+    KillTimeout: second,
+  }
+  const check = { Type: 'http', Path: '/', Interval: second, Timeout: second, AddressMode: 'host' }
+  return {
+    port,
+    ...{ ID: id, Name: id, Type: 'service', Datacenters: ['dc1'], Meta: { team: 'shop' } },
+    Update: {
+      ...{ MaxParallel: 1, MinHealthyTime: second / 10, HealthyDeadline: 60 * second },
+      ...{ ProgressDeadline: 90 * second, AutoRevert: true, ...more.update },
+    },
+    TaskGroups: [
+      {
+        Name: 'app',
+        Count: 1,
+        Networks: [{ ReservedPorts: [{ Label: 'http', Value: port }] }],
+        Services: [{ Name: id, Provider: 'nomad', PortLabel: 'http', Checks: [check] }],
+        ReschedulePolicy: { Attempts: 0, Interval: 60 * second, Unlimited: false },
+        RestartPolicy: { Attempts: 0, Interval: 60 * second, Delay: second, Mode: 'fail' },
+        Tasks: [server, side],
+      },
+    ],
+  }
+}
+
+async function run(ask: Nomad['ask'], job: NomadJob): Promise<void> {
+  const { JobModifyIndex: registered } = await ask<{ JobModifyIndex: number }>('/v1/jobs', { Job: job })
+  await waitFor(
+    `job ${job.ID} to run`,
+    async () => {
+      if (job.Update === undefined) return true
+      const latest = await ask<{ JobSpecModifyIndex: number; Status: string } | null>(`/v1/job/${job.ID}/deployment`)
+      return latest?.JobSpecModifyIndex === registered && latest.Status === 'successful'
+    },
+    { timeoutMs: 60_000 },
+  )
+}
+
+/** What it mounted for its tasks is in the way of removing the folder. */
+function unmountBelow(folder: string): void {
+  const mounts = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '')
+    .filter((path) => path.startsWith(`${folder}/`))
+  for (const path of mounts) execFileSync('umount', [path])
+}
+
+/** Its tasks do not end with the agent. */
+async function stopJobs(url: string, ask: Nomad['ask'], token: string | undefined): Promise<void> {
+  const headers: Record<string, string> = token === undefined ? {} : { 'x-nomad-token': token }
+  for (const { ID } of await ask<{ ID: string }[]>('/v1/jobs')) {
+    await fetch(`${url}/v1/job/${encodeURIComponent(ID)}`, { method: 'DELETE', headers })
+  }
+  await waitFor('every task to end', async () => {
+    const allocations = await ask<{ ClientStatus: string }[]>('/v1/allocations')
+    return allocations.every(({ ClientStatus }) => ClientStatus !== 'running' && ClientStatus !== 'pending')
+  })
+}
