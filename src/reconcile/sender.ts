@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/clock.ts'
-import { RemoteError } from '../lib/errors.ts'
+import { RemoteError, StorageError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import { OneMore } from '../lib/one-more.ts'
@@ -67,6 +67,8 @@ export class Sender {
   #failures = 0
   /** Since when, by the clock that only goes up. */
   #downSince = 0
+  /** How often something was parked. */
+  #parks = 0
   /** As many wait as may. */
   #isFull = false
   /** Nothing is sent before this is over. */
@@ -171,12 +173,26 @@ export class Sender {
   async #beginLanes(begin: () => void): Promise<void> {
     begin()
     const now = this.#context.clock.now()
-    while (!this.#isPaused && !this.#stop.signal.aborted && this.#lanes.size < (this.#failures === 0 ? maxLanes : 1)) {
-      if (this.#heads.length === 0) this.#heads = await this.#dueHeads(now)
-      const head = this.#heads.shift()
-      if (head === undefined) return
-      if (!this.#lanes.has(head.bundle)) this.#lanes.set(head.bundle, this.#runLane(head))
+    while (this.#hasRoom()) {
+      if (this.#heads.length === 0) {
+        this.#heads = await this.#dueHeads(now)
+        if (this.#heads.length === 0) return
+        // Much may have happened meanwhile.
+        continue
+      }
+      const head = this.#heads.shift()!
+      if (this.#lanes.has(head.bundle)) continue
+      const lane = this.#runLane(head).finally(() => this.#ended(head.bundle))
+      this.#lanes.set(head.bundle, lane)
     }
+  }
+
+  #hasRoom(): boolean {
+    return this.#maySend() && this.#lanes.size < (this.#failures === 0 ? maxLanes : 1)
+  }
+
+  #maySend(): boolean {
+    return !this.#isPaused && !this.#stop.signal.aborted
   }
 
   async #dueHeads(now: number): Promise<Head[]> {
@@ -184,7 +200,8 @@ export class Sender {
       .filter(({ bundle }) => !this.#lanes.has(bundle))
       .sort((a, b) => a.nextAttemptAt - b.nextAttemptAt || a.seq - b.seq)
     const next = heads.find(({ nextAttemptAt }) => nextAttemptAt > now)
-    if (next !== undefined) this.#wakeIn(next.nextAttemptAt - now)
+    // The end of a pause asks again.
+    if (next !== undefined && !this.#isPaused) this.#wakeIn(next.nextAttemptAt - now)
     return heads.filter(({ nextAttemptAt }) => nextAttemptAt <= now)
   }
 
@@ -192,15 +209,17 @@ export class Sender {
   async #runLane({ bundle, seq: first }: Head): Promise<void> {
     try {
       let seq: number | undefined = first
-      while (seq !== undefined && !this.#isPaused && !this.#stop.signal.aborted) seq = await this.#send(bundle, seq)
+      while (seq !== undefined && this.#maySend()) seq = await this.#send(bundle, seq)
     } catch (error) {
       this.#stumbled(error)
-    } finally {
-      this.#lanes.delete(bundle)
-      this.#go()
-      // There may be room again for events that had to stay where they are.
-      if (this.#isFull && this.#counts.waiting < maxWaitingMessages / 2) this.wake()
     }
+  }
+
+  #ended(bundle: string): void {
+    this.#lanes.delete(bundle)
+    this.#go()
+    // There may be room again for events that had to stay where they are.
+    if (this.#isFull && this.#counts.waiting < maxWaitingMessages / 2) this.wake()
   }
 
   /** Returns the next of its bundle. */
@@ -210,18 +229,23 @@ export class Sender {
     const message = await state.outbox.message(key)
     if (message?.state !== 'waiting') return undefined
     const { publisher } = this.#spec
+    const parks = this.#parks
     try {
       await publisher.publish(tell(message.event), this.#stop.signal)
     } catch (error) {
       // It goes again with the next start.
       if (this.#stop.signal.aborted) return undefined
+      // Our own trouble is not the receiver's.
+      if (error instanceof StorageError) throw error
       await this.#failed(message, error)
       return undefined
     }
     if (this.#failures > 0) this.#logger.info(`${publisher.name} can be told again`)
     this.#failures = 0
     const next = await state.outbox.sent(key, bundle)
-    this.#count({ waiting: -1 })
+    // It may have been parked with the others while it was under way.
+    if (parks === this.#parks) this.#count({ waiting: -1 })
+    else await this.#recount()
     metrics?.published(this.#spec.name, 'sent', 1)
     return next
   }
@@ -251,6 +275,7 @@ export class Sender {
     const { name } = this.#spec
     const { parked, dropped } = await state.outbox.park(name, { ...what, maxParked: maxParkedMessages })
     if (parked === 0) return
+    this.#parks++
     this.#heads = []
     this.#count({ waiting: -parked, parked: parked - dropped })
     metrics?.published(name, 'parked', parked)
@@ -283,6 +308,13 @@ export class Sender {
     if (this.#stop.signal.aborted) return
     // Never longer than any wait is: somebody may have set the clock since that time was written down.
     this.#cancelTimer = this.#context.clock.after(Math.min(ms, longestPauseMs), () => this.#resume())
+  }
+
+  async #recount(): Promise<void> {
+    const counts = (await this.#context.state.outbox.counts()).filter(({ publisher }) => publisher === this.#spec.name)
+    const of = (state: Message['state']) => counts.find((count) => count.state === state)?.count ?? 0
+    this.#counts = { waiting: of('waiting'), parked: of('parked') }
+    this.#count({})
   }
 
   #count({ waiting = 0, parked = 0 }: { waiting?: number; parked?: number }): void {

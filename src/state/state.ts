@@ -274,6 +274,7 @@ export interface OutboxState {
   message(key: MessageKey): Promise<Message | undefined>
   /** It goes. Returns the next one of its bundle that waits. */
   sent(key: MessageKey, bundle: string): Promise<number | undefined>
+  /** Of one that waits. */
   failed(key: MessageKey, failure: { error: string; nextAttemptAt: number }): Promise<void>
   /**
    * Parks what waits since this moment or longer: all of it, or one message. Beyond `maxParked` the oldest are dropped. Returns how

@@ -89,6 +89,7 @@ export const outboxOperations: Operations<OutboxState> = {
       .set((eb) => ({ attempts: eb('attempts', '+', 1), nextAttemptAt, lastError }))
       .where('publisher', '=', publisher)
       .where('seq', '=', seq)
+      .where('state', '=', 'waiting')
       .execute()
   },
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { RemoteError } from '../../../src/lib/errors.ts'
+import { RemoteError, StorageError } from '../../../src/lib/errors.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createMetrics, type Metrics } from '../../../src/lib/metrics.ts'
 import type { Event } from '../../../src/model/event.ts'
@@ -9,6 +9,7 @@ import { createOutbox, type Outbox } from '../../../src/reconcile/outbox.ts'
 import { maxWaitingMessages, type PublisherSpec } from '../../../src/reconcile/sender.ts'
 import { feedOf } from '../../../src/state/feed.ts'
 import { FakeClock } from '../../support/clock.ts'
+import { createRandom } from '../../support/random.ts'
 import { tempDir } from '../../support/temp.ts'
 import { waitFor } from '../../support/wait.ts'
 import { openInProcess } from '../state/open.ts'
@@ -196,7 +197,7 @@ describe('a receiver that does not answer', () => {
     receiver.failing = () => new RemoteError('rate_limited', 'it answered 429', wait)
     await outbox.configure([specOf('events', receiver)])
     await happen('a')
-    await until(() => receiver.tries.length === 1)
+    await until(() => clock.nextInMs() === 30 * second)
     await happen('b')
     await clock.advance(29 * second)
     expect(receiver.tries).toHaveLength(1)
@@ -277,6 +278,20 @@ describe('a receiver that does not answer', () => {
   }, 30_000)
 })
 
+it('what fails here is no fault of the receiver: nothing is counted, and it goes again', async () => {
+  const receiver = new Receiver()
+  receiver.failing = () => new StorageError('io', 'the state is away')
+  await outbox.configure([specOf('events', receiver, { parkAfterMs: 1 })])
+  await happen('a')
+  await until(() => clock.nextInMs() === 30 * second)
+  await clock.advance(29 * second)
+  expect(receiver.tries).toHaveLength(1)
+  expect(await outbox.list(any, { after: null, limit: 9 })).toMatchObject([{ state: 'waiting', attempts: 0 }])
+  receiver.failing = () => undefined
+  await clock.advance(second)
+  await until(() => receiver.told.length === 1)
+})
+
 describe('a message that is refused', () => {
   it('keeps only its own bundle waiting, is parked in the end, and later ones pass', async () => {
     const receiver = new Receiver()
@@ -310,4 +325,42 @@ it('lists by publisher, bundle and state, in pages', async () => {
     ['y', 1],
     ['y', 2],
   ])
+})
+
+describe('whatever a receiver does', () => {
+  it.each([1, 2, 3, 4, 5, 6])('everything comes, in order for each bundle, and nothing is stuck: %i', async (seed) => {
+    const random = createRandom(seed)
+    const receiver = new Receiver()
+    const errors = [undefined, undefined, down, refused, new StorageError('io', 'the state is away')]
+    let isIll = true
+    receiver.failing = () => (isIll ? errors[Math.floor(random() * errors.length)] : undefined)
+    const publisher: Publisher = {
+      name: 'receiver',
+      async publish(telling, signal) {
+        for (let turn = 0; turn < random() * 4; turn++) await new Promise((resolve) => setImmediate(resolve))
+        await receiver.publish(telling, signal)
+      },
+    }
+    await outbox.configure([specOf('events', publisher)])
+    for (let round = 0; round < 15; round++) {
+      await happen(...Array.from({ length: 4 }, () => `b${Math.floor(random() * 6)}`))
+      await clock.advance(Math.round(random() * 60 * second))
+      if (round === 7) {
+        await close()
+        await open()
+        await outbox.configure([specOf('events', publisher)])
+      }
+    }
+    isIll = false
+    await clock.advance(hour)
+    await waitFor('nothing to be left', async () => (await held()).length === 0)
+    const firsts = [...new Map(receiver.told.map(({ event }) => [event.seq, event])).values()]
+    expect(firsts.map(({ seq }) => seq).toSorted((a, b) => a - b)).toEqual(
+      Array.from({ length: 60 }, (_, at) => at + 1),
+    )
+    for (const [, events] of Map.groupBy(firsts, ({ bundle }) => bundle)) {
+      expect(events.map(({ seq }) => seq)).toEqual(events.map(({ seq }) => seq).toSorted((a, b) => a - b))
+    }
+    expect(await metrics.text()).toContain('longshore_messages{publisher="events",state="waiting"} 0')
+  })
 })
