@@ -1,4 +1,3 @@
-import type { Clock } from '../lib/clock.ts'
 import { RemoteError, StorageError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Metrics } from '../lib/metrics.ts'
@@ -7,8 +6,8 @@ import { backoffMs, type Backoff } from '../lib/retry.ts'
 import type { Event } from '../model/event.ts'
 import type { Message } from '../model/message.ts'
 import type { Publisher, Telling } from '../publishers/publisher.ts'
-import type { EventFeed } from '../state/feed.ts'
-import type { State } from '../state/state.ts'
+import { Intake, type IntakeContext } from './intake.ts'
+import { Tally } from './tally.ts'
 
 /** A publisher as the config has it now. */
 export interface PublisherSpec {
@@ -21,24 +20,17 @@ export interface PublisherSpec {
   parkAfterMs: number
 }
 
-export interface SenderContext {
-  state: Pick<State, 'outbox'>
-  feed: Pick<EventFeed, 'after'>
-  clock: Clock
+export interface SenderContext extends Omit<IntakeContext, 'metrics'> {
   random: () => number
-  logger: Logger
   metrics?: Pick<Metrics, 'published' | 'setMessages'>
   /** What is sent of a message. */
   tell: (event: Event) => Telling
 }
 
-/** Messages that wait for one publisher. Beyond it events stay where they are: in the log of the newest `maxEvents`. */
-export const maxWaitingMessages = 10_000
 /** Messages that are parked for one publisher. Beyond it the oldest are dropped. */
 export const maxParkedMessages = 10_000
 /** Sent at one time to one publisher, each of another bundle. */
 const maxLanes = 4
-const pageEvents = 200
 const backoff: Backoff = { firstMs: 1000, factor: 2, capMs: 300_000 }
 const longestPauseMs = 3_600_000
 /** A receiver that cannot be reached has at least so long before anything is parked for it. */
@@ -55,12 +47,12 @@ export class Sender {
   readonly #context: SenderContext
   readonly #logger: Logger
   readonly #stop = new AbortController()
-  readonly #take: OneMore<void>
+  readonly #tally: Tally
+  readonly #intake: Intake
+  readonly #take: OneMore<number>
   readonly #begin: OneMore<void>
   readonly #lanes = new Map<string, Promise<void>>()
   #spec: PublisherSpec
-  #cursor: number
-  #counts: { waiting: number; parked: number }
   /** Those that are due and not begun; asked for again when there are none left. */
   #heads: Head[] = []
   /** How often in a row the receiver as a whole could not be reached. */
@@ -69,21 +61,22 @@ export class Sender {
   #downSince = 0
   /** How often something was parked. */
   #parks = 0
-  /** As many wait as may. */
-  #isFull = false
   /** Nothing is sent before this is over. */
   #isPaused = false
   #cancelTimer: (() => void) | undefined
 
   constructor(spec: PublisherSpec, past: { cursor: number; waiting: number; parked: number }, context: SenderContext) {
     this.#spec = spec
-    this.#cursor = past.cursor
-    this.#counts = { waiting: past.waiting, parked: past.parked }
     this.#context = context
     this.#logger = context.logger.child({ publisher: spec.name })
-    this.#take = new OneMore((begin) => this.#takeEvents(begin))
+    this.#tally = new Tally(spec.name, context.state, context.metrics)
+    this.#tally.add(past)
+    this.#intake = new Intake(spec.name, past.cursor, this.#tally, { ...context, logger: this.#logger })
+    this.#take = new OneMore((begin) => {
+      begin()
+      return this.#intake.take((event) => this.#spec.wants(event), this.#stop.signal)
+    })
     this.#begin = new OneMore((begin) => this.#beginLanes(begin))
-    this.#count({})
   }
 
   /** What waits since the last time, and what happened since then. */
@@ -94,10 +87,9 @@ export class Sender {
   /** There may be news. Where there is none, nothing that waits is looked at. */
   wake(): void {
     if (this.#stop.signal.aborted) return
-    const before = this.#counts.waiting
     this.#take.ask().then(
-      () => {
-        if (this.#counts.waiting !== before) this.#go()
+      (taken) => {
+        if (taken > 0) this.#go()
       },
       (error: unknown) => this.#stumbled(error),
     )
@@ -111,7 +103,7 @@ export class Sender {
 
   /** So many of those that were parked wait again, and not for long. */
   resent(count: number): void {
-    this.#count({ waiting: count, parked: -count })
+    this.#tally.add({ waiting: count, parked: -count })
     this.#heads = []
     this.#resume()
   }
@@ -127,46 +119,6 @@ export class Sender {
   #go(): void {
     if (this.#stop.signal.aborted) return
     this.#begin.ask().catch((error: unknown) => this.#stumbled(error))
-  }
-
-  /** What is wanted of the events since the last time becomes messages, in the transaction that moves the cursor. */
-  async #takeEvents(begin: () => void): Promise<void> {
-    const { feed, state, clock } = this.#context
-    begin()
-    for (;;) {
-      if (this.#stop.signal.aborted) return
-      this.#noteFull(this.#counts.waiting >= maxWaitingMessages)
-      if (this.#isFull) return
-      const events = await feed.after(this.#cursor, pageEvents)
-      if (events.length === 0) return
-      await this.#noteLost(events[0]!.seq)
-      const wanted = events.filter((event) => this.#spec.wants(event))
-      const span = { from: this.#cursor, to: events.at(-1)!.seq }
-      const isOurs = await state.outbox.queue(this.#spec.name, wanted, span, clock.now())
-      if (!isOurs) throw new Error(`somebody else takes the events for ${this.#spec.name}`)
-      this.#cursor = span.to
-      this.#heads = []
-      this.#count({ waiting: wanted.length })
-      if (events.length < pageEvents) return
-    }
-  }
-
-  #noteFull(isFull: boolean): void {
-    if (isFull && !this.#isFull) {
-      const waiting = this.#counts.waiting
-      this.#logger.warn({ waiting }, `${waiting} messages wait for ${this.#spec.name}: further events stay in the log`)
-    }
-    this.#isFull = isFull
-  }
-
-  /** The log keeps so many events, and no more. */
-  async #noteLost(next: number): Promise<void> {
-    if (next === this.#cursor + 1) return
-    const [oldest] = await this.#context.feed.after(0, 1)
-    const lost = (oldest?.seq ?? 0) - this.#cursor - 1
-    if (lost <= 0) return
-    this.#logger.error({ events: lost }, `${lost} events are gone before ${this.#spec.name} could be told of them`)
-    this.#context.metrics?.published(this.#spec.name, 'lost', lost)
   }
 
   /** As many bundles at a time as may be; where the last try found nobody, one. */
@@ -219,7 +171,7 @@ export class Sender {
     this.#lanes.delete(bundle)
     this.#go()
     // There may be room again for events that had to stay where they are.
-    if (this.#isFull && this.#counts.waiting < maxWaitingMessages / 2) this.wake()
+    if (this.#intake.isBehind) this.wake()
   }
 
   /** Returns the next of its bundle. */
@@ -244,8 +196,8 @@ export class Sender {
     this.#failures = 0
     const next = await state.outbox.sent(key, bundle)
     // It may have been parked with the others while it was under way.
-    if (parks === this.#parks) this.#count({ waiting: -1 })
-    else await this.#recount()
+    if (parks === this.#parks) this.#tally.add({ waiting: -1 })
+    else await this.#tally.recount()
     metrics?.published(this.#spec.name, 'sent', 1)
     return next
   }
@@ -277,7 +229,7 @@ export class Sender {
     if (parked === 0) return
     this.#parks++
     this.#heads = []
-    this.#count({ waiting: -parked, parked: parked - dropped })
+    this.#tally.add({ waiting: -parked, parked: parked - dropped })
     metrics?.published(name, 'parked', parked)
     this.#logger.error(
       { parked, dropped },
@@ -308,18 +260,5 @@ export class Sender {
     if (this.#stop.signal.aborted) return
     // Never longer than any wait is: somebody may have set the clock since that time was written down.
     this.#cancelTimer = this.#context.clock.after(Math.min(ms, longestPauseMs), () => this.#resume())
-  }
-
-  async #recount(): Promise<void> {
-    const counts = (await this.#context.state.outbox.counts()).filter(({ publisher }) => publisher === this.#spec.name)
-    const of = (state: Message['state']) => counts.find((count) => count.state === state)?.count ?? 0
-    this.#counts = { waiting: of('waiting'), parked: of('parked') }
-    this.#count({})
-  }
-
-  #count({ waiting = 0, parked = 0 }: { waiting?: number; parked?: number }): void {
-    const { waiting: before, parked: beside } = this.#counts
-    this.#counts = { waiting: before + waiting, parked: beside + parked }
-    this.#context.metrics?.setMessages(this.#spec.name, this.#counts)
   }
 }

@@ -5,8 +5,9 @@ import { createMetrics, type Metrics } from '../../../src/lib/metrics.ts'
 import type { Event } from '../../../src/model/event.ts'
 import type { MessageFilter } from '../../../src/model/message.ts'
 import type { Publisher, Telling } from '../../../src/publishers/publisher.ts'
+import { maxWaitingMessages } from '../../../src/reconcile/intake.ts'
 import { createOutbox, type Outbox } from '../../../src/reconcile/outbox.ts'
-import { maxWaitingMessages, type PublisherSpec } from '../../../src/reconcile/sender.ts'
+import type { PublisherSpec } from '../../../src/reconcile/sender.ts'
 import { feedOf } from '../../../src/state/feed.ts'
 import { FakeClock } from '../../support/clock.ts'
 import { createRandom } from '../../support/random.ts'
@@ -49,6 +50,8 @@ let state: Awaited<ReturnType<typeof openInProcess>>
 let feed: ReturnType<typeof feedOf<typeof state>>
 let outbox: Outbox
 let metrics: Metrics
+/** While set, events are read only when it resolves. */
+let reading: Promise<void> | undefined
 
 beforeEach(async () => {
   clock = new FakeClock()
@@ -62,8 +65,13 @@ async function open() {
   state = await openInProcess(folder)
   feed = feedOf(state)
   metrics = createMetrics(clock)
+  reading = undefined
+  const after = async (seq: number, limit: number) => {
+    await reading
+    return feed.feed.after(seq, limit)
+  }
   outbox = createOutbox({
-    ...{ state: feed.state, feed: feed.feed, clock, random: () => 1, logger: silentLogger, metrics },
+    ...{ state: feed.state, feed: { ...feed.feed, after }, clock, random: () => 1, logger: silentLogger, metrics },
     ...{ source: 'urn:uuid:here', redact: (text) => text.replace('hunter2', '***') },
   })
 }
@@ -142,6 +150,21 @@ describe('what happens', () => {
     await until(() => early.told.length === 2)
     expect(early.seqs).toEqual([1, 4])
     expect(await metrics.text()).toContain('longshore_messages{publisher="early",state="waiting"}')
+  })
+
+  it('is told also where another message is sent while it is taken up', async () => {
+    const receiver = new Receiver()
+    const [sent, read] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    receiver.hanging = sent.promise
+    await outbox.configure([specOf('events', receiver)])
+    await happen('a')
+    await until(() => receiver.tries.length === 1)
+    reading = read.promise
+    await happen('b')
+    sent.resolve()
+    await waitFor('the first to be sent', async () => (await held()).length === 0)
+    read.resolve()
+    await until(() => receiver.told.length === 2)
   })
 
   it('survives a stop in the middle, and what happened meanwhile is told too', async () => {

@@ -16,7 +16,8 @@ import { drainBytes, drainMs } from '../../../src/server/v2/answer.ts'
 import { bodyTimeoutMs, maxBodiesBytes } from '../../../src/server/v2/body.ts'
 import { listedAtOnce, listWaitMs } from '../../../src/server/watcher/summary.ts'
 import { maxDeliveries, maxWebhookBytes } from '../../../src/server/webhooks/route.ts'
-import { maxParkedMessages, maxWaitingMessages } from '../../../src/reconcile/sender.ts'
+import { maxWaitingMessages } from '../../../src/reconcile/intake.ts'
+import { maxParkedMessages } from '../../../src/reconcile/sender.ts'
 
 const text = readFileSync(join(resolve(import.meta.dirname, '../../..'), 'docs/limits.md'), 'utf8')
 const rows = text.split('\n').filter((line) => line.startsWith('| '))
