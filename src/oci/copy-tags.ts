@@ -25,6 +25,7 @@ export async function copyTags(from: Source, to: Sink, options: CopyTagsOptions 
   const there = new Set(await tagsThere(to, signal))
   const work = new Copy(from, to, options)
   work.roots = tags.length
+  work.isNew = there.size === 0
   const found = new Map<string, { digest: Digest; raw?: RawManifest }>()
   const one = async (tag: string, stop: AbortSignal) => {
     const same = there.has(tag) && !referrers ? await sameAtBoth(tag, from, to, stop) : undefined

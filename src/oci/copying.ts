@@ -14,6 +14,8 @@ const maxReferrers = 1000
 /** Of one root: ten levels of indexes with thousands of members each would never end. */
 const maxManifests = 10_000
 const defaultConcurrency = 3
+/** In a repository that is new, what is no more than this is hardly ever there, and sent again as soon as asked for. */
+const maxUnaskedBytes = 16 * 1024
 /** Where cosign put signatures before there was a referrers API, and often still does. */
 const cosignSuffixes = ['.sig', '.att', '.sbom']
 
@@ -21,6 +23,8 @@ const cosignSuffixes = ['.sig', '.att', '.sbom']
 export class Copy {
   /** How many manifests somebody asked for by themselves. */
   roots = 0
+  /** Nothing was at the target before: what is small is not asked for there. */
+  isNew = false
   readonly tally = { blobsCopied: 0, bytes: 0, mounted: 0, skipped: 0 }
   readonly #from: Source
   readonly #to: Sink
@@ -128,15 +132,16 @@ export class Copy {
     return once(this.#blobs, blob.digest, async () => {
       this.#moved({ totalBytes: blob.size })
       await this.#limit.do(async () => {
-        if (await this.#to.hasBlob(blob, signal)) this.tally.skipped += 1
+        const unasked = this.isNew && blob.size <= maxUnaskedBytes
+        if (!unasked && (await this.#to.hasBlob(blob, signal))) this.tally.skipped += 1
         else if (await this.#to.mountBlob(blob, this.#options.mountFrom ?? this.#from, signal)) this.tally.mounted += 1
-        else return this.#send(blob, signal)
+        else return this.#send(blob, signal, unasked)
         this.#moved({ bytes: blob.size })
       }, signal)
     })
   }
 
-  async #send(blob: Descriptor, signal: AbortSignal): Promise<void> {
+  async #send(blob: Descriptor, signal: AbortSignal, unasked = false): Promise<void> {
     let sent = 0
     const open = () => {
       // A try that failed half-way is taken back.
@@ -148,7 +153,7 @@ export class Copy {
         this.#moved({ bytes })
       })
     }
-    await this.#to.putBlob(blob, open, signal).catch((error: unknown) => {
+    await this.#to.putBlob(blob, open, signal, { unasked }).catch((error: unknown) => {
       throw comingFrom(error, `blob ${this.#from.name}@${blob.digest}`)
     })
     this.tally.blobsCopied += 1

@@ -36,6 +36,8 @@ export interface Sent {
   headers: Readonly<Record<string, string>>
   authorization?: string | undefined
   body?: Uint8Array | StreamBody | undefined
+  /** It may take long to answer: it stores what it got. */
+  commits?: boolean
   settings: RegistrySettings
   limits: Limits
   /** Ends it, whoever aborts it; time-outs do. */
@@ -111,7 +113,7 @@ async function once(sent: Sent, url: URL, own: boolean, options: ExchangeOptions
       signal: stop.signal,
       // undici would open another connection after each HEAD, for servers that wrongly send a body: those are found out by the next answer.
       ...(method === 'HEAD' && { reset: false }),
-      headersTimeout: sending === undefined ? limits.headersMs : 0,
+      headersTimeout: sending === undefined && sent.commits !== true ? limits.headersMs : 0,
       bodyTimeout: limits.stallMs,
     })
     const remaining = /^\d+/.exec(String(response.headers['ratelimit-remaining'] ?? ''))?.[0]
@@ -136,11 +138,10 @@ async function once(sent: Sent, url: URL, own: boolean, options: ExchangeOptions
 }
 
 /** undici's own time-out begins anew with each interim answer (`103 Early Hints`): somebody can send those for ever. */
-function boundHeaders({ host, what, limits, stop }: Sent, clock: Clock): () => void {
-  const message = `cannot ${what}: ${host} did not answer within ${formatDuration(limits.metadataMs)}`
-  return clock.after(limits.metadataMs, () =>
-    stop.abort(new RemoteError('timeout', message, { host, retryable: true })),
-  )
+function boundHeaders({ host, what, commits = false, limits, stop }: Sent, clock: Clock): () => void {
+  const ms = commits ? limits.commitMs : limits.metadataMs
+  const message = `cannot ${what}: ${host} did not answer within ${formatDuration(ms)}`
+  return clock.after(ms, () => stop.abort(new RemoteError('timeout', message, { host, retryable: true })))
 }
 
 function startBody(sent: Sent, clock: Clock): Sending | undefined {

@@ -67,9 +67,14 @@ export class Repository implements Sink {
     return isThere
   }
 
-  async putBlob(descriptor: Descriptor, open: () => AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
+  async putBlob(
+    descriptor: Descriptor,
+    open: () => AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+    { unasked = false }: { unasked?: boolean } = {},
+  ): Promise<void> {
     // Asked for it, or to mount it, the registry has just said that it is not there.
-    const isMissing = this.#missing.delete(descriptor.digest) || this.#uploads.isOffered(descriptor)
+    const isMissing = this.#missing.delete(descriptor.digest) || unasked || this.#uploads.isOffered(descriptor)
     if (!isMissing && (await this.hasBlob(descriptor, signal))) return
     await this.#uploads.put(descriptor, open, () => this.hasBlob(descriptor, signal), signal)
     this.#missing.delete(descriptor.digest)

@@ -5,7 +5,7 @@ import { heldBack } from '../lib/hash/held-back.ts'
 import { backoffMs } from '../lib/retry.ts'
 import { formatDuration, formatSize } from '../lib/units.ts'
 import type { Answer } from './answer.ts'
-import { algorithmOf, type Digest } from './digest.ts'
+import { algorithmOf, digestOf, type Digest } from './digest.ts'
 import type { Limits } from './limits.ts'
 
 export interface Expected {
@@ -26,10 +26,22 @@ export async function* verified(
   const algorithm = algorithmOf(digest)
   yield* heldBack(ofSize(source, size, what), new GrowingHash(algorithm), (hex) => {
     const actual = `${algorithm}:${hex}`
-    if (actual !== digest) {
-      throw new IntegrityError('digest_mismatch', `${what} has the digest ${actual}, not ${digest}`)
-    }
+    if (actual !== digest) throw wrongDigest(what, actual, digest)
   })
+}
+
+/** As `verified`, for what is small: all of it, in memory. */
+export async function verifiedBytes(
+  source: AsyncIterable<Uint8Array>,
+  { digest, size }: Expected,
+  what: string,
+): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of ofSize(source, size, what)) chunks.push(chunk)
+  const bytes = Buffer.concat(chunks)
+  const actual = digestOf(bytes, algorithmOf(digest))
+  if (actual !== digest) throw wrongDigest(what, actual, digest)
+  return bytes
 }
 
 async function* ofSize(source: AsyncIterable<Uint8Array>, size: number, what: string): AsyncIterable<Uint8Array> {
@@ -154,6 +166,10 @@ function wrongRange(answer: Answer, from: number, { size, host, what }: ResumeOp
   if (isRight && (range[3] === '*' || Number(range[3]) === size)) return undefined
   const message = `cannot ${what}: ${host} was asked for bytes ${from}-${size - 1} and answered with other ones`
   return new RemoteError('protocol', message, { host, status: answer.status })
+}
+
+function wrongDigest(what: string, actual: string, digest: Digest): IntegrityError {
+  return new IntegrityError('digest_mismatch', `${what} has the digest ${actual}, not ${digest}`)
 }
 
 function wrongSize(what: string, why: string): IntegrityError {

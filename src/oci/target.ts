@@ -49,8 +49,16 @@ export interface Source {
 /** One repository that can be written. */
 export interface Sink extends Source {
   hasBlob(descriptor: Descriptor, signal?: AbortSignal): Promise<boolean>
-  /** Verifies while writing; nothing is visible unless digest and size match. `open` may be called again for a retry. */
-  putBlob(descriptor: Descriptor, open: () => AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void>
+  /**
+   * Verifies while writing; nothing is visible unless digest and size match. `open` may be called again for a retry. With `unasked`
+   * nobody is asked first whether it is there already.
+   */
+  putBlob(
+    descriptor: Descriptor,
+    open: () => AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+    options?: { unasked?: boolean },
+  ): Promise<void>
   /** Takes the blob from `from` without a transfer if both are of one registry and it can; false if not: the caller then copies. */
   mountBlob(descriptor: Descriptor, from: Source, signal?: AbortSignal): Promise<boolean>
   /** Stores the bytes unchanged under their digest, and each of `tags`. */

@@ -36,6 +36,8 @@ export interface Call {
   ok: readonly number[]
   headers?: Readonly<Record<string, string>>
   body?: Uint8Array | StreamBody
+  /** What follows the last byte is work for the registry: it may take as long as the limits give a commit. */
+  commits?: boolean
   /** False: this caller repeats it in its own way. */
   retry?: boolean
   signal?: AbortSignal | undefined
@@ -177,9 +179,9 @@ export class Transport {
   #exchange(site: Site, call: Call, authorization: string | undefined, stop: Linked): Promise<Answer> {
     const { host, origin, settings, limits } = site
     const url = new URL(call.url, origin)
-    const { method, what, headers = {}, body } = call
+    const { method, what, headers = {}, body, commits = false } = call
     return exchange(
-      { host, origin, method, url, what, headers, authorization, body, settings, limits, stop },
+      { host, origin, method, url, what, headers, authorization, body, commits, settings, limits, stop },
       this.#options,
     )
   }

@@ -5,7 +5,7 @@ import type { Answer } from './answer.ts'
 import { sendChunks } from './chunks.ts'
 import { nextHop } from './redirect.ts'
 import { repositoryScope } from './scope.ts'
-import { verified } from './stream.ts'
+import { verified, verifiedBytes } from './stream.ts'
 import type { Descriptor } from './target.ts'
 import type { Site, Transport } from './transport.ts'
 
@@ -21,6 +21,9 @@ export interface Session {
   url: URL
   minChunkBytes: number
 }
+
+/** Up to this a blob goes in one piece: a stream would cost more than what it carries. */
+const smallBytes = 16 * 1024
 
 /** Uploads of blobs to one repository. */
 export class Uploads {
@@ -123,7 +126,12 @@ export class Uploads {
   ): Promise<void> {
     const { site, transport } = this.#options
     const what = this.#what(descriptor)
-    const size = descriptor.size
+    const { size } = descriptor
+    const source = `the source of ${descriptor.digest}`
+    const body =
+      size <= smallBytes
+        ? await verifiedBytes(open(), descriptor, source)
+        : { open: () => verified(open(), descriptor, source), size }
     const answer = await transport.send(site, {
       method: 'PUT',
       url: withDigest(session.url, descriptor),
@@ -132,7 +140,8 @@ export class Uploads {
       scopes: this.#scopes(),
       ok: [200, 201, 204],
       headers: { 'content-type': 'application/octet-stream' },
-      body: { open: () => verified(open(), descriptor, `the source of ${descriptor.digest}`), size },
+      body,
+      commits: true,
       // A session that was cut off may hold a part of the blob: the next try opens another.
       retry: false,
       signal,
@@ -182,6 +191,7 @@ export class Uploads {
       scopes: this.#scopes(),
       ok: [200, 201, 204],
       body: new Uint8Array(),
+      commits: true,
       retry: false,
       signal,
     })

@@ -28,6 +28,25 @@ describe('copying all tags', () => {
     expect(to.log.filter((line) => line.startsWith('putBlob'))).toHaveLength(4)
   })
 
+  it('asks a new target only for what is big, another for everything', async () => {
+    const [from, to] = pair()
+    const asked: number[] = []
+    const hasBlob = to.hasBlob.bind(to)
+    to.hasBlob = (descriptor) => {
+      asked.push(descriptor.size)
+      return hasBlob(descriptor)
+    }
+    const big = 'b'.repeat(16 * 1024 + 1)
+    await imageOf(from, ['small', big], { tags: ['v1'] })
+    await copyTags(from, to)
+    expect(asked).toEqual([big.length])
+    asked.length = 0
+    await imageOf(from, ['more'], { tags: ['v2'] })
+    await copyTags(from, to)
+    // The config, which both have, and the new layer.
+    expect(asked.toSorted()).toEqual([2, 4])
+  })
+
   it('leaves alone what is the same at both, and what only the target has', async () => {
     const [from, to] = pair()
     await imageOf(from, ['a'], { tags: ['v1'] })

@@ -29,10 +29,16 @@ async function setup(routes: Record<string, Script | Script[]>, limits = {}) {
 
 const at = (location: string, headers = {}): Script => ({ status: 202, headers: { location, ...headers } })
 
-describe('putBlob', () => {
+describe.each([
+  ['in one piece', blob],
+  ['as a stream', Buffer.concat(Array.from({ length: 1_000 }, () => blob))],
+])('putBlob, %s', (_, blob) => {
+  const descriptor = blobOf(blob)
+  const open = () => piecesOf(blob)
+
   it('sends nothing that is there', async () => {
     await using t = await setup({
-      [`HEAD /v2/acme/app/blobs/${descriptor.digest}`]: { headers: { 'content-length': '20' } },
+      [`HEAD /v2/acme/app/blobs/${descriptor.digest}`]: { headers: { 'content-length': String(blob.length) } },
     })
     await t.repository.putBlob(descriptor, open)
     expect(t.server.requests).toHaveLength(1)
@@ -47,7 +53,10 @@ describe('putBlob', () => {
     ])
     const put = t.server.requests.at(-1)!
     expect(put.body).toEqual(blob)
-    expect(put.headers).toMatchObject({ 'content-length': '20', 'content-type': 'application/octet-stream' })
+    expect(put.headers).toMatchObject({
+      'content-length': String(blob.length),
+      'content-type': 'application/octet-stream',
+    })
   })
 
   it('takes a relative Location and one without a query', async () => {
@@ -97,7 +106,10 @@ describe('putBlob', () => {
 
   it('does not send again what got there though the answer was lost', async () => {
     await using t = await setup({
-      [`HEAD /v2/acme/app/blobs/${descriptor.digest}`]: [{ status: 404 }, { headers: { 'content-length': '20' } }],
+      [`HEAD /v2/acme/app/blobs/${descriptor.digest}`]: [
+        { status: 404 },
+        { headers: { 'content-length': String(blob.length) } },
+      ],
       [start]: at('/up/1'),
       'PUT /up/1': { drop: true },
     })
@@ -108,7 +120,7 @@ describe('putBlob', () => {
   it('never completes an upload whose source is not what it should be', async () => {
     let completed = 0
     await using t = await setup({ [start]: at('/up/1'), 'PUT /up/1': () => (completed++, { status: 201 }) })
-    const wrong = () => piecesOf(Buffer.from('0123456789abcdefghiX'))
+    const wrong = () => piecesOf(Buffer.concat([blob.subarray(1), Buffer.from('X')]))
     expect(await failureOf(t.repository.putBlob(descriptor, wrong))).toMatchObject({ code: 'digest_mismatch' })
     expect(completed).toBe(0)
     expect(t.server.asked().at(-1)).toBe('DELETE /up/1')
@@ -219,6 +231,22 @@ describe('chunks', () => {
       ['ghij', '16-19'],
     ])
     expect(t.server.asked().at(-1)).toBe(`PUT /up/4?s=3&digest=${descriptor.digest}`)
+  })
+
+  it('end when the registry does not say that it has stored them', async () => {
+    await using t = await setup(
+      {
+        [start]: [at('/up/1'), at('/up/2')],
+        'PUT /up/1': tooBig,
+        'PATCH /up/2': { status: 202 },
+        'PUT /up/2': { hang: true },
+      },
+      { commitMs: 1000, tries: 1 },
+    )
+    const work = failureOf(t.repository.putBlob(descriptor, open))
+    await waitFor('the end to be there', () => t.server.asked().some((asked) => asked.startsWith('PUT /up/2')))
+    await t.clock.advance(1000)
+    expect(await work).toMatchObject({ code: 'timeout' })
   })
 
   it('are at least as big as the registry wants', async () => {
