@@ -1,11 +1,12 @@
 import type { Worker } from 'node:worker_threads'
-import { boundByDescriptors } from './app/descriptors.ts'
 import { createControl } from './app/control.ts'
+import { openServer } from './app/listening.ts'
 import { createMaintenance } from './app/maintenance.ts'
 import type { RegistriesOptions } from './app/registries.ts'
 import { readSecrets, secretsOf, shareSecrets, watchSecrets } from './app/secrets.ts'
 import { createServing } from './app/serving.ts'
 import { createSetup } from './app/setup.ts'
+import { createStandby } from './app/standby.ts'
 import { openStorage, type Storage } from './app/storage.ts'
 import { createAssembler } from './artifact/assemble.ts'
 import type { Config } from './config/config.ts'
@@ -19,21 +20,12 @@ import type { Redactor } from './lib/redact.ts'
 import { createOutbox, type Outbox } from './reconcile/outbox.ts'
 import { createReconciler } from './reconcile/reconciler.ts'
 import type { Reconciler } from './reconcile/types.ts'
-import { createApi } from './server/api/api.ts'
-import { createBundleRoute } from './server/bundles/route.ts'
-import { whyNotServed } from './server/bundles/refusals.ts'
 import { createBundleTable } from './server/bundles/table.ts'
 import { createGuard } from './server/guard/guard.ts'
 import { ensureAdminToken } from './server/guard/token-file.ts'
-import { createHttpServer, type HttpLimits } from './server/http.ts'
 import { feedOf, type EventFeed } from './state/feed.ts'
-import type { TlsFiles } from './server/tls.ts'
 import type { Control } from './server/types.ts'
 import { createCors, type Cors } from './server/watcher/cors.ts'
-import { createWatcherRoute } from './server/watcher/route.ts'
-import { createWebhookRoute } from './server/webhooks/route.ts'
-import { createSlots, defaultDownloads } from './server/slots.ts'
-import { createV2Route } from './server/v2/route.ts'
 
 export interface AppOptions {
   config: Config
@@ -51,6 +43,8 @@ export interface AppOptions {
   random: () => number
   logger: Logger
   redactor: Redactor
+  /** Ends the waiting of an instance that stands by. */
+  signal: AbortSignal
 }
 
 export interface App {
@@ -58,6 +52,8 @@ export interface App {
   url: string
   /** Takes up a changed config as a whole, or throws ConfigError and goes on as before. */
   reload: Control['reload']
+  /** Resolves when another instance has taken over: then this one does nothing more, and is to be closed. */
+  lost: Promise<Error>
   /** Closes in reverse order whatever was opened, within the config's bound. */
   close(): Promise<void>
 }
@@ -80,11 +76,12 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
   shareSecrets(config)
   await readSecrets(secretsOf(config), redactor)
   const metrics = createMetrics(clock)
+  const standby = createStandby({ ...options, metrics }, lifecycle)
   const {
     content,
     state: opened,
     registry,
-  } = await openStorage({ ...options, metrics, rebuild: options.rebuildState === true }, lifecycle)
+  } = await openStorage({ ...options, metrics, standby, rebuild: options.rebuildState === true }, lifecycle)
   const { state, feed } = feedOf(opened)
   if (config.file === null) {
     const { seedExample } = await import('./app/example.ts')
@@ -113,6 +110,10 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
   })
   lifecycle.defer('maintenance', () => maintenance.close())
 
+  const { lost } = state.lease
+  // What is under way is broken off, and nothing is begun any more: another one does all of it now.
+  void lost.then(() => Promise.allSettled([reconciler, outbox, maintenance].map((room) => room.close())))
+
   const reload = () =>
     setup.apply(async () => {
       const next = await options.loadConfig()
@@ -127,11 +128,9 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
   })
   await reconciler.start()
   await setup.apply(() => Promise.resolve(config))
-  const url = await openServer(
-    { ...options, metrics, content, state, registry, guard, cors, table, control },
-    lifecycle,
-  )
-  return { url, reload }
+  await standby.end()
+  const url = await openServer({ ...options, metrics, state, registry, guard, cors, table, control }, lifecycle)
+  return { url, reload, lost }
 }
 
 type ReconcilerParts = AppOptions & Storage & { metrics: Metrics; opaPath: () => string | null }
@@ -207,62 +206,4 @@ async function openGuard(
   })
   lifecycle.defer('guard', () => guard.close())
   return guard
-}
-
-type ServerParts = AppOptions &
-  Storage & {
-    metrics: Metrics
-    guard: ReturnType<typeof createGuard>
-    cors: Cors
-    table: ReturnType<typeof createBundleTable>
-    control: Control
-  }
-
-async function openServer(parts: ServerParts, lifecycle: Lifecycle): Promise<string> {
-  const { config, registry, state, guard, cors, table, control, clock, logger, metrics, version } = parts
-  const { listen, tls, limits } = config.server
-  const { waitMaxMs: maxWaitMs, maxWaiting: maxWaiters, stallTimeoutMs: stallMs } = limits
-  const { maxManifestBytes, maxBlobBytes, maxDownloads } = limits
-  const downloads = createSlots({ ...defaultDownloads, max: maxDownloads, clock })
-  const bundles = createBundleRoute({
-    ...{ table, clock, logger, metrics, downloads, limits: { maxWaitMs, maxWaiters, stallMs } },
-    findRelease: (bundle, digest) => state.bundles.releaseByDigest(bundle, digest),
-    readBlob: (bundle, digest) => registry.repository(`bundles/${bundle}`).readBlob(digest),
-  })
-  const v2 = createV2Route({
-    ...{ registry, clock, logger, downloads, limits: { maxManifestBytes, maxBlobBytes, pageMax } },
-    whyHidden: (bundle) => whyNotServed(bundle, table.get(bundle))?.message,
-    get challenge() {
-      return guard.hasLogins
-    },
-  })
-  const server = await createHttpServer({
-    ...{ listen, guard, cors, clock, logger, metrics },
-    routes: {
-      ...{ bundles, v2, watcher: createWatcherRoute({ control, clock, logger }) },
-      webhooks: createWebhookRoute({ control, clock, logger, metrics }),
-      api: createApi({ control, clock, metrics, logger, version }),
-    },
-    ...(tls === null ? {} : { tls: tlsFiles(tls) }),
-    limits: await httpLimits(config.server, logger),
-  })
-  lifecycle.defer('server', () => server.close())
-  return server.url
-}
-
-const pageMax = 1000
-
-async function httpLimits({ limits, shutdownTimeoutMs }: Config['server'], logger: Logger): Promise<HttpLimits> {
-  const { headersTimeoutMs, stallTimeoutMs: stallMs, idleTimeoutMs: keepAliveMs, maxConnectionsPerSource } = limits
-  return {
-    ...{ headersTimeoutMs, stallMs, keepAliveMs, maxConnectionsPerSource },
-    minBytesPerSecond: limits.minRateBytes,
-    maxConnections: await boundByDescriptors(limits.maxConnections, logger),
-    // What is left of the time is for the rooms behind it.
-    closeMs: shutdownTimeoutMs * 0.8,
-  }
-}
-
-function tlsFiles({ cert, key, clientCa }: NonNullable<Config['server']['tls']>): TlsFiles {
-  return { cert, key, ...(clientCa === null ? {} : { clientCa }) }
 }

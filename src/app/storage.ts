@@ -18,7 +18,8 @@ import { createRegistry } from '../registry/registry.ts'
 import type { Registry } from '../registry/types.ts'
 import { createSqliteState } from '../state/sqlite/client.ts'
 import type { Standby } from '../state/postgres/client.ts'
-import type { Lease, State } from '../state/state.ts'
+import type { State } from '../state/state.ts'
+import { whileActing } from './acting.ts'
 import { openPostgres } from './database.ts'
 import { rebuildState, refuseHalfRebuilt } from './rebuild.ts'
 
@@ -80,22 +81,6 @@ async function openState(options: StorageOptions, lifecycle: Lifecycle): Promise
   const state = await createSqliteState({ path, contentId: await contentId(path), logger, thread })
   lifecycle.defer('state', () => state.close())
   return state
-}
-
-/** Who no longer acts leaves the folder to the one that does: also the work in progress there. */
-function whileActing(content: Content, lease: Lease): Content {
-  return {
-    ...content,
-    remove: (digest, confirm) =>
-      content.remove(digest, async () => {
-        await lease.check()
-        return (await confirm?.()) ?? true
-      }),
-    async close() {
-      await lease.check()
-      await content.close()
-    },
-  }
 }
 
 /** The longest pattern that matches a repository says what it may hold. */

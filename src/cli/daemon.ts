@@ -30,14 +30,18 @@ export async function runDaemon(options: DaemonOptions, context: CommandContext)
     else if (!signal.aborted) void reload(app, logger)
   })
   try {
-    app = await startApp({ ...parts, config, environment, clock, random, logger, redactor })
+    app = await startApp({ ...parts, config, environment, clock, random, logger, redactor, signal })
     clock.after(startedMs, onStarted)
     const { url } = app
     logger.info({ url, config: config.file, data: config.content.path }, `longshore ${parts.version} at ${url}`)
     if (config.file === null) context.output.note(await nextSteps(url, config.content.path))
     if (hungUp) void reload(app, logger)
-    await aborted(signal)
+    const why = await Promise.race([aborted(signal), app.lost])
+    if (why !== undefined) throw why
     logger.info('stopping, once what is under way has ended; a second Ctrl-C or SIGTERM ends it at once')
+  } catch (error) {
+    // Stopped while it stood by.
+    if (!signal.aborted || error !== signal.reason) throw error
   } finally {
     await app?.close()
     stopHangups()
@@ -59,10 +63,10 @@ async function reload(app: App, logger: Logger): Promise<void> {
   }
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
+function aborted(signal: AbortSignal): Promise<undefined> {
   return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    signal.addEventListener('abort', () => resolve(), { once: true })
+    if (signal.aborted) resolve(undefined)
+    signal.addEventListener('abort', () => resolve(undefined), { once: true })
   })
 }
 

@@ -35,6 +35,8 @@ export interface Deploy extends DeployTo {
   isForced: boolean
   /** The same for one deployment however often it is tried. */
   idempotencyKey: string
+  /** Asked before each step that others see: throws where another longshore acts by now, and then nothing is done any more. */
+  check: () => Promise<void>
   /** A line, or several, for the log of this attempt: what was done, and what the place answered. Secrets are taken out. */
   say: (text: string) => void
 }
@@ -50,6 +52,8 @@ export interface Removal {
   releases: readonly Release[]
   /** For the log of the attempt. */
   say: Deploy['say']
+  /** As in `Deploy`. */
+  check: Deploy['check']
 }
 
 /** What a place said when it was asked. */

@@ -18,6 +18,8 @@ export interface CopyOptions {
   platform?: string
   /** Another repository of the target's registry that may have the blobs, where `from` is none itself. */
   mountFrom?: Source
+  /** Before each manifest and tag that is put at the target; throws where it is not to be. */
+  beforePut?: () => Promise<void>
   /** Blobs under way at one time. */
   concurrency?: number
   onProgress?: (progress: CopyProgress) => void
@@ -58,7 +60,7 @@ export async function copy(from: Source, reference: string, to: Sink, options: C
   if (referrers) {
     await work.referrers()
     // Only now: whoever checks signatures must not see the one without the other.
-    if (tags.length > 0) await to.putManifest(root, tags, signal)
+    if (tags.length > 0) await work.put(root, tags, signal)
   }
   return { mediaType: root.mediaType, digest: root.digest, size: root.bytes.length, ...work.tally }
 }

@@ -53,7 +53,12 @@ export class Copy {
   async root(raw: RawManifest, tags: readonly string[], signal: AbortSignal): Promise<void> {
     const isNew = !this.#manifests.has(raw.digest)
     await this.manifest(raw, tags, 0, signal)
-    if (!isNew && tags.length > 0) await this.#to.putManifest(raw, tags, signal)
+    if (!isNew && tags.length > 0) await this.put(raw, tags, signal)
+  }
+
+  async put(raw: RawManifest, tags: readonly string[], signal?: AbortSignal): Promise<void> {
+    await this.#options.beforePut?.()
+    await this.#to.putManifest(raw, tags, signal)
   }
 
   /** Of everything that was asked for, and of what that brings along: a set goes on while it grows. */
@@ -90,14 +95,13 @@ export class Copy {
     this.tally.skipped += childrenOf(manifest).filter(isForeign).length
     if (manifest.subject !== undefined) await this.#subject(manifest.subject.digest, depth + 1, signal)
     try {
-      await this.#to.putManifest(raw, tags, signal)
+      await this.put(raw, tags, signal)
     } catch (error) {
       if (!hasSpecCode(error, 'MANIFEST_BLOB_UNKNOWN')) throw error
       // The registry said that it has a child, and lost it, or has it elsewhere: so it gets all of them again.
-      for (const member of members)
-        await this.#to.putManifest(await this.#from.manifest(member.digest, signal), [], signal)
+      for (const member of members) await this.put(await this.#from.manifest(member.digest, signal), [], signal)
       await allOrNone(blobsOf(manifest), (blob, stop) => this.#limit.do(() => this.#send(blob, stop), stop), { signal })
-      await this.#to.putManifest(raw, tags, signal)
+      await this.put(raw, tags, signal)
     }
   }
 
@@ -124,7 +128,7 @@ export class Copy {
       if (signature === undefined) continue
       const raw = await this.#from.manifest(signature.digest, signal)
       await this.manifest(raw, [], 0, signal)
-      await this.#to.putManifest(raw, [tag], signal)
+      await this.put(raw, [tag], signal)
     }
   }
 

@@ -12,7 +12,7 @@ import { pauseMs } from './place-retry.ts'
 import { tookTooLong } from './place-words.ts'
 
 export interface DepartureContext {
-  state: Pick<State, 'bundles' | 'placements'>
+  state: Pick<State, 'bundles' | 'placements' | 'lease'>
   clock: Clock
   random: () => number
   logger: Logger
@@ -113,7 +113,7 @@ export class Departure {
       const release = await state.bundles.release(bundle, number)
       if (release !== undefined) releases.push(release)
     }
-    return { bundle, place, form: form as Removal['form'], path, releases, say }
+    return { bundle, place, form: form as Removal['form'], path, releases, say, check: () => state.lease.check() }
   }
 
   async #failed(error: unknown, log: AttemptLog): Promise<void> {

@@ -195,7 +195,14 @@ export class Place {
   #whatOf(release: Release, source: Source, say: Deploy['say']): Deploy {
     const { place, forced, forcedDone } = this.row
     const { form, path, limits } = this.#spec
-    const how = { form, path, limits, isForced: forced > forcedDone, say }
+    const how = {
+      form,
+      path,
+      limits,
+      isForced: forced > forcedDone,
+      say,
+      check: () => this.#context.state.lease.check(),
+    }
     return { release, place, ...how, source, origin: this.#origin.address, idempotencyKey: keyOf(this.row, release) }
   }
 

@@ -6,6 +6,7 @@ import { backoffMs, type Backoff } from '../lib/retry.ts'
 import type { Event } from '../model/event.ts'
 import type { Message } from '../model/message.ts'
 import type { Publisher, Telling } from '../publishers/publisher.ts'
+import type { State } from '../state/state.ts'
 import { Intake, type IntakeContext } from './intake.ts'
 import { Tally } from './tally.ts'
 
@@ -21,6 +22,7 @@ export interface PublisherSpec {
 }
 
 export interface SenderContext extends Omit<IntakeContext, 'metrics'> {
+  state: Pick<State, 'outbox' | 'lease'>
   random: () => number
   metrics?: Pick<Metrics, 'published' | 'setMessages'>
   /** What is sent of a message. */
@@ -183,6 +185,7 @@ export class Sender {
     const { publisher } = this.#spec
     const parks = this.#parks
     try {
+      await state.lease.check()
       await publisher.publish(tell(message.event), this.#stop.signal)
     } catch (error) {
       // It goes again with the next start.

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { defaultLimits } from '../../src/artifact/limits.ts'
+import { StorageError } from '../../src/lib/errors.ts'
 import { digestOf, type Digest } from '../../src/oci/digest.ts'
 import type { RawManifest } from '../../src/oci/target.ts'
 import type { Deploy, Deployer, DeployTo } from '../../src/deployers/deployer.ts'
@@ -15,6 +16,8 @@ export interface DeployerUnderTest {
 }
 
 const signal = new AbortController().signal
+
+const takenOver = () => Promise.reject(new StorageError('locked', 'another one has taken over'))
 
 /** A release as `bundles/NAME` would hold it. */
 export async function deployOf(text: string, more: Partial<Release> = {}): Promise<Deploy & { raw: RawManifest }> {
@@ -45,6 +48,7 @@ export async function deployOf(text: string, more: Partial<Release> = {}): Promi
     origin: 'elsewhere/policies',
     idempotencyKey: `authz/${raw.digest}`,
     say: () => undefined,
+    check: () => Promise.resolve(),
   }
 }
 
@@ -94,9 +98,11 @@ export function testDeployer(kind: string, open: () => Promise<DeployerUnderTest
       const [one, two] = [await made('one'), await made('two', { number: 2, version: 'v2.0.0' })]
       await deployer.deploy(one, signal)
       await deployer.deploy(two, signal)
-      const { form, path, place, say } = two
-      const removal = { bundle: 'authz', place, form, path, releases: [one.release, two.release], say }
+      const { form, path, place, say, check } = two
+      const removal = { bundle: 'authz', place, form, path, releases: [one.release, two.release], say, check }
       await deployer.remove({ ...removal, bundle: 'other', releases: [] }, signal)
+      expect(await held()).toBe(two.raw.digest)
+      await expect(deployer.remove({ ...removal, check: takenOver }, signal)).rejects.toMatchObject({ code: 'locked' })
       expect(await held()).toBe(two.raw.digest)
       await deployer.remove(removal, signal)
       expect(await held()).toBeUndefined()
@@ -115,6 +121,14 @@ export function testDeployer(kind: string, open: () => Promise<DeployerUnderTest
       if (sendsNoBytes) return deployed
       await expect(deployed).rejects.toMatchObject({ code: 'not_found' })
       expect(await held()).toBe(good.raw.digest)
+    })
+
+    it('leaves the place to the instance that has taken over', async () => {
+      const { deployer, held } = await open()
+      const [before, late] = [await made('before'), await made('late', { number: 2 })]
+      await deployer.deploy(before, signal)
+      await expect(deployer.deploy({ ...late, check: takenOver }, signal)).rejects.toMatchObject({ code: 'locked' })
+      expect(await held()).toBe(before.raw.digest)
     })
 
     it('stops when it is told to', async () => {

@@ -23,6 +23,8 @@ export interface LongshoreOptions {
   tls?: { ca: string; cert?: string; key?: string }
   /** Sent with each of our own requests. */
   headers?: Record<string, string>
+  /** What it has to come to: `standby` where another one acts, `either` where nobody can say. */
+  until?: 'ready' | 'standby' | 'either'
   /** A command that runs it, with its own arguments: strace, for one. */
   under?: readonly string[]
 }
@@ -55,7 +57,7 @@ export interface Longshore {
 /** `longshore serve` in a process of its own; settles when it is ready. */
 export async function startLongshore(options: LongshoreOptions = {}): Promise<Longshore> {
   const { folder = tempDir('longshore'), port = await freePort(), config = {}, env, tls } = options
-  const { under = [], args: more = [] } = options
+  const { under = [], args: more = [], until = 'ready' } = options
   const host = `127.0.0.1:${port}`
   const url = `${tls === undefined ? 'http' : 'https'}://${host}`
   const configFile = join(folder, 'longshore.json')
@@ -73,7 +75,8 @@ export async function startLongshore(options: LongshoreOptions = {}): Promise<Lo
     name: `longshore at ${host}`,
     cwd: folder,
     env: { DOCKER_CONFIG: folder, LONGSHORE_CONFIG: undefined, ...env },
-    ready: async () => (await ask('/health/ready', { signal: AbortSignal.timeout(2_000) })).ok,
+    ready: async () =>
+      (await ask('/health/ready', { signal: AbortSignal.timeout(2_000) })).ok ? until !== 'standby' : until !== 'ready',
   })
   const json = async (path: string, init?: RequestInit) => (await ok(await ask(path, init))).json()
   return {

@@ -38,6 +38,7 @@ export async function putFiles(
     await refuseOverlaps(folder, content.owner, ready.paths)
     await refuseObstacles(folder, before, ready)
     signal?.throwIfAborted()
+    await content.mayPut?.()
     const { after, change } = await bringIn({ folder, ledger, before, spec, content }, ready)
     if (after.state !== 'done') await tell()
     await writeLedger(ledger, { ...after, state: 'done' })

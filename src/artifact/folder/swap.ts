@@ -57,6 +57,7 @@ export async function putSwapped(
       folders: [...foldersOf(ready.paths)],
     }
     await writeLedger(ledgerOf(home, id), ledger)
+    await content.mayPut?.()
     await switchTo(home, id, spec)
     await finish(home, id, ledger, tell)
     const removed = (before?.files ?? []).map(({ path }) => path).filter((path) => !ready.paths.includes(path))

@@ -30,6 +30,8 @@ export interface FolderContent {
   source: Pick<Source, 'blob'>
   limits: ArchiveLimits
   leadingSlash: 'allow' | 'refuse'
+  /** Asked once everything is ready: throws where it is not to be put there any more. */
+  mayPut?: () => Promise<void>
 }
 
 /** What an owner has in a folder. */

@@ -52,6 +52,7 @@ class CommandDeployer implements Deployer {
     const { command, cwd, timeoutMs, giveUp, env: own } = this.#config
     const { logger, redactor } = this.#context
     const env = { ...(await textsOf(own)), ...environmentOf(what), ...more }
+    await what.check()
     const output = await runCommand(command, { cwd, env, timeoutMs, giveUp, redactor, signal })
     what.say(`${this.name} ended well\n${output}`)
     logger.info({ bundle: what.release.bundle, release: what.release.number, output }, `${this.name} ended well`)

@@ -47,6 +47,7 @@ class DirectoryDeployer implements Deployer {
       ...{ parts: await partsToPut(what, signal), source: what.source },
       // OPA writes its own bundles so.
       leadingSlash: what.form === 'layers' ? 'refuse' : 'allow',
+      mayPut: what.check,
     }
     const { written, removed } = await putIntoFolder(
       folder,
@@ -61,7 +62,9 @@ class DirectoryDeployer implements Deployer {
   /** What the ledger says is the bundle's. Whoever reads the folder is told, as after any other change. */
   async remove(what: Removal, signal: AbortSignal): Promise<void> {
     const folder = this.#folder(what)
-    const tell = () => this.#tell({ bundle: what.bundle, say: what.say }, { ...folder, cwd: '/' }, signal)
+    const { bundle, say, check } = what
+    await check()
+    const tell = () => this.#tell({ bundle, say, check }, { ...folder, cwd: '/' }, signal)
     const removed = await dropFromFolder(folder, what.bundle, tell, signal)
     what.say(
       removed.length === 0 ? `nothing of ${what.bundle} is there` : removed.map((name) => `removed ${name}`).join('\n'),
@@ -77,10 +80,11 @@ class DirectoryDeployer implements Deployer {
 
   /** Without a release nothing is there any more. */
   async #tell(
-    { bundle, release, say }: Told,
+    { bundle, release, say, check }: Told,
     { path, cwd }: { path: string; cwd: string },
     signal: AbortSignal,
   ): Promise<void> {
+    await check()
     const { command, commandTimeoutMs: timeoutMs, signal: name, pidFile } = this.#config
     const env = {
       LONGSHORE_BUNDLE: bundle,
@@ -99,13 +103,13 @@ class DirectoryDeployer implements Deployer {
   }
 }
 
-interface Told extends Pick<Deploy, 'say'> {
+interface Told extends Pick<Deploy, 'say' | 'check'> {
   bundle: string
   release?: Release
 }
 
-function toldOf({ release, say }: Deploy): Told {
-  return { bundle: release.bundle, release, say }
+function toldOf({ release, say, check }: Deploy): Told {
+  return { bundle: release.bundle, release, say, check }
 }
 
 /** Layers are those of what the store offered: what was packed here has one. */

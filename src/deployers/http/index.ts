@@ -37,6 +37,7 @@ class HttpDeployer implements Deployer {
     const outgoing = { url: filled(url, what, encodeURIComponent), method, headers, body }
     const { redactor } = this.#context
     const say = (answer: string) => what.say(`${method} to ${this.name} as ${what.idempotencyKey}: ${answer}`)
+    await what.check()
     try {
       say(String(await send(outgoing, this.#config, { redactor, signal })))
     } catch (error) {

@@ -19,6 +19,8 @@ export interface Bringing {
   clock: Clock
   signal: AbortSignal
   say: (text: string) => void
+  /** Before the job is registered: throws where that is another longshore's to do. */
+  check: () => Promise<void>
   /** What is waited for, for who has waited long enough. */
   waiting: (why: string) => void
 }
@@ -56,6 +58,7 @@ async function markFor({ api, config, values, isForced, key }: Bringing, job: Jo
 
 /** Undefined where somebody else was faster, or where nobody knows whether it came to that: then the job is to be read again. */
 async function register(work: Bringing, changed: Job, { JobModifyIndex, Version }: Job): Promise<number | undefined> {
+  await work.check()
   try {
     const index = await work.api.register(changed, JobModifyIndex)
     work.say(`registered job ${changed.ID}, whose version was ${Version}: ${describe(work.values)}`)

@@ -53,8 +53,8 @@ class NomadDeployer implements Deployer {
       await withNomad(this.#config, parts, (api) =>
         bringJob({
           ...{ api, config: this.#config, values: valuesOf(this.#config, what), signal: parts.signal },
-          ...{ isForced: what.isForced, key: what.idempotencyKey, name: this.name, host: this.#host, say: what.say },
-          clock,
+          ...{ isForced: what.isForced, key: what.idempotencyKey, name: this.name, host: this.#host },
+          ...{ say: what.say, check: what.check, clock },
           waiting: (why) => (waitingFor = why),
         }),
       )

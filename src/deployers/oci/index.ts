@@ -42,6 +42,7 @@ class OciDeployer implements Deployer {
       tags,
       referrers: this.#config.referrers,
       ...(mountFrom && { mountFrom }),
+      beforePut: what.check,
       signal,
     })
     const { digest, blobsCopied, bytes, mounted, skipped } = copied
@@ -50,7 +51,7 @@ class OciDeployer implements Deployer {
   }
 
   /** Tags that were put there and still stand for what they were put there for. The manifests stay: others may have tags of them. */
-  async remove({ releases, form, say }: Removal, signal: AbortSignal): Promise<void> {
+  async remove({ releases, form, say, check }: Removal, signal: AbortSignal): Promise<void> {
     const ours = new Map<string, Set<Digest>>()
     for (const release of releases) {
       for (const tag of this.#tags({ release, form })) {
@@ -62,6 +63,7 @@ class OciDeployer implements Deployer {
       const found = (await this.#target.head(tag, signal))?.digest
       if (found === undefined) continue
       if (digests.has(found)) {
+        await check()
         await this.#target.deleteTag(tag, signal).catch(giveUpWhereUnsupported)
         say(`removed the tag ${tag}`)
       } else say(`${tag} stays: it stands for ${found} by now`)

@@ -29,7 +29,7 @@ export interface Standby {
   /** Ends the waiting. */
   signal: AbortSignal
   /** Told once, and again when it is another one. */
-  waiting(heldBy: string): void
+  waiting(heldBy: string): Promise<void>
 }
 
 /**
@@ -92,24 +92,46 @@ async function reach(
 }
 
 async function waitForLease(options: OpenOptions, database: Database, lease: Lease): Promise<void> {
-  const { standby, clock, logger, lease: limits } = options
+  const { standby, clock, lease: limits } = options
   let told: string | undefined
   for (;;) {
     const held = await takeLease(options, database, lease).catch((error: unknown) => {
       if (told === undefined || !isLost(error)) throw error
-      logger.debug({ err: error }, 'the lease cannot be asked for')
-      return { heldBy: told }
+      return undefined
     })
-    if (held === undefined) return
-    if (standby === undefined) throw inUse(database, held.heldBy)
-    if (held.heldBy !== told) standby.waiting(held.heldBy)
-    told = held.heldBy
+    if (held === 'taken') return
+    if (standby === undefined) throw inUse(database, held?.heldBy ?? '')
+    if (held === undefined) await waitForDatabase(options, database, standby)
+    else if (held.heldBy !== told) await standby.waiting(held.heldBy)
+    told = held?.heldBy ?? told
     await clock.sleep(limits.pollMs, standby.signal)
   }
 }
 
+/** Whoever has the lease could not renew it either: once the database is back it gets the time to. */
+async function waitForDatabase(
+  { clock, lease }: OpenOptions,
+  { kysely }: Database,
+  { signal }: Standby,
+): Promise<void> {
+  const isBack = () =>
+    readKnown(kysely).then(
+      () => true,
+      (error: unknown) => {
+        if (!isLost(error)) throw error
+        return false
+      },
+    )
+  while (!(await isBack())) await clock.sleep(lease.pollMs, signal)
+  await clock.sleep(lease.durationMs, signal)
+}
+
 /** What cannot be meant is said before anybody waits for it. */
-async function takeLease({ contentId }: OpenOptions, { kysely, name }: Database, lease: Lease) {
+async function takeLease(
+  { contentId }: OpenOptions,
+  { kysely, name }: Database,
+  lease: Lease,
+): ReturnType<Lease['take']> {
   const known = await readKnown(kysely)
   refuseNewer(known.version, name)
   if (known.contentId !== undefined) refuseOther(known.contentId, name, contentId)

@@ -63,7 +63,7 @@ export class Lease {
   }
 
   /** Takes it if nobody has it, and renews it from now on. Else who has it. */
-  async take(): Promise<{ heldBy: string } | undefined> {
+  async take(): Promise<{ heldBy: string } | 'taken'> {
     const { database, name, holder, limits, clock } = this.#options
     const asked = { monotonic: clock.monotonic(), now: clock.now() }
     const row = await this.#read(database.kysely)
@@ -83,7 +83,7 @@ export class Lease {
     this.#term = taken
     this.#renewed = asked
     this.#wait()
-    return undefined
+    return 'taken'
   }
 
   /** Nobody else acts now. Throws StorageError: `locked` when another one does, `unreachable` when nobody can say. */

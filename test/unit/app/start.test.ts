@@ -15,6 +15,7 @@ async function optionsFor(port: number): Promise<AppOptions> {
     loadConfig: () => Promise.resolve(config),
     environment: readEnvironment({}),
     redactor: new Redactor(),
+    signal: new AbortController().signal,
   }
 }
 

@@ -283,8 +283,8 @@ describe('taking away', () => {
     const { deployer, root } = open({ mode, command: ['sh', '-c', script] })
     const what = await layersOf({ 'db.a': 'a' })
     await deployer.deploy(what, signal)
-    const { place, form, path, say, release } = what
-    await deployer.remove!({ bundle: 'authz', place, form, path, releases: [release], say }, signal)
+    const { place, form, path, say, check, release } = what
+    await deployer.remove!({ bundle: 'authz', place, form, path, releases: [release], say, check }, signal)
     expect(readFileSync(told, 'utf8')).toBe(`authz,,${root}`)
     expect(existsSync(join(root, 'db.a'))).toBe(false)
   })

@@ -42,9 +42,9 @@ function open(more: Partial<OciDeployerConfig> = {}) {
 describe('taking away', () => {
   const removalOf = (...whats: Awaited<ReturnType<typeof deployOf>>[]) => {
     const said: string[] = []
-    const { place, form, path } = whats[0]!
+    const { place, form, path, check } = whats[0]!
     const releases = whats.map(({ release }) => release)
-    return { bundle: 'authz', place, form, path, releases, say: (text: string) => said.push(text), said }
+    return { bundle: 'authz', place, form, path, releases, say: (text: string) => said.push(text), check, said }
   }
 
   it('removes the tags of all releases that were put there, where they still stand for that', async () => {

@@ -9,6 +9,7 @@ import { maxWaitingMessages } from '../../../src/reconcile/intake.ts'
 import { createOutbox, type Outbox } from '../../../src/reconcile/outbox.ts'
 import type { PublisherSpec } from '../../../src/reconcile/sender.ts'
 import { feedOf } from '../../../src/state/feed.ts'
+import type { State } from '../../../src/state/state.ts'
 import { FakeClock } from '../../support/clock.ts'
 import { createRandom } from '../../support/random.ts'
 import { tempDir } from '../../support/temp.ts'
@@ -61,8 +62,9 @@ beforeEach(async () => {
 
 afterEach(close)
 
-async function open() {
-  state = await openInProcess(folder)
+async function open(lease: Partial<State['lease']> = {}) {
+  const opened = await openInProcess(folder)
+  state = { ...opened, lease: { ...opened.lease, ...lease } }
   feed = feedOf(state)
   metrics = createMetrics(clock)
   reading = undefined
@@ -100,6 +102,26 @@ const held = async (filter: Partial<MessageFilter> = {}) =>
   ])
 
 const until = (what: () => boolean) => waitFor('the outbox', what)
+
+describe('where another instance acts by now', () => {
+  it('nobody is told anything', async () => {
+    await close()
+    folder = tempDir('outbox')
+    let asked = 0
+    const check = () => {
+      asked++
+      return Promise.reject(new StorageError('locked', 'another one acts'))
+    }
+    await open({ check })
+    const receiver = new Receiver()
+    await outbox.configure([specOf('events', receiver)])
+    await happen('a')
+    await until(() => asked > 0)
+    await clock.advance(60_000)
+    expect(await outbox.list(any, { after: null, limit: 9 })).toMatchObject([{ state: 'waiting', attempts: 0 }])
+    expect(receiver.tries).toEqual([])
+  })
+})
 
 describe('what happens', () => {
   it('is told in order for each bundle, each with its number, an id that stays, and without secrets', async () => {

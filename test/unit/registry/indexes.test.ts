@@ -240,3 +240,23 @@ describe('names', () => {
     expect(tagsIn('a/index.json_')).toEqual(['v3'])
   })
 })
+
+describe('where another process acts by now', () => {
+  it('no index is written, and none is taken away', async () => {
+    await push(opened.registry.repository('stays'), 'x', ['v1'])
+    await settle()
+    const { folder } = opened
+    await opened.close()
+    let isOurs = true
+    const mayWrite = () => (isOurs ? Promise.resolve() : Promise.reject(new Error('another one acts')))
+    opened = await openRegistry(folder, { mayWrite })
+    isOurs = false
+    const [stays, fresh] = ['stays', 'fresh'].map((name) => opened.registry.repository(name))
+    await stays!.deleteManifest((await stays!.head('v1'))!.digest)
+    await push(fresh!, 'y', ['v1'])
+    await opened.registry.close()
+    expect(tagsIn('stays')).toEqual(['v1'])
+    expect(existsSync(join(layout('fresh'), 'index.json'))).toBe(false)
+    expect(await opened.state.catalog.staleIndexes(9)).toHaveLength(2)
+  })
+})

@@ -28,6 +28,7 @@ interface OpenOptions {
   content?: (real: Content) => Content
   clock?: FakeClock
   quotaOf?: QuotaOf
+  mayWrite?: () => Promise<void>
   logger?: Logger
   /** False: a loss of power may lose things, a test that does very much gains time. */
   durable?: boolean
@@ -50,7 +51,8 @@ export async function openRegistry(folder = tempDir('registry'), options: OpenOp
   const { catalog } = state
   const limits = options.limits ?? {}
   const quotas = options.quotaOf === undefined ? {} : { quotaOf: options.quotaOf }
-  const registry = createRegistry({ content, catalog, clock, logger, folder, limits, ...quotas })
+  const asked = options.mayWrite === undefined ? {} : { mayWrite: options.mayWrite }
+  const registry = createRegistry({ content, catalog, clock, logger, folder, limits, ...quotas, ...asked })
   const changes: RepositoryChange[] = []
   registry.onChange((change) => changes.push(change))
   const close = async () => {
