@@ -16,7 +16,8 @@ export interface Event {
   by: string | null
   /**
    * By type, all optional: `release`, `version`, `digest`, `reason`, `error`, `attempt`, `nextAttemptAt`, `on`, `pin`; of a deployment
-   * also what was there before (`from`, `fromVersion`), since when it is under way (`begunAt`, `tookMs`), and how often it failed (`failures`).
+   * also what was there before (`from`, `fromVersion`), since when it is under way (`begunAt`, `tookMs`), how often it failed (`failures`), and what goes there
+   * instead (`next`, `nextVersion`).
    */
   data: Record<string, unknown>
 }
@@ -31,6 +32,7 @@ export const eventTypes = [
   'deployment.succeeded',
   'deployment.failed',
   'deployment.forced',
+  'deployment.overtaken',
   'deployment.drifted',
   'prune.started',
   'prune.succeeded',

@@ -33,6 +33,8 @@ const sentences: Partial<Record<EventType, (words: Words) => string | undefined>
   'deployment.succeeded': ({ what, version, by, took, place, data }) =>
     `${what}: ${change(data, version)} is deployed to ${place}${by || byItself}${took}${inVain(data)}`,
   'deployment.failed': failure,
+  'deployment.overtaken': ({ what, version, place, took, data }) =>
+    `${what}: ${version} did not get to ${place}${took}${inVain(data)}: ${named(data.nextVersion, data.next)} goes there instead`,
   'deployment.drifted': ({ what, version, place, data }) =>
     `${what}: at ${place} is no longer ${version}, which was deployed there: ${quoted(data.error)}`,
   'prune.succeeded': ({ what, place }) => `${what} was taken away from ${place}, which left the config`,

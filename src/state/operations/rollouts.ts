@@ -1,5 +1,6 @@
 import type { Deployment } from '../../model/deployment.ts'
 import type { Db, Schema } from '../schema.ts'
+import { note } from './events.ts'
 
 type Rollout = Schema['rollouts']
 
@@ -59,6 +60,14 @@ export async function versionOf(db: Db, bundle: string, number: number | null): 
   return row?.version ?? null
 }
 
+/** One that failed and is tried no more, since another release goes there instead: nothing else would say how it ended. */
+async function noteOvertaken(db: Db, rollout: Rollout, next: number | null, at: number): Promise<void> {
+  const { bundle, place, release, by, begunAt, failures } = rollout
+  const [version, nextVersion] = [await versionOf(db, bundle, release), await versionOf(db, bundle, next)]
+  const data = { release, version, next, nextVersion, begunAt, tookMs: Math.max(0, at - begunAt), failures }
+  await note(db, { type: 'deployment.overtaken', bundle, place, by, at, data })
+}
+
 /** A newer release begins anew; whoever pinned the bundle is behind what is deployed of it. */
 async function underWay(db: Db, row: Deployment, release: number | null, at: number): Promise<Rollout> {
   const { bundle, place, forcedDone } = row
@@ -69,6 +78,7 @@ async function underWay(db: Db, row: Deployment, release: number | null, at: num
     .where('place', '=', place)
     .executeTakeFirst()
   if (known?.release === release) return known
+  if (known !== undefined && known.failures > 0) await noteOvertaken(db, known, release, at)
   const pin = await db.selectFrom('pins').select('by').where('bundle', '=', bundle).executeTakeFirst()
   return beginRollout(db, { bundle, place, desired: release, forced: forcedDone }, { by: pin?.by ?? null, at })
 }

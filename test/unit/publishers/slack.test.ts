@@ -47,6 +47,11 @@ describe('what a person reads', () => {
     ['its beginning', said({ type: 'deployment.started' }), undefined],
     ['a word for it', said({ type: 'deployment.forced', by: 'ann' }), undefined],
     [
+      'one that another took the place of',
+      said({ type: 'deployment.overtaken' }, { failures: 3, next: 5, nextVersion: 'v3' }),
+      'authz: v2 (release 4) did not get to prod, after 3s and 3 attempts in vain: v3 (release 5) goes there instead',
+    ],
+    [
       'drift',
       said({ type: 'deployment.drifted' }, { error: 'it holds another' }),
       'authz: at prod is no longer v2 (release 4), which was deployed there: it holds another',

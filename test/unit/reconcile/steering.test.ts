@@ -217,6 +217,26 @@ describe('what the end of a deployment tells', () => {
     expect(second!.data.tookMs).toBeLessThan(60_000)
   })
 
+  it('is said also of one that failed, and that another release takes the place of', async () => {
+    await configure()
+    prod.failures.push(new Error('no'))
+    await release('one')
+    await until(() => rig.deployed.some(({ place, error }) => place === 'prod' && error === 'no'))
+    await rig.clock.advance(100)
+    await release('two')
+    await deployed('prod', 2)
+    const told = (await rig.state.events.ofBundle('authz', 100)).filter(({ place }) => place === 'prod').toReversed()
+    expect(told.map(({ type, data }) => [type, data.release])).toEqual([
+      ['deployment.started', 1],
+      ['deployment.failed', 1],
+      ['deployment.overtaken', 1],
+      ['deployment.started', 2],
+      ['deployment.succeeded', 2],
+    ])
+    const nextVersion = rig.released[1]!.version
+    expect(told[2]!.data).toMatchObject({ next: 2, nextVersion, failures: 1, tookMs: told[2]!.at - told[0]!.at })
+  })
+
   it('is by whom: who asked for it, who pinned it, or nobody', async () => {
     await configure()
     await release('one')
