@@ -7,6 +7,8 @@ import { ConfigError } from '../../../src/lib/errors.ts'
 import { createLogger } from '../../../src/lib/logger.ts'
 import { createMetrics } from '../../../src/lib/metrics.ts'
 import { Redactor } from '../../../src/lib/redact.ts'
+import type { EventType } from '../../../src/model/event.ts'
+import type { PublisherSpec } from '../../../src/reconcile/sender.ts'
 import type { BundleSpec } from '../../../src/reconcile/types.ts'
 import { FakeClock } from '../../support/clock.ts'
 import { scriptedServer } from '../../support/scripted-server.ts'
@@ -23,6 +25,7 @@ async function rig(first: Config) {
   const log = new PassThrough()
   const logger = createLogger({ level: 'info', pretty: false, redactor, stream: log })
   const configured: (readonly BundleSpec[])[] = []
+  const told: (readonly PublisherSpec[])[] = []
   const setup = await createSetup(first, {
     reconciler: {
       configure: async (specs: readonly BundleSpec[]) => {
@@ -30,7 +33,7 @@ async function rig(first: Config) {
         return { added: [], changed: [], removed: [] }
       },
     },
-    outbox: { configure: async () => undefined },
+    outbox: { configure: async (specs: readonly PublisherSpec[]) => void told.push(specs) },
     registry: { repository: () => ({ name: 'local' }) },
     state: { bundles: { current: async () => [] } },
     table: { configure: () => undefined, get: () => undefined },
@@ -44,7 +47,7 @@ async function rig(first: Config) {
   } as unknown as SetupOptions)
   const apply = (config: Config | Promise<Config>) => setup.apply(async () => config)
   const logged = () => String((log.read() as Buffer | null) ?? '')
-  return { setup, apply, clock, configured, logged }
+  return { setup, apply, clock, configured, told, logged }
 }
 
 describe('configs that come one upon the other', () => {
@@ -96,6 +99,30 @@ describe('configs that come one upon the other', () => {
 })
 
 describe('a change', () => {
+  it('of who is told, and of who tells us, is taken up at once and disturbs no bundle', async () => {
+    const linked = (name: string, more: string) => `  ${name}: { store: ${local}, schedule: off${more} }\n`
+    const before = await load(`bundles:\n${linked('a', '')}${linked('b', '')}`)
+    const { setup, apply, configured, told } = await rig(before)
+    await apply(before)
+    expect([told, [...setup.webhooks.keys()]]).toEqual([[[]], []])
+    const events = 'publishers: { ops: { type: http, url: "https://x.example/", events: ["deployment.*"] } }\n'
+    const hooks = 'webhooks: { ci: { type: generic, token: a-token } }\n'
+    const keys = ', publish: [ops], webhooks: [ci]'
+    await apply(await load(`${events}${hooks}bundles:\n${linked('a', keys)}${linked('b', '')}`))
+    expect(configured[1]).toEqual(configured[0])
+    expect(configured[1]![0]).toBe(configured[0]![0])
+    expect(setup.webhooks.get('ci')!.bundlesOf(null)).toEqual(['a'])
+    const [ops] = told[1]!
+    expect(ops).toMatchObject({ name: 'ops', parkAfterMs: 86_400_000 })
+    const wants = (type: EventType, of: string) =>
+      ops!.wants({ seq: 1, at: 1, type, bundle: of, place: null, by: null, data: {} })
+    expect(wants('deployment.failed', 'a')).toBe(true)
+    expect(wants('deployment.failed', 'b')).toBe(false)
+    expect(wants('deployments.held', '*')).toBe(false)
+    expect(wants('deployment.failed', '*')).toBe(true)
+    expect(wants('release.created', 'a')).toBe(false)
+  })
+
   it('of a bundle leaves the others as they are', async () => {
     const before = await load(`bundles:\n${bundle('a', local)}${bundle('b', local)}`)
     const { apply, configured } = await rig(before)
