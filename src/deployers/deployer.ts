@@ -70,6 +70,8 @@ export interface Deployer {
   readonly name: string
   /** As `Store.address`. */
   readonly address: string
+  /** Most of `deploy` is waiting for the place: it is ended when a newer release is to be there, which takes its place. */
+  readonly yields?: boolean
   /** Asked before and after `deploy`. Undefined where the place cannot be asked. */
   observe(what: Deploy, signal: AbortSignal): Promise<Observation | undefined>
   /** May be called again for what is there already. Throws FinalError where the same would fail again whatever happens. */

@@ -15,5 +15,5 @@ export function wordsIn(template: string): string[] {
 }
 
 export function fill(template: string, words: Readonly<Record<string, string>>): string {
-  return template.replace(word, (whole: string, name: string) => words[name] ?? whole)
+  return template.replace(word, (whole: string, name: string) => (Object.hasOwn(words, name) ? words[name]! : whole))
 }

@@ -37,6 +37,7 @@ export interface DeployContext {
 }
 
 const dropped = new Error('the place left the config')
+const newer = new Error('a newer release is to be there')
 
 /** One bundle at one place: brings it to the desired release, and keeps trying. */
 export class Place {
@@ -50,6 +51,8 @@ export class Place {
   #cancelTimer: (() => void) | undefined
   /** When it was last asked what it holds. */
   #askedAt = -Infinity
+  /** Ends what is under way, where that may be. */
+  #yield: (() => void) | undefined
   /** Nothing is known that is to be put there. */
   #onlyAsks = false
   /** The config names another place now: that this one holds nothing of ours is nobody else's doing. */
@@ -101,6 +104,7 @@ export class Place {
   /** From now on this release, and no longer an older one: also where the older one's retry waits. */
   desire(release: number): void {
     this.row = desiring(this.row, release)
+    this.#yield?.()
     this.wake()
   }
 
@@ -167,6 +171,7 @@ export class Place {
     const log = new AttemptLog(clock, redactor)
     const late = new AbortController()
     const cancelDeadline = clock.after(deadlineMs, () => late.abort(tookTooLong(deployer, deadlineMs)))
+    if (deployer.yields === true) this.#yield = () => late.abort(newer)
     try {
       const signal = AbortSignal.any([this.#stop.signal, late.signal])
       const what = this.#whatOf(release, await this.#sourceOf(release), (text) => log.say(text))
@@ -176,10 +181,12 @@ export class Place {
       // Begun again at the next start; the place may or may not have it by then.
       if (this.#stop.signal.aborted) return
       const why: unknown = late.signal.aborted ? late.signal.reason : error
+      if (why === newer) return this.#logger.info({ release: number }, `release ${number} gives way to a newer one`)
       const wasTried = this.row.state === 'deploying'
       if (mayDeploy && (wasTried || !onlyAsks)) await this.#failed(release, why, log)
       else this.#logger.warn({ release: number, err: why }, `${deployer.name} could not be asked what it holds`)
     } finally {
+      this.#yield = undefined
       cancelDeadline()
     }
   }

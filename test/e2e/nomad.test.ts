@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { needs } from '../support/components.ts'
 import { serviceJob, startNomad, type Nomad } from '../support/nomad.ts'
+import { waitFor } from '../support/wait.ts'
 import { deployerFor, releaseOf, runs, type ReadJob } from './nomad-support.ts'
 
 /** As Nomad counts. */
@@ -61,7 +62,10 @@ needs('nomad')('nomad', () => {
   test.concurrent(
     'a version that fails its health check is told of in Nomad’s words, when the older one runs again',
     async () => {
-      const job = await serviceJob('sick', { update: { HealthyDeadline: 10 * second, ProgressDeadline: 12 * second } })
+      const job = await serviceJob('sick', {
+        isChecked: true,
+        update: { HealthyDeadline: 10 * second, ProgressDeadline: 12 * second },
+      })
       await nomad.run(job)
       const deployer = deployerFor(nomad, 'sick')
       const bad = await releaseOf('v-sick', 1)
@@ -83,7 +87,7 @@ needs('nomad')('nomad', () => {
   test.concurrent(
     'what failed and was not taken back is tried again, though the job would be the same',
     async () => {
-      await nomad.run(await serviceJob('stuck', { update: { AutoRevert: false } }))
+      await nomad.run(await serviceJob('stuck', { update: { AutoRevert: false, MinHealthyTime: 3 * second } }))
       const deployer = deployerFor(nomad, 'stuck')
       const bad = await releaseOf('v-crash', 1)
       await expect(deployer.deploy(bad, signal)).rejects.toMatchObject({ code: 'deployment_failed' })
@@ -147,6 +151,24 @@ needs('nomad')('nomad', () => {
       expect(await errorOf('canary', '6s')).toMatch(
         / took longer than 6s: Deployment is running but requires manual promotion/,
       )
+    },
+    60_000,
+  )
+
+  test.concurrent(
+    'a version that does not get well is replaced by a newer one without being waited for',
+    async () => {
+      const job = await serviceJob('fixed', { isChecked: true })
+      await nomad.run(job)
+      const deployer = deployerFor(nomad, 'fixed')
+      const stop = new AbortController()
+      const deployed = deployer.deploy(await releaseOf('v-sick', 1), stop.signal)
+      deployed.catch(() => undefined)
+      await waitFor('the sick version', async () => (await read('fixed')).Version === 1, { timeoutMs: 30_000 })
+      stop.abort(new Error('a newer one'))
+      await expect(deployed).rejects.toThrow('a newer one')
+      await deployer.deploy(await releaseOf('v1.0.0', 2), signal)
+      await runs(job.port, 'v1.0.0')
     },
     60_000,
   )

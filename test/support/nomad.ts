@@ -117,16 +117,19 @@ function launch(folder: string, more: object, ready: () => Promise<boolean>): Pr
 const taskScript = `
   const { VERSION, PORT } = process.env
   const server = require('node:http').createServer((_, to) => to.end(VERSION))
-  // The one before may be about to end.
-  server.on('error', () => setTimeout(() => server.listen(PORT, '127.0.0.1'), 50))
+  // On every address of this machine: Nomad asks at one of them. The one before may be about to end.
+  server.on('error', () => setTimeout(() => server.listen(PORT), 50))
   if (VERSION === 'v-crash') process.exit(3)
-  if (VERSION !== 'v-sick') server.listen(PORT, '127.0.0.1')
+  if (VERSION !== 'v-sick') server.listen(PORT)
   setTimeout(() => {}, 300_000)`
 
-/** A service that says its version on its port, and is well when it does: `v-sick` never does, and `v-crash` ends at once. Beside it stands a task that nobody deploys. */
+/**
+ * A service that says its version on its port: `v-sick` never does, and `v-crash` ends at once. It is well when it runs, or with
+ * `isChecked` when Nomad was answered at its port. Beside it stands a task that nobody deploys.
+ */
 export async function serviceJob(
   id: string,
-  more: { server?: object; update?: object } = {},
+  { isChecked = false, ...more }: { server?: object; update?: object; isChecked?: boolean } = {},
 ): Promise<NomadJob & { port: number }> {
   const port = await freePort()
   const second = 1_000_000_000
@@ -153,15 +156,19 @@ export async function serviceJob(
     port,
     ...{ ID: id, Name: id, Type: 'service', Datacenters: ['dc1'], Meta: { team: 'shop' } },
     Update: {
-      ...{ MaxParallel: 1, MinHealthyTime: second / 10, HealthyDeadline: 60 * second },
+      // For so long one that answers may still be the one before.
+      ...{ MaxParallel: 1, MinHealthyTime: isChecked ? second : second / 10, HealthyDeadline: 60 * second },
+      ...(!isChecked && { HealthCheck: 'task_states' }),
       ...{ ProgressDeadline: 90 * second, AutoRevert: true, ...more.update },
     },
     TaskGroups: [
       {
         Name: 'app',
         Count: 1,
-        Networks: [{ ReservedPorts: [{ Label: 'http', Value: port }] }],
-        Services: [{ Name: id, Provider: 'nomad', PortLabel: 'http', Checks: [check] }],
+        ...(isChecked && {
+          Networks: [{ ReservedPorts: [{ Label: 'http', Value: port }] }],
+          Services: [{ Name: id, Provider: 'nomad', PortLabel: 'http', Checks: [check] }],
+        }),
         ReschedulePolicy: { Attempts: 0, Interval: 60 * second, Unlimited: false },
         RestartPolicy: { Attempts: 0, Interval: 60 * second, Delay: second, Mode: 'fail' },
         Tasks: [server, side],

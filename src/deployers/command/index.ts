@@ -59,11 +59,12 @@ class CommandDeployer implements Deployer {
   }
 }
 
-function environmentOf({ release, place, isForced, idempotencyKey }: Deploy): Record<string, string> {
+function environmentOf({ release, place, origin, isForced, idempotencyKey }: Deploy): Record<string, string> {
   return {
     LONGSHORE_BUNDLE: release.bundle,
     LONGSHORE_PLACE: place,
     LONGSHORE_RELEASE: String(release.number),
+    LONGSHORE_REPOSITORY: origin,
     LONGSHORE_VERSION: release.version,
     LONGSHORE_DIGEST: release.manifestDigest,
     LONGSHORE_SOURCE_DIGEST: release.sourceDigest,

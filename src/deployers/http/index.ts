@@ -1,5 +1,6 @@
 import { send, textBody, type Body } from '../../clients/http/request.ts'
 import { FinalError, RemoteError } from '../../lib/errors.ts'
+import { fill } from '../../lib/template.ts'
 import type { Deploy, Deployer, DeployerContext } from '../deployer.ts'
 import { servedLayer } from '../served.ts'
 import { textsOf } from '../values.ts'
@@ -64,14 +65,14 @@ class HttpDeployer implements Deployer {
   }
 }
 
-function eventOf({ release, place, isForced, idempotencyKey }: Deploy): Record<string, unknown> {
+function eventOf({ release, place, origin, isForced, idempotencyKey }: Deploy): Record<string, unknown> {
   const { bundle, number, version, manifestDigest: digest, sourceDigest, bundleDigest } = release
-  const about = { bundle, place, release: number, version, digest, sourceDigest, bundleDigest }
+  const about = { bundle, place, release: number, repository: origin, version, digest, sourceDigest, bundleDigest }
   return { ...about, key: idempotencyKey, forced: isForced }
 }
 
-function filled(template: string, { release, place }: Deploy, write: (text: string) => string): string {
+function filled(template: string, { release, place, origin }: Deploy, write: (text: string) => string): string {
   const { bundle, number, version, manifestDigest: digest } = release
-  const words: Record<string, string> = { bundle, place, release: String(number), version, digest }
-  return template.replace(/\{(bundle|place|release|version|digest)\}/g, (_all, word: string) => write(words[word]!))
+  const words = { bundle, place, release: String(number), repository: origin, version, digest }
+  return fill(template, Object.fromEntries(Object.entries(words).map(([word, text]) => [word, write(text)])))
 }

@@ -11,7 +11,7 @@ import { textOrSecretSchema } from '../../lib/schema.ts'
 
 const own = ['connection', 'content-length', 'expect', 'idempotency-key', 'keep-alive', 'transfer-encoding', 'upgrade']
 const urlError = 'expected a URL such as https://host/path, with {…} only after the host, and without a login'
-const words = 'Replaced in it: {bundle} {place} {release} {version} {digest}.'
+const words = 'Replaced in it: {bundle} {place} {release} {repository} {version} {digest}.'
 
 export const httpDeployerSchema = z
   .strictObject({

@@ -16,6 +16,7 @@ export function createDeployer(config: NomadDeployerConfig, context: DeployerCon
 class NomadDeployer implements Deployer {
   readonly name: string
   readonly address: string
+  readonly yields = true
   readonly #host: string
   readonly #config: NomadDeployerConfig
   readonly #context: DeployerContext
@@ -24,7 +25,8 @@ class NomadDeployer implements Deployer {
     const { job, group, task, address } = config
     this.#host = new URL(address).host
     this.name = `task ${group === undefined ? task : `${group}/${task}`} of job ${job} at ${this.#host}`
-    this.address = `${this.#host}/${[config.region, config.namespace, job, group, task].filter(Boolean).join('/')}`
+    // Each job waits for itself: many of them may be under way at one Nomad.
+    this.address = `${job}@${this.#host}/${[config.region, config.namespace, group, task].filter(Boolean).join('/')}`
     this.#config = config
     this.#context = context
   }

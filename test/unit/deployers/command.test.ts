@@ -53,6 +53,7 @@ describe('deployer command', () => {
       LONGSHORE_BUNDLE: 'authz',
       LONGSHORE_PLACE: 'prod',
       LONGSHORE_RELEASE: '1',
+      LONGSHORE_REPOSITORY: 'elsewhere/policies',
       LONGSHORE_VERSION: 'v1.0.0',
       LONGSHORE_DIGEST: what.release.manifestDigest,
       LONGSHORE_SOURCE_DIGEST: what.release.sourceDigest,

@@ -44,6 +44,7 @@ describe('deployer http', () => {
       digest: what.release.manifestDigest,
       sourceDigest: what.release.sourceDigest,
       bundleDigest: what.release.bundleDigest,
+      repository: 'elsewhere/policies',
       key: what.idempotencyKey,
       forced: false,
     })
@@ -69,12 +70,16 @@ describe('deployer http', () => {
   it('fills in the URL and a text', async () => {
     const { server, deployer } = await open(
       {},
-      { path: '/{bundle}/{version}', body: { text: '{place} has {version}, {not}' }, headers: { 'X-Team': 'acme' } },
+      {
+        path: '/{bundle}/{version}',
+        body: { text: '{place} has {version} of {repository}, {not}' },
+        headers: { 'X-Team': 'acme' },
+      },
     )
     await deployer.deploy(await deployOf('one'), signal)
     const [sent] = server.requests
     expect(sent!.url).toBe('/authz/v1.0.0')
-    expect(sent!.body.toString()).toBe('prod has v1.0.0, {not}')
+    expect(sent!.body.toString()).toBe('prod has v1.0.0 of elsewhere/policies, {not}')
     expect(sent!.headers['x-team']).toBe('acme')
   })
 

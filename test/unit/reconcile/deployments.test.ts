@@ -131,6 +131,20 @@ describe('deploying', () => {
     expect(await rows()).toMatchObject([{ desired: 3, deployed: 3, state: 'done' }])
   })
 
+  it('does not wait for a place that yields, when a newer release is to be there', async () => {
+    prod.yields = true
+    prod.gate = new Promise(() => undefined)
+    await rig.reconciler.configure([spec()])
+    await release('one')
+    await until(() => prod.puts.length === 1)
+    prod.gate = undefined
+    await release('two')
+    await settled(prod, 2)
+    expect(prod.puts.map((put) => put.release)).toEqual([1, 2])
+    expect(await rows()).toMatchObject([{ desired: 2, deployed: 2, attempts: 1, state: 'done', lastError: null }])
+    expect(rig.deployed).toMatchObject([{ release: 2, error: null }])
+  })
+
   it('gives a newer release a fresh start when the older one fails under it', async () => {
     const gate = Promise.withResolvers<void>()
     prod.gate = gate.promise

@@ -252,6 +252,7 @@ export class ScriptedPlace implements Deployer {
   readonly address: string
   holds: Digest | null = null
   readable = true
+  yields = false
   /** Thrown while set, by whoever asks what it holds. */
   unreachable: Error | undefined
   failures: Error[] = []
