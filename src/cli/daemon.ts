@@ -2,24 +2,20 @@ import { startApp, type App, type AppOptions } from '../app.ts'
 import type { Config } from '../config/config.ts'
 import { formatProblems } from '../config/problems.ts'
 import { ConfigError } from '../lib/errors.ts'
+import { holdYoungGeneration } from '../lib/heap.ts'
 import { createLogger, type Logger } from '../lib/logger.ts'
 import type { CommandContext } from './command.ts'
 
-export interface DaemonOptions extends Pick<
-  AppOptions,
-  'config' | 'loadConfig' | 'stateThread' | 'rebuildState' | 'version'
-> {
-  /** Called once a start's work is done: what is served is read in the background. */
-  onStarted: () => void
-}
+export type DaemonOptions = Pick<AppOptions, 'config' | 'loadConfig' | 'stateThread' | 'rebuildState' | 'version'>
 
 /** What was restored is read by then, and the first looks have been made. */
 const startedMs = 10_000
 
 /** Until it is told to stop. */
 export async function runDaemon(options: DaemonOptions, context: CommandContext): Promise<void> {
-  const { config, onStarted, ...parts } = options
+  const { config, version } = options
   const { environment, redactor, clock, signal } = context
+  const letYoungGenerationGrow = holdYoungGeneration()
   const logger = openLog(config, context)
   const random = () => Math.random()
   let app: App | undefined
@@ -30,10 +26,10 @@ export async function runDaemon(options: DaemonOptions, context: CommandContext)
     else if (!signal.aborted) void reload(app, logger)
   })
   try {
-    app = await startApp({ ...parts, config, environment, clock, random, logger, redactor, signal })
-    clock.after(startedMs, onStarted)
+    app = await startApp({ ...options, environment, clock, random, logger, redactor, signal })
+    clock.after(startedMs, letYoungGenerationGrow)
     const { url } = app
-    logger.info({ url, config: config.file, data: config.content.path }, `longshore ${parts.version} at ${url}`)
+    logger.info({ url, config: config.file, data: config.content.path }, `longshore ${version} at ${url}`)
     if (config.file === null) context.output.note(await nextSteps(url, config.content.path))
     if (hungUp) void reload(app, logger)
     const why = await Promise.race([aborted(signal), app.lost])

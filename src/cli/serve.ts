@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
 import { loadConfigAside } from '../config/aside.ts'
-import { holdYoungGeneration } from '../lib/heap.ts'
 import { startStateThread } from '../state/sqlite/client.ts'
 import type { AddCommand, CommandContext } from './command.ts'
 
@@ -26,9 +25,8 @@ export const addServe: AddCommand = (program, context) => {
 /** Three things take long and do not need each other: the config, what opens a state, and all of the rest. */
 async function serve(options: ServeOptions, version: string, context: CommandContext): Promise<void> {
   const { config: path, listen, rebuildState = false } = options
-  const onStarted = holdYoungGeneration()
   const loadConfig = () => loadConfigAside({ path, listen, cwd: context.cwd, nowMs: context.clock.now() })
   const stateThread = startStateThread()
   const [config, { runDaemon }] = await Promise.all([loadConfig(), import('./daemon.ts')])
-  await runDaemon({ config, loadConfig, stateThread, rebuildState, version, onStarted }, context)
+  await runDaemon({ config, loadConfig, stateThread, rebuildState, version }, context)
 }
