@@ -11,7 +11,7 @@ needs('postgresql')('the state in Postgres', () => {
   const urls = new WeakMap<State, string>()
 
   beforeAll(async () => {
-    server = await startPostgres({ isForgetful: true })
+    server = await startPostgres()
   })
 
   afterAll(() => server.stop())

@@ -15,7 +15,7 @@ needs('postgresql')('the lease', () => {
   const open: Database[] = []
 
   beforeAll(async () => {
-    server = await startPostgres({ isForgetful: true })
+    server = await startPostgres()
   })
 
   afterAll(() => server.stop())

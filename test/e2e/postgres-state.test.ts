@@ -9,9 +9,11 @@ import { Redactor } from '../../src/lib/redact.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { migrations } from '../../src/state/migrations/migrate.ts'
 import { connect } from '../../src/state/postgres/connect.ts'
+import { copyFromFile } from '../../src/state/postgres/copy.ts'
 import { migratePostgres } from '../../src/state/postgres/migrate.ts'
 import { createCertificates } from '../support/certs.ts'
 import { needs } from '../support/components.ts'
+import { frozenVersions, thaw } from '../support/frozen-state.ts'
 import { freePort } from '../support/ports.ts'
 import { openPostgresState, postgresOptions, startPostgres, type PostgresServer } from '../support/postgres.ts'
 import { tempDir } from '../support/temp.ts'
@@ -146,6 +148,34 @@ needs('postgresql')('a Postgres', () => {
     expect(columns).toEqual({ texts: '0', numbers: '0' })
   })
 
+  it.each(frozenVersions)('of version %s becomes what a new one is, and keeps its rows', async (version) => {
+    const columnsOf = (url: string) =>
+      server.query(
+        url,
+        `select table_name, column_name, data_type, collation_name, is_nullable, column_default, is_identity
+        from information_schema.columns where table_schema = 'public' order by 1, 2`,
+      )
+    const indexesOf = (url: string) =>
+      server.query(url, `select indexdef from pg_indexes where schemaname = 'public' order by 1`)
+    const [old, fresh] = [await server.createDatabase(), await server.createDatabase()]
+    const database = await connect(postgresOptions(old), { redactor: new Redactor() })
+    await migratePostgres(database.kysely, 'old', migrations.slice(0, version))
+    await database.kysely.transaction().execute((trx) => copyFromFile(trx, join(thaw(version), 'state.db')))
+    await database.close()
+    const state = await openPostgresState(old)
+    expect(await state.facts.get('example')).toBe('there')
+    expect(await state.bundles.current()).toMatchObject([{ bundle: 'authz', number: 1, kept: true }])
+    expect(await state.deployments.list()).toMatchObject([{ place: 'prod', desired: 1, deployed: 1, state: 'done' }])
+    // Numbers go on from where they were.
+    const before = await state.events.newest()
+    await state.decisions.hold(['new'], { by: 'ann', at: 1, reason: '' })
+    expect(await state.events.newest()).toBe(before + 1)
+    await state.close()
+    await (await openPostgresState(fresh)).close()
+    expect(await columnsOf(old)).toEqual(await columnsOf(fresh))
+    expect(await indexesOf(old)).toEqual(await indexesOf(fresh))
+  })
+
   it('leaves nothing of a migration that fails, and keeps those before it', async () => {
     const url = await server.createDatabase()
     const database = await connect(postgresOptions(url), { redactor: new Redactor() })
@@ -217,7 +247,7 @@ needs('postgresql')('a Postgres', () => {
 needs('postgresql')('TLS', () => {
   it('is spoken with whom the authority vouches for', async () => {
     const { ca, server: files } = await createCertificates()
-    const server = await startPostgres({ tls: files, isForgetful: true })
+    const server = await startPostgres({ tls: files })
     const url = await server.createDatabase()
     const byName = url.replace('127.0.0.1', 'localhost')
     const isEncrypted = async (state: Awaited<ReturnType<typeof openPostgresState>>) => {

@@ -30,9 +30,10 @@ export interface PostgresServer {
 
 export interface PostgresServerOptions {
   tls?: { cert: string; key: string }
-  /** Nothing in it has to outlive a crash. */
-  isForgetful?: boolean
 }
+
+/** What was committed outlives its own crash, not one of the machine: that is not what is tried, and takes long on a busy disk. */
+const unsynced = ['fsync=off', 'full_page_writes=off']
 
 /** It refuses root. */
 const asItself = ['--reuid=postgres', '--regid=postgres', '--clear-groups', '--pdeathsig', 'KILL', '--']
@@ -55,8 +56,13 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
   const login = ['--auth-local=trust', '--auth-host=scram-sha-256', `--pwfile=${join(folder, 'password')}`]
   await run('initdb', '--pgdata', data, '--no-sync', '--username=postgres', ...locale, ...login)
   const tls = options.tls === undefined ? [] : tlsSettings(options.tls, data, Number(ids))
-  const settings = [`port=${port}`, 'listen_addresses=127.0.0.1', `unix_socket_directories=${folder}`, ...tls]
-  if (options.isForgetful === true) settings.push('fsync=off', 'synchronous_commit=off', 'full_page_writes=off')
+  const settings = [
+    `port=${port}`,
+    'listen_addresses=127.0.0.1',
+    `unix_socket_directories=${folder}`,
+    ...unsynced,
+    ...tls,
+  ]
   const start = () =>
     startProcess({
       command: 'setpriv',
@@ -86,7 +92,7 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
     },
     async restart(how, whileDown) {
       // Its fast shutdown ends sessions and writes everything; the immediate one is as a crash.
-      await server.process.stop({ signal: how === 'fast' ? 'SIGINT' : 'SIGQUIT', timeoutMs: 20_000 })
+      await server.process.stop({ signal: how === 'fast' ? 'SIGINT' : 'SIGQUIT', timeoutMs: 40_000 })
       await whileDown?.()
       server.process = await start()
     },

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parsePostgresUrl } from '../../lib/postgres-url.ts'
 import { durationSchema, secretSchema } from '../../lib/schema.ts'
 
 const tlsSchema = z
@@ -28,9 +29,19 @@ const sqliteSchema = z.strictObject({
   type: z.literal('sqlite').prefault('sqlite').describe('Embedded, in the content folder.'),
 })
 
+/** One that stands in a file is looked at when that is read. */
+const urlSchema = secretSchema.superRefine((url, context) => {
+  if (!url.isKnown()) return
+  try {
+    parsePostgresUrl(url.current())
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: `expected the address of a database: ${(error as Error).message}` })
+  }
+})
+
 const postgresSchema = z.strictObject({
   type: z.literal('postgres').describe('In a Postgres: then a second instance can stand by.'),
-  url: secretSchema.describe('`postgres://USER@HOST:5432/DATABASE`, with `?sslmode=…` as elsewhere.'),
+  url: urlSchema.describe('`postgres://USER@HOST:5432/DATABASE`, with `?sslmode=…` as elsewhere.'),
   password: secretSchema.optional().describe('Goes before one in `url`.'),
   tls: tlsSchema.optional().describe('Speaks TLS, and looks at the certificate.'),
   connections: z.int().min(1).max(100).prefault(4).describe('At most, beside one for the lease.'),

@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises'
 import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import type { Pool, PoolConfig } from 'pg'
 import { ConfigError } from '../../lib/errors.ts'
+import { parsePostgresUrl, type Address } from '../../lib/postgres-url.ts'
 import type { Redactor } from '../../lib/redact.ts'
 import type { Schema } from '../schema.ts'
 import type { ConnectOptions } from './options.ts'
-import { parseUrl, type Address } from './url.ts'
 
 /** Beyond what the server takes for a statement: only where its answer cannot come any more is it given up here. */
 const answerGraceMs = 5_000
@@ -53,7 +53,7 @@ interface ConnectLimits {
 
 async function readAddress({ url, password }: ConnectOptions, redactor: Redactor): Promise<Address> {
   for (const secret of [url, password]) secret?.introduce(redactor)
-  const address = parseUrl(await url.read())
+  const address = parsePostgresUrl(await url.read())
   if (password !== null) return { ...address, password: await password.read() }
   if (address.password !== undefined) redactor.add(address.password)
   return address

@@ -365,6 +365,15 @@ const single: [name: string, text: string, problem: object][] = [
     { line: 1, key: 'state.url', message: 'missing: expected text or { file: path }' },
   ],
   [
+    'an address of another database, with a password',
+    'state:\n  type: postgres\n  url: mysql://a:secret-word@b/c\n',
+    {
+      line: 3,
+      key: 'state.url',
+      message: 'expected the address of a database: no address of a Postgres: it has to begin with postgres://',
+    },
+  ],
+  [
     'an address of a database that is a list',
     'state:\n  type: postgres\n  url: [postgres://a:secret-word@b/c]\n',
     { line: 3, key: 'state.url', message: 'expected text or { file: path }' },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { ConfigError } from '../../../../src/lib/errors.ts'
-import { parseUrl } from '../../../../src/state/postgres/url.ts'
+import { ConfigError } from '../../../src/lib/errors.ts'
+import { parsePostgresUrl } from '../../../src/lib/postgres-url.ts'
 
 const nothing = { ca: undefined, cert: undefined, key: undefined, applicationName: undefined }
 const local = { host: 'localhost', port: 5432, user: undefined, password: undefined, database: undefined }
@@ -33,7 +33,7 @@ describe('the address of a Postgres', () => {
     ],
     ['postgres://h/d?application_name=edge', { host: 'h', database: 'd', applicationName: 'edge' }],
   ])('%s', (text, said) => {
-    expect(parseUrl(text)).toEqual({ ...nothing, ...local, sslmode: undefined, ...said })
+    expect(parsePostgresUrl(text)).toEqual({ ...nothing, ...local, sslmode: undefined, ...said })
   })
 
   it.each([
@@ -46,7 +46,7 @@ describe('the address of a Postgres', () => {
   ])('%s is none, and what is said of it has no password', (text, message) => {
     let error: unknown
     try {
-      parseUrl(text)
+      parsePostgresUrl(text)
     } catch (thrown) {
       error = thrown
     }

@@ -1,4 +1,4 @@
-import { ConfigError } from '../../lib/errors.ts'
+import { ConfigError } from './errors.ts'
 
 /** Where a database is, and who asks. What is missing is left to the driver, which asks PGUSER and its like. */
 export interface Address {
@@ -26,7 +26,7 @@ const knownTls = new Set(['sslmode', 'sslrootcert', 'sslcert', 'sslkey'])
  * As libpq reads it: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS. Throws ConfigError, which
  * never has the URL in it: there may be a password.
  */
-export function parseUrl(text: string): Address {
+export function parsePostgresUrl(text: string): Address {
   const url = parse(text)
   const parameters = new Map(url.searchParams)
   for (const name of parameters.keys()) {
@@ -70,7 +70,7 @@ function orNothing(text: string): string | undefined {
 }
 
 function badUrl(why: string): ConfigError {
-  return new ConfigError(`state.url is no address of a Postgres: ${why}`, {
-    hint: 'Write it as postgres://USER@HOST:5432/DATABASE, and the password as state.password.',
+  return new ConfigError(`no address of a Postgres: ${why}`, {
+    hint: 'Write it as postgres://USER@HOST:5432/DATABASE, and the password beside it.',
   })
 }
