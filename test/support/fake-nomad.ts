@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Allocation, Evaluation, Job, NomadDeployment } from '../../src/deployers/nomad/types.ts'
 
@@ -47,8 +48,11 @@ export function deploymentOf(job: Job, status: string, words: string): NomadDepl
   }
 }
 
-/** One job `web` with a task `server`, in memory. */
-export async function startFakeNomad(tasks: object[] = [taskOf('server')]): Promise<FakeNomad> {
+/** One job `web` with a task `server`, in memory. `tls`: PEM; who asks has to show a certificate of `ca`. */
+export async function startFakeNomad(
+  tasks: object[] = [taskOf('server')],
+  tls?: { cert: Buffer; key: Buffer; ca: Buffer },
+): Promise<FakeNomad> {
   let index = 10
   const waiting = new Set<() => void>()
   const bump = () => {
@@ -56,13 +60,16 @@ export async function startFakeNomad(tasks: object[] = [taskOf('server')]): Prom
     for (const wake of waiting) wake()
     waiting.clear()
   }
-  const server = createServer(
-    (request, response) => void answer(nomad, request, response, { at: () => index, waiting }),
-  )
+  const listener: RequestListener = (request, response) =>
+    void answer(nomad, request, response, { at: () => index, waiting })
+  const server =
+    tls === undefined
+      ? createServer(listener)
+      : createTlsServer({ ...tls, requestCert: true, rejectUnauthorized: true }, listener)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const nomad: FakeNomad = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     job: undefined,
     ...{ versions: [], evaluations: [], deployments: [], allocations: [] },
     ...{ asked: [], registrations: [], headers: [], queries: [] },

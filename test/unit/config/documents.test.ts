@@ -114,9 +114,13 @@ describe('docs/configuration.md', () => {
   })
 })
 
-describe('docs/from-the-coredns-plugin.md', () => {
+describe.each([
+  'docs/from-the-coredns-plugin.md',
+  'docs/from-the-registry-watcher.md',
+  'src/deployers/nomad/readme.md',
+])('%s', (path) => {
   it('shows a config that is right', async () => {
-    const [, example] = /```yaml\n([\s\S]*?)```/.exec(read('docs/from-the-coredns-plugin.md'))!
+    const [, example] = /```yaml\n([\s\S]*?)```/.exec(read(path))!
     const found = await problems(example!)
     expect(found.filter(({ message }) => !message.startsWith('cannot read'))).toEqual([])
   })

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Deploy, Deployer } from '../../../src/deployers/deployer.ts'
 import { createDeployer } from '../../../src/deployers/nomad/index.ts'
@@ -6,6 +7,7 @@ import type { Job } from '../../../src/deployers/nomad/types.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { Redactor } from '../../../src/lib/redact.ts'
 import { deployOf } from '../../conformance/deployer.ts'
+import { createCertificates } from '../../support/certs.ts'
 import { FakeClock } from '../../support/clock.ts'
 import { deploymentOf, startFakeNomad, taskOf, type FakeNomad } from '../../support/fake-nomad.ts'
 import { waitFor } from '../../support/wait.ts'
@@ -373,6 +375,22 @@ describe('a Nomad that cannot be asked', () => {
 })
 
 describe('who asks', () => {
+  it('speaks HTTPS as the certificates say, under the name that the other one has', async () => {
+    const files = await createCertificates()
+    const [ca, cert, key] = [files.ca, files.server.cert, files.server.key].map((path) => readFileSync(path))
+    await nomad.close()
+    nomad = await startFakeNomad(undefined, { ca: ca!, cert: cert!, key: key! })
+    const own = { ca: files.ca, ...files.client }
+    await deployerOf({ ...own, server_name: 'localhost' }).deploy(await made(), signal)
+    expect(nomad.job!.Version).toBe(1)
+    for (const wrong of [{}, { ca: files.ca }, { ...own, server_name: 'server.global.nomad' }]) {
+      await expect(deployerOf(wrong).observe(await made(), signal)).rejects.toMatchObject({
+        code: 'network',
+        message: expect.stringMatching(/^Nomad at 127.0.0.1:\d+ cannot be reached: /),
+      })
+    }
+  })
+
   it('shows its token, namespace and region with each question, and never says a secret', async () => {
     const secrets = { token: 'nomad-token-1', vault_token: 'vault-token-1' }
     const deployer = deployerOf({ ...secrets, namespace: 'shop', region: 'eu' })
