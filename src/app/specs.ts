@@ -1,5 +1,6 @@
 import type { BundleConfig, Config } from '../config/config.ts'
 import { recipeOf } from '../config/changes.ts'
+import { originOf } from '../config/origins.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Redactor } from '../lib/redact.ts'
@@ -49,14 +50,20 @@ async function createSpec(
   context: SpecContext,
 ): Promise<BundleSpec> {
   const { name, kind, follow, allowDowngrade, platform, pull, schedule, keep, limits, deploy } = bundle
+  const given: StoreContext = {
+    registries: context.registries,
+    local: (repository) => context.registry.repository(repository),
+    promotion: (terms) => createPromoter({ bundle: name, terms, state: context.state, clock: context.clock }),
+    logger: context.logger.child({ bundle: name }),
+  }
+  const origin = originOf(bundle, config.bundles)
+  const isElsewhere = origin !== bundle.store
   return {
     ...{ name, kind, follow, allowDowngrade, platform, pull, schedule, keep, limits },
-    store: await createStore(bundle.store, {
-      registries: context.registries,
-      local: (repository) => context.registry.repository(repository),
-      promotion: (terms) => createPromoter({ bundle: name, terms, state: context.state, clock: context.clock }),
-      logger: context.logger.child({ bundle: name }),
-    }),
+    store: await createStore(
+      bundle.store,
+      isElsewhere ? { ...given, origin: await createStore(origin, given) } : given,
+    ),
     recipe: recipeOf(bundle, config.opa, context.builderVersion),
     places: deploy.map(({ to, form, path, autoDeploy, drift, retry }) => ({
       ...{ name: to, form, path, limits, autoDeploy: bundle.autoDeploy && autoDeploy, drift, retry },

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { Secret } from '../lib/secret.ts'
 import { canonicalHost, parseReference } from '../oci/reference.ts'
 import type { BundleConfig, Config } from './config.ts'
+import { originOf } from './origins.ts'
 
 export interface BundleChanges {
   added: string[]
@@ -41,13 +42,14 @@ export function recipeOf(bundle: BundleConfig, opa: Config['opa'], builderVersio
 
 function partsOf(
   { publish: _, webhooks: _hooks, ...bundle }: BundleConfig,
-  { deployers, registries, opa }: Config,
+  { bundles, deployers, registries, opa }: Config,
 ): unknown {
+  const origin = originOf(bundle, bundles)
   const places = bundle.deploy.map(({ to }) => deployers[to])
-  const hosts = new Set([bundle.store, ...places].map(hostOf).filter((host) => host !== undefined))
+  const hosts = new Set([origin, ...places].map(hostOf).filter((host) => host !== undefined))
   const bears = (match: string) => (match === '*' ? hosts.size > 0 : hosts.has(canonicalHost(match.split('/', 1)[0]!)))
   const bearing = registries.filter(({ match }) => bears(match))
-  return { bundle, places, registries: bearing, opa }
+  return { bundle, origin, places, registries: bearing, opa }
 }
 
 /** The registry of a store or a place that is in one. What is said of a part of a host bears on all of it: its ceilings are shared. */

@@ -1,5 +1,6 @@
 import { wordsIn } from '../lib/template.ts'
 import type { DeployerConfig } from '../deployers/types.ts'
+import type { StoreConfig } from '../stores/types.ts'
 import { storeOf } from './check.ts'
 import type { PlacedProblem } from './issues.ts'
 import type { CheckedConfig } from './schema.ts'
@@ -31,7 +32,7 @@ function entriesOf({ bundles, deployers }: CheckedConfig): Entry[] {
 }
 
 function checkRepository({ bundle, at, to, deployer }: Entry, config: CheckedConfig): PlacedProblem[] {
-  const store = storeOf(config, config.bundles[bundle]!)
+  const store = originOf(config, config.bundles[bundle]!)
   const asks = Object.entries(deployer.set).find(([, template]) => wordsIn(template).includes('repository'))
   if (store === undefined || store.type === 'oci' || asks === undefined) return []
   const message = `\`${to}\` sets ${asks[0]} to a {repository}, and the store of \`${bundle}\` is of type ${store.type}, which has none that Nomad could ask`
@@ -42,6 +43,19 @@ function checkRepository({ bundle, at, to, deployer }: Entry, config: CheckedCon
       hint: 'Write the repository as it is in `set`, or let the bundle come from a store of type oci.',
     },
   ]
+}
+
+/** Through what it was promoted from, if that is not pulled. Undefined where a name leads nowhere, or in a circle. */
+function originOf(config: CheckedConfig, bundle: CheckedConfig['bundles'][string]): StoreConfig | undefined {
+  const seen = new Set<unknown>()
+  let [from, store] = [bundle, storeOf(config, bundle)]
+  while (store?.type === 'bundle' && !from.pull) {
+    const next = Object.hasOwn(config.bundles, store.from) ? config.bundles[store.from]! : undefined
+    if (next === undefined || seen.has(next)) return undefined
+    seen.add(next)
+    ;[from, store] = [next, storeOf(config, next)]
+  }
+  return store
 }
 
 function checkShared(entries: readonly Entry[]): PlacedProblem[] {

@@ -69,10 +69,10 @@ function checkSource({ name, bundle, store, at }: Promotion, source: Bundle | un
   if (source.kind !== bundle.kind) {
     problems.push({ path: ['bundles', name, 'kind'], message: `is ${bundle.kind}, and \`${from}\` is ${source.kind}` })
   }
-  if (!source.pull || !bundle.pull) {
-    const [of, hint] = source.pull ? [name, 'Let it be pulled.'] : [from, `Let \`${from}\` be pulled.`]
-    const message = `\`${of}\` has \`pull: false\`: nothing of it is here that could be promoted`
-    problems.push({ path: [...at, 'from'], message, hint })
+  if (source.pull !== bundle.pull) {
+    const [watched, pulled] = source.pull ? [name, from] : [from, name]
+    const message = `\`${watched}\` has \`pull: false\`, and \`${pulled}\` is pulled: what is promoted stays what it is`
+    problems.push({ path: [...at, 'from'], message, hint: 'Say `pull: false` for both, or for neither.' })
   }
   return problems
 }

@@ -54,6 +54,8 @@ export interface Fetched {
 
 /** What a store is made with, besides its own config. */
 export interface StoreContext {
+  /** Where what another bundle has comes from, if nothing of it is kept here. */
+  origin?: Store
   registries: { repository(name: string, login: Login): Source }
   /** A repository of the built-in registry. */
   local: (repository: string) => Source

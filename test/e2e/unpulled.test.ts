@@ -1,5 +1,5 @@
 // A registry that is watched only: what it has goes on from there, and nothing of it is kept here.
-import { readdirSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, onTestFinished, test } from 'vitest'
 import { digestAt } from '../support/digest-at.ts'
@@ -9,6 +9,7 @@ import { longshore, startLongshore, type Longshore } from '../support/longshore.
 import { startDistributionV3, startOlareg, type Registry } from '../support/registries.ts'
 import { imageOf, indexOf } from '../support/repository.ts'
 import { scriptedServer } from '../support/scripted-server.ts'
+import { tempDir } from '../support/temp.ts'
 import { waitFor } from '../support/wait.ts'
 import { folder, openRepository, push } from './artifact-support.ts'
 
@@ -108,6 +109,49 @@ needs('distribution', 'olareg')('a registry that is watched only', () => {
 
     await isRebuilt(server, config(false))
   }, 60_000)
+
+  test('is promoted from one place to the next, and goes there from where it is', async () => {
+    const registry = await startOlareg()
+    const digest = await pushImage(registry.host, 'one', ['v1.0.0'])
+    const schedule = 'off'
+    const job = {
+      type: 'command',
+      command: ['/bin/sh', '-c', 'echo "$LONGSHORE_REPOSITORY@$LONGSHORE_DIGEST" > "$TO"'],
+    }
+    const told = join(tempDir('told'), 'told')
+    server = await startLongshore({
+      config: {
+        bundles: {
+          web: {
+            store: { type: 'oci', repository: `${registry.host}/shop/web` },
+            ...{ follow: { semver: '*' }, schedule, pull: false, deploy: [{ to: 'staging' }] },
+          },
+          'web-prod': {
+            store: { type: 'bundle', from: 'web', place: 'staging', approval: true },
+            ...{ schedule, pull: false, deploy: [{ to: 'prod' }, { to: 'told' }] },
+          },
+        },
+        deployers: {
+          staging: { type: 'oci', repository: `${registry.host}/staging/web` },
+          prod: { type: 'oci', repository: `${registry.host}/prod/web` },
+          told: { ...job, env: { TO: told } },
+        },
+      },
+    })
+    await waitFor('the image at staging', async () => (await digestAt(registry, 'staging/web', 'latest')) === digest)
+    await waitFor('what waits', async () => {
+      const waiting = await longshore(['approve', 'web-prod', '--server', server!.url])
+      return waiting.code === 0
+    })
+    await waitFor('the image in production', async () => {
+      const { deployments } = await server!.bundle('web-prod')
+      return deployments.every(({ state }) => state === 'done')
+    })
+    expect(await digestAt(registry, 'prod/web', 'v1.0.0')).toBe(digest)
+    expect(await blobsIn(registry.host, 'prod/web', digest)).toEqual({ members: 2, referrers: 1 })
+    expect(readFileSync(told, 'utf8').trim()).toBe(`${registry.host}/shop/web@${digest}`)
+    await keepsNothing(server, 'web-prod')
+  }, 30_000)
 
   test('is pulled from now on, or no longer, after a reload', async () => {
     const registry = await startOlareg()

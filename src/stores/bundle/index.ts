@@ -5,19 +5,19 @@ import type { Store, StoreContext } from '../store.ts'
 import type { BundleStoreConfig } from './schema.ts'
 
 /**
- * What was deployed of another bundle, for long enough, and agreed to where that is asked for. It goes on as it is served there: with
- * its manifest and its signatures, and not a byte is copied.
+ * What was deployed of another bundle, for long enough, and agreed to where that is asked for. It goes on as it is served there, or, if
+ * nothing of that is pulled, as it is where that comes from: with its manifest and its signatures, and not a byte is copied.
  */
 export function createStore(
   { from, place, delayMs, approval }: BundleStoreConfig,
-  { local, promotion, logger }: StoreContext,
+  { local, origin, promotion, logger }: StoreContext,
 ): Store {
   const name = place === null ? `bundle:${from}` : `bundle:${from} at ${place}`
   const source = local(`bundles/${from}`)
   const store = storeFrom({
     name,
-    address: `bundle:${from}@${place ?? ''}`,
-    open: () => Promise.resolve(source),
+    address: origin?.address ?? `bundle:${from}@${place ?? ''}`,
+    open: () => origin?.open() ?? Promise.resolve(source),
     logger,
   })
   const promoter = promotion({ from, place, delayMs, approval })

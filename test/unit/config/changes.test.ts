@@ -58,6 +58,23 @@ describe('diffBundles', () => {
   })
 })
 
+describe('what is promoted without being pulled', () => {
+  const config = (repository: string) => {
+    const bundles = {
+      web: { store: { type: 'oci', repository }, pull: false, deploy: [{ to: 'stage' }] },
+      prod: { store: { type: 'bundle', from: 'web' }, pull: false, deploy: [{ to: 'job' }] },
+    }
+    const job = (name: string) => ({ type: 'nomad', job: name, task: 'server' })
+    return load(JSON.stringify({ bundles, deployers: { stage: job('stage'), job: job('prod') } }))
+  }
+
+  it('changes with where it comes from', async () => {
+    const { changed } = diffBundles(await config('reg.example/a'), await config('reg.example/b'))
+    expect(changed).toEqual(['web', 'prod'])
+    expect(diffBundles(await config('reg.example/a'), await config('reg.example/a')).changed).toEqual([])
+  })
+})
+
 describe('changedSections', () => {
   it('names what differs', async () => {
     const after = await changed((config) => ({ ...config, server: { listen: '127.0.0.1:9' }, log: { level: 'debug' } }))

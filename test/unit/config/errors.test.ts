@@ -117,6 +117,19 @@ const single: [name: string, text: string, problem: object][] = [
     },
   ],
   [
+    'a job that would get the repository of a pulled bundle, promoted',
+    [
+      `bundles:\n  a: { ${remote} }\n  b:\n    store: { type: bundle, from: a }\n    deploy:\n      - to: there\n`,
+      'deployers: { there: { type: nomad, job: web, task: server } }\n',
+    ].join(''),
+    {
+      line: 6,
+      key: 'bundles.b.deploy.0.to',
+      message: expect.stringContaining('is of type bundle'),
+      hint: expect.any(String),
+    },
+  ],
+  [
     'two bundles in one task',
     [
       `bundles:\n  a: { ${remote}, deploy: [{ to: one }] }\n  b:\n    ${remote}\n    deploy:\n      - to: two\n`,
@@ -541,13 +554,23 @@ const single: [name: string, text: string, problem: object][] = [
     },
   ],
   [
-    'a promotion of what is not pulled',
+    'a promotion of what is not pulled to what is',
     'bundles:\n  authz: { store: { type: oci, repository: reg.example/a }, pull: false }\n  prod: { store: { type: bundle, from: authz } }\n',
     {
       line: 3,
       key: 'bundles.prod.store.from',
-      message: expect.stringContaining('nothing of it is here'),
-      hint: 'Let `authz` be pulled.',
+      message: '`authz` has `pull: false`, and `prod` is pulled: what is promoted stays what it is',
+      hint: 'Say `pull: false` for both, or for neither.',
+    },
+  ],
+  [
+    'a promotion of what is pulled to what is not',
+    'bundles:\n  authz: { store: { type: oci, repository: reg.example/a } }\n  prod: { store: { type: bundle, from: authz }, pull: false }\n',
+    {
+      line: 3,
+      key: 'bundles.prod.store.from',
+      message: '`prod` has `pull: false`, and `authz` is pulled: what is promoted stays what it is',
+      hint: 'Say `pull: false` for both, or for neither.',
     },
   ],
   [
