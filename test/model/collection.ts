@@ -340,13 +340,10 @@ class Run {
 
   async #release(bundle: string, { digest }: RawManifest): Promise<void> {
     const { bundles: state } = this.#opened!.state
-    const { number } = await state.append(
-      draft('r', { bundle, manifestDigest: digest, sourceDigest: digest, bundleDigest: null }),
-      {
-        ...{ tags: ['latest', `v${this.#below(4)}`], places: ['prod'], keep, at: this.#clock.now() },
-        memo: { bundle, fingerprint: digest, recipe: 'r' },
-      },
-    )
+    const { number } = await state.append(draft('r', { bundle, manifestDigest: digest, sourceDigest: digest }), {
+      ...{ tags: ['latest', `v${this.#below(4)}`], places: ['prod'], keep, at: this.#clock.now() },
+      memo: { bundle, fingerprint: digest, recipe: 'r' },
+    })
     this.#model.releases.get(bundle)!.push({ number, digest })
     this.#count('release')
   }
