@@ -22,8 +22,17 @@ export default defineConfig({
       {
         test: {
           name: 'faults',
-          include: ['test/faults/**/*.test.ts', 'test/fuzz/**/*.test.ts', 'test/model/**/*.test.ts'],
+          include: ['test/faults/**/*.test.ts', 'test/fuzz/**/*.test.ts'],
           setupFiles,
+          testTimeout: 10_000,
+        },
+      },
+      {
+        test: {
+          name: 'model',
+          include: ['test/model/**/*.test.ts'],
+          setupFiles,
+          env,
           testTimeout: 10_000,
         },
       },

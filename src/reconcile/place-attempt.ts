@@ -53,7 +53,8 @@ export class Attempt {
       if (this.#site.drift === 'report') return
     }
     // A newer release, or a person's word, may have come while the place was asked: then there is another attempt.
-    if (this.#site.row.desired !== number || !this.#site.mayDeploy()) return
+    const { row } = this.#site
+    if (row.desired !== number || row.forced !== forced || !this.#site.mayDeploy()) return
     // Written before anything is done: an attempt that a crash cuts short counts.
     await this.#site.save(begun(this.#site.row, this.#site.now()))
     await this.#deployer.deploy(this.#what, this.#signal)

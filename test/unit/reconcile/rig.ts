@@ -58,13 +58,16 @@ export interface RigOptions {
   concurrency?: number
   random?: () => number
   deployDeadlineMs?: number
+  /** What the reconciler is given in place of the state. */
+  wrap?: (state: State) => State
 }
 
 /** The reconciler over real state, content and registry in a folder; only stores, deployers and the assembler are scripted. */
 export async function openRig(options: RigOptions = {}): Promise<Rig> {
   const { folder = tempDir('reconcile'), clock = new FakeClock(), concurrency = 4, random = () => 0.5 } = options
   const calls: string[] = []
-  const opened = await openInProcess(folder)
+  const inProcess = await openInProcess(folder)
+  const opened = options.wrap === undefined ? inProcess : options.wrap(inProcess)
   const state = {
     ...opened,
     catalog: recording('catalog', opened.catalog, calls),
@@ -271,7 +274,7 @@ export class ScriptedPlace implements Deployer {
     this.address = name
   }
 
-  async observe({ release }: Deploy): Promise<Observation | undefined> {
+  async observe({ release }: Deploy, _signal?: AbortSignal): Promise<Observation | undefined> {
     this.observations += 1
     if (this.unreachable !== undefined) throw this.unreachable
     if (!this.readable) return undefined

@@ -103,6 +103,23 @@ describe('auto-deploy', () => {
 })
 
 describe('deploying what a person asks for', () => {
+  it('goes once where it is asked for while the place is asked what it holds', async () => {
+    await configure()
+    const { promise: asked, resolve: answer } = Promise.withResolvers<void>()
+    const observe = prod.observe.bind(prod)
+    prod.observe = async (what) => {
+      const observation = await observe(what)
+      await asked
+      return observation
+    }
+    await release('one')
+    await until(() => prod.observations === 1)
+    await steering().deploy('authz', 'prod', said)
+    answer()
+    await until(() => placeOf('prod').forcedDone === 1)
+    expect(prod.puts.map(({ release, key }) => [release, key.endsWith('/1')])).toEqual([[1, true]])
+  })
+
   it('goes even if it is there, with a key of its own, and only where it was asked for', async () => {
     await configure()
     await release('one')
