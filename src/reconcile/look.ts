@@ -110,7 +110,7 @@ async function mendCurrent(
   context: LookContext,
   signal: AbortSignal,
 ): Promise<{ bytes: number; error?: Error }> {
-  if (current === null || (await isWhole(current, context))) return { bytes: 0 }
+  if (current === null || !spec.pull || (await isWhole(current, context))) return { bytes: 0 }
   try {
     const { bytes } = await mend(spec, current, context, signal)
     mended(current)

@@ -1,7 +1,7 @@
 // From a tag in a registry, which is only watched, to a job of a real Nomad.
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { needs } from '../support/components.ts'
-import { longshore, startLongshore, type Longshore } from '../support/longshore.ts'
+import { startLongshore, type Longshore } from '../support/longshore.ts'
 import { serviceJob, startNomad, type Nomad } from '../support/nomad.ts'
 import { startDistributionV3 } from '../support/registries.ts'
 import { imageOf } from '../support/repository.ts'
@@ -82,8 +82,10 @@ needs('nomad', 'distribution')('from a tag to a job', () => {
       IMAGE: `${registry.host}/shop/web:v1.1.0@${manifestDigest}`,
     })
 
-    const forced = await longshore(['deploy', 'web', '--server', server.url])
-    expect(forced.code, forced.stderr).toBe(0)
+    // As the registry watcher's users ask for it: the tag that runs, once more.
+    const body = JSON.stringify({ pinned_tag: 'v1.1.0' })
+    const asked = await server.fetch('/tags/web', { method: 'POST', body })
+    expect([asked.status, await asked.json()]).toEqual([200, { message: 'Deploying to v1.1.0' }])
     await waitFor('the forced deploy', async () => (await place()).forcedDone === 1, { timeoutMs: 30_000 })
     expect((await read()).Meta).toEqual({ team: 'shop', longshore_deploy: expect.stringMatching(/^web\/nomad\/2\//) })
 

@@ -74,7 +74,8 @@ function apiOf(config: NomadDeployerConfig, parts: Parts): NomadApi {
     deployments: () => list('deployments'),
     allocations: () => list('allocations'),
     async change(what, index) {
-      const query = { index, wait: `${waitMs / 1000}s` }
+      // Without an index it would be answered at once, and asked again.
+      const query = { index: index === '0' ? '1' : index, wait: `${waitMs / 1000}s` }
       await ask(`${ofJob}/${what}`, { query, timeoutMs: waitMs + waitGraceMs })
     },
     async register(job, jobModifyIndex) {

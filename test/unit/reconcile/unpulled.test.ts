@@ -116,6 +116,16 @@ describe('a bundle that is not pulled', () => {
     expect((await kept()).tags).toEqual(['latest'])
   })
 
+  it('does not fetch what was lost of a release before that', async () => {
+    const { digest } = await store.push('policy')
+    await configure({ pull: true, recipe: 'pulled' })
+    await look()
+    await rig.registry.repository('bundles/authz').removeManifest(digest)
+    await configure()
+    await until(() => rig.released.length === 2)
+    expect(store.fetches).toBe(1)
+  })
+
   it('goes to a place from where it is', async () => {
     const place = new ScriptedPlace()
     const index = await pushIndex()
