@@ -14,7 +14,13 @@ export function anew(row: Deployment): Deployment {
 }
 
 export function begun(row: Deployment, at: number): Deployment {
-  return { ...row, state: 'deploying', attempts: row.attempts + 1, lastAttemptAt: at }
+  return { ...attempted(row, at), state: 'deploying', attempts: row.attempts + 1 }
+}
+
+/** What is there came before this attempt, also where somebody set the clock back since: `isWhole` rests on that. */
+function attempted(row: Deployment, at: number): Deployment {
+  const deployedAt = row.deployedAt === null ? null : Math.min(row.deployedAt, at - 1)
+  return { ...row, deployedAt, lastAttemptAt: at }
 }
 
 /** `forced`: up to which word of a person this was done; `at`: when it was put there, null where it was there already. */
@@ -29,6 +35,7 @@ export function done(
     deployed: release,
     forcedDone: forced,
     deployedAt: at ?? row.deployedAt,
+    lastAttemptAt: at === null || row.lastAttemptAt === null ? row.lastAttemptAt : Math.min(at, row.lastAttemptAt),
   }
   const isLast = row.desired === release
   return { ...row, ...facts, ...(isLast && ({ state: 'done', nextAttemptAt: null, lastError: null } as const)) }
@@ -44,7 +51,7 @@ export function failed(
   const attempts = row.attempts + (row.state === 'deploying' ? 0 : 1)
   const waitMs = pauseMs(attempts)
   const nextAttemptAt = waitMs === null ? null : at + waitMs
-  return { ...row, state: 'failed', attempts, lastError, lastAttemptAt: at, nextAttemptAt }
+  return { ...attempted(row, at), state: 'failed', attempts, lastError, nextAttemptAt }
 }
 
 /** Somebody has put right what somebody else had changed. */

@@ -39,6 +39,7 @@ const kinds: [weight: number, arbitrary: fc.Arbitrary<Step>][] = [
   [4, fc.record({ do: fc.constantFrom('failsBefore', 'failsAfter', 'unreachable'), place })],
   [4, fc.record({ do: fc.constantFrom('hangAsked', 'hangPut', 'goOn', 'goOn'), place })],
   [1, fc.record({ do: fc.constant('drift') })],
+  [1, fc.record({ do: fc.constant('clockSet'), ms: fc.constantFrom(-3_600_000, 3_600_000) })],
   [2, fc.record({ do: fc.constantFrom('restart', 'crash') })],
   [1, fc.record({ do: fc.constant('reload'), autoDeploy: fc.boolean() })],
   [4, fc.record({ do: fc.constant('wait'), ms: fc.constantFrom(0, 0, 500, 5_000, 700_000) })],
@@ -281,6 +282,8 @@ export class World {
         return this.places[at!].hang('put')
       case 'goOn':
         return this.places[at!].heal()
+      case 'clockSet':
+        return this.clock.jump(ms)
       case 'drift':
         return this.#drift()
       case 'restart':

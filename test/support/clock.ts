@@ -59,7 +59,8 @@ export class FakeClock implements Clock {
       this.#move(Math.max(next.at, this.#monotonic))
       next.run()
     }
-    this.#move(end)
+    // What ran meanwhile may have taken longer.
+    this.#move(Math.max(end, this.#monotonic))
     await settle()
   }
 

@@ -151,6 +151,25 @@ describe('a place that somebody else changed', () => {
     expect(await drifts()).toEqual([])
   })
 
+  it('is not what an attempt left half-way, whatever the clock said meanwhile', async () => {
+    await deployedOnce()
+    rig.clock.jump(-3_600_000)
+    prod.onPut = () => {
+      throw down()
+    }
+    await store.push('two')
+    await look()
+    await until(() => place().state === 'failed')
+    await rig.reconciler.steering.hold('authz', said)
+    await store.push('three')
+    await look()
+    await until(() => place().desired === 3)
+    const asked = prod.observations
+    await look()
+    expect([place().state, prod.observations]).toEqual(['pending', asked])
+    expect(await drifts()).toEqual([])
+  })
+
   it('has not failed when it cannot be asked: the next look asks again', async () => {
     await deployedOnce()
     prod.unreachable = down()
