@@ -17,6 +17,7 @@ import { frozenVersions, thaw } from '../support/frozen-state.ts'
 import { freePort } from '../support/ports.ts'
 import { openPostgresState, postgresOptions, startPostgres, type PostgresServer } from '../support/postgres.ts'
 import { tempDir } from '../support/temp.ts'
+import { waitFor } from '../support/wait.ts'
 
 /** Of what cannot be opened: all that a person may see of it. */
 async function refusal(opening: Promise<{ close(): Promise<void> }>): Promise<StorageError> {
@@ -190,6 +191,21 @@ needs('postgresql')('a Postgres', () => {
     await database.close()
     expect(await server.query(url, 'select version from schema_version')).toEqual([{ version: migrations.length }])
     expect(await server.query(url, "select to_regclass('half') as half")).toEqual([{ half: null }])
+  })
+
+  it('waits for its disk once for what is written at the same time', async () => {
+    const url = await server.createDatabase()
+    await (await openPostgresState(url)).close()
+    const name = url.slice(url.lastIndexOf('/') + 1)
+    await server.query(url, `alter database ${name} set log_statement = 'all'`)
+    const state = await openPostgresState(url)
+    const commits = () => server.process.output().split('LOG:  statement: commit').length
+    await state.facts.set('k', 'v')
+    const before = commits()
+    await Promise.all(Array.from({ length: 64 }, (_, at) => state.facts.set(`k${at}`, 'v')))
+    await waitFor('the log', () => commits() > before)
+    expect(commits() - before).toBeLessThanOrEqual(2)
+    await state.close()
   })
 
   it('comes back after a restart: what is asked meanwhile waits, nothing that was answered is lost', async () => {
