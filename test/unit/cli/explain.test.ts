@@ -1,9 +1,18 @@
 import { PassThrough } from 'node:stream'
 import { expect, it } from 'vitest'
-import { describeExplanation, describePlace, describeVerdict } from '../../../src/cli/explain-text.ts'
+import { describeApproved } from '../../../src/cli/approve.ts'
+import {
+  describeExplanation,
+  describePlace,
+  describePromotion,
+  describeVerdict,
+} from '../../../src/cli/explain-text.ts'
 import { Output } from '../../../src/cli/output.ts'
 import type { PlaceVerdict } from '../../../src/model/explain.ts'
 import type { Verdict } from '../../../src/model/follow.ts'
+import type { Promotion } from '../../../src/model/promotion.ts'
+import type { Approved } from '../../../src/model/steering.ts'
+import { digestOf } from '../../../src/oci/digest.ts'
 import { explanationOf, lookOf, releaseOf, statusOf } from '../server/support.ts'
 
 const now = 1_000_000
@@ -33,6 +42,42 @@ it('says what counts, what is served, and why of each tag and place', () => {
     'and 1 more: longshore explain authz --all',
     '3 tags, as listed 5s ago',
   ])
+})
+
+const promotion = { from: 'authz', place: 'staging', delayMs: 3_600_000, approval: true, promoted: 3, waiting: null }
+const waiting = {
+  ...{ release: 4, version: 'v1.5.0', digest: digestOf('four'), isThere: true },
+  ...{ until: now + 60_000, needsApproval: true },
+}
+
+it.each<[Promotion, string]>([
+  [promotion, 'release 3 from authz at staging'],
+  [{ ...promotion, place: null, promoted: null }, 'nothing yet from authz'],
+  [
+    { ...promotion, waiting },
+    'release 3 from authz at staging; release 4 (v1.5.0) waits 1m more, and for an approval: longshore approve prod',
+  ],
+  [
+    { ...promotion, waiting: { ...waiting, isThere: false, until: null, needsApproval: false } },
+    'release 3 from authz at staging; release 4 (v1.5.0) waits to be at staging',
+  ],
+])('says how far a promotion is: %j', (is, line) => {
+  expect(describePromotion(is, 'prod', now)).toBe(line)
+  const lines = describeExplanation(explanationOf(statusOf('prod', { promotion: is })), now, output)
+  expect(lines.find((each) => each.startsWith('promotes:'))).toMatch(/^promotes: {3}/)
+})
+
+it.each<[Partial<Approved>, string[]]>([
+  [{}, ['prod: release 4 (v1.5.0) is approved, and goes on']],
+  [{ isNew: false }, ['prod: release 4 (v1.5.0) was approved before, and goes on']],
+  [
+    { waiting: { ...waiting, needsApproval: false } },
+    ['prod: release 4 (v1.5.0) is approved', 'release 4 (v1.5.0) waits 1m more'],
+  ],
+  [{ waiting: { ...waiting, release: 5 } }, ['prod: release 4 (v1.5.0) is approved, and goes on']],
+])('says what an approval came to: %j', (more, lines) => {
+  const approved = { release: 4, version: 'v1.5.0', digest: digestOf('four'), isNew: true, waiting: null, look: null }
+  expect(describeApproved('prod', { ...approved, ...more }, now)).toEqual(lines)
 })
 
 it('says who pinned it, and why the tags are not known', () => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { FinalError } from '../../../src/lib/errors.ts'
+import { FinalError, StorageError } from '../../../src/lib/errors.ts'
 import { down, openRig, ScriptedPlace, ScriptedStore, specOf, until, type Rig } from './rig.ts'
 
 const schedule = { kind: 'off' } as const
@@ -149,6 +149,19 @@ describe('what stays at a place that left the config', () => {
     expect(zones.removals).toEqual([])
     await rig.reconciler.steering.resume('*', said)
     await until(() => left().length === 0)
+  })
+
+  it('stays where another one acts by now', async () => {
+    await rig.close()
+    let acts = true
+    const check = () => (acts ? Promise.resolve() : Promise.reject(new StorageError('locked', 'another one acts')))
+    rig = await openRig({ wrap: (state) => ({ ...state, lease: { ...state.lease, check } }) })
+    await twoReleases()
+    acts = false
+    await configure([prod])
+    await until(() => left()[0]?.lastError !== null)
+    expect(left()[0]!.lastError).toBe('another one acts')
+    expect(zones.removals).toEqual([])
   })
 
   it('stays where another place is meant by the name now', async () => {
