@@ -297,7 +297,8 @@ export class ScriptedPlace implements Deployer {
     }
   }
 
-  async remove({ releases }: Removal, signal: AbortSignal): Promise<void> {
+  async remove({ releases, check }: Removal, signal: AbortSignal): Promise<void> {
+    await check()
     this.removals.push(releases.map(({ number }) => number))
     if (this.gate !== undefined) await orAborted(this.gate, signal)
     const failure = this.failures.shift()
