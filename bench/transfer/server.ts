@@ -29,13 +29,15 @@ export async function* measureServer(): AsyncGenerator<Row> {
     // Other bytes each time: what is there already is not sent.
     writeRandom(join(folder, 'big.bin'), bigBytes)
     for (const [index, host] of [server.host, olareg.host].entries()) {
-      const asking = index === 0 ? probe(probing) : undefined
+      // Both are asked meanwhile, so that both have the same to do.
+      const asking = probe(index === 0 ? probing : `${olareg.url}/v2/`)
       times.in[index]!.push((await time(component('oras'), orasPush(host), folder)).seconds)
       const out = tempDir('pulled')
       const pull = ['pull', '--plain-http', `${host}/big:v1`, '-o', out]
       times.out[index]!.push((await time(component('oras'), pull)).seconds)
       rmSync(out, { recursive: true })
-      if (asking !== undefined) p99s.push((await asking.stop()).p99)
+      const { p99 } = await asking.stop()
+      if (index === 0) p99s.push(p99)
     }
     rmSync(folder, { recursive: true })
   }
@@ -84,11 +86,13 @@ export async function* measureRepack(): AsyncGenerator<Row> {
   const { p99: idleP99 } = await idle.stop()
   const asking = probe(url)
   await pushImage(`${server.host}/policies/heavy`, repackBytes)
-  const look = await server.look('heavy')
+  await server.look('heavy')
   const { p99, requests } = await asking.stop()
+  const [release] = await server.releases('heavy')
+  if (release === undefined) throw new Error('the image was pushed, but nothing was released')
   const more = p99 - idleP99
   yield {
-    what: `requests for a bundle while an image of 200 MiB is pushed and repacked (${look.outcome}), p99 over idle`,
+    what: `requests for a bundle while an image of 200 MiB is pushed and repacked, p99 over idle`,
     ours: `+${more.toFixed(1)} ms, of ${requests} requests`,
     beside: `idle ${idleP99.toFixed(1)} ms`,
     goal: `≤ ${goalRepackMs} ms`,
