@@ -27,7 +27,8 @@ export function describeExplanation({ bundle, tags, places }: Explanation, now: 
 }
 
 /** `semver ^1, as the config says`, `v1.4.2, pinned by ann 3m ago: why, instead of semver ^1`. */
-function describeCounts({ pin, follow }: BundleStatus, now: number): string {
+function describeCounts({ pin, follow, promotion }: BundleStatus, now: number): string {
+  if (pin === null && promotion !== null) return `what is promoted from ${promotion.from}`
   if (pin === null) return `${follow}, as the config says`
   return `${nameOfPin(pin.to)}, pinned ${describeWord(pin, now)}; the config says ${follow}`
 }

@@ -1,5 +1,5 @@
 import { LongshoreError } from '../lib/errors.ts'
-import { isExact, nameOf, type Exact } from '../model/follow.ts'
+import { isExact, nameOf, type Exact, type Follow } from '../model/follow.ts'
 import { judgePlace, type Explanation, type TagsExplained } from '../model/explain.ts'
 import type { Look } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
@@ -32,7 +32,7 @@ export async function explain(
 
 async function explainTags(watched: Explained, limit: number, signal: AbortSignal): Promise<TagsExplained> {
   const { spec, list } = watched
-  const follow = nameOf(spec.follow)
+  const follow = nameOf(countingOf(watched))
   try {
     const listed = await list.get(spec, watched, signal)
     const { verdicts } = judged(watched, listed)
@@ -51,14 +51,21 @@ async function explainTags(watched: Explained, limit: number, signal: AbortSigna
 }
 
 /** As the next look would, but for what it finds gone. */
-function judged({ spec, look, current, isRedirected }: Explained, listed: Listed): Judgement {
-  const { follow } = spec
+function judged(watched: Explained, listed: Listed): Judgement {
+  const { spec, look, current, isRedirected } = watched
+  const follow = countingOf(watched)
   const { tags, times, gone } = listed
   if (isExact(follow)) return judge(follow, ...withFollowed(follow, tags, look))
   const allowDowngrade = spec.allowDowngrade || isRedirected
   const tag = current?.version
   const running = listed.running?.tag === tag ? listed.running : tag === undefined ? undefined : { tag }
   return judge(follow, tags, { times, gone, running, allowDowngrade })
+}
+
+/** Of what is promoted from another bundle, the version that was, not the newest there is. */
+function countingOf({ spec: { store, follow }, current }: Explained): Follow {
+  const isPromoted = store.promoter !== undefined && 'tag' in follow && follow.tag === 'latest'
+  return isPromoted && current !== null ? { tag: current.version } : follow
 }
 
 /** What is followed by its name comes first, and also where no list has it: a digest never is in one. */

@@ -65,6 +65,7 @@ it.each<[Promotion, string]>([
   expect(describePromotion(is, 'prod', now)).toBe(line)
   const lines = describeExplanation(explanationOf(statusOf('prod', { promotion: is })), now, output)
   expect(lines.find((each) => each.startsWith('promotes:'))).toMatch(/^promotes: {3}/)
+  expect(lines).toContain('counts:     what is promoted from authz')
 })
 
 it.each<[Partial<Approved>, string[]]>([

@@ -204,6 +204,12 @@ describe('a bundle that takes what was deployed of another', () => {
     await promoted(1)
     await rig.reconciler.steering.unpin('prod', said)
     expect(served()).toMatchObject({ version: 'v1.0.0' })
+    const explained = await rig.reconciler.explain('prod', 9, AbortSignal.timeout(5000))
+    expect(explained?.tags.verdicts.map(({ tag, verdict }) => [tag, verdict.code])).toEqual([
+      ['v1.0.0', 'taken'],
+      ['latest', 'not_followed'],
+      ['v1.1.0', 'not_followed'],
+    ])
     await rig.clock.advance(hour)
     await promoted(2)
     expect(served()).toMatchObject({ version: 'v1.1.0' })
