@@ -1,6 +1,16 @@
-/** The least recently used go first when there are more than `maxBytes` in all. */
+interface Entry {
+  bytes: Uint8Array
+  /** Since it was last looked whether it may go. */
+  isUsed: boolean
+}
+
+/**
+ * When there are more than `maxBytes` in all, those go first that were not asked for since the last time. Who only reads changes
+ * nothing but a mark: a Map that is written to at each look leaves tables behind that hold each other, which V8 then copies into
+ * the old generation, and all that they hold with them.
+ */
 export class BytesCache<Key> {
-  readonly #entries = new Map<Key, Uint8Array>()
+  readonly #entries = new Map<Key, Entry>()
   readonly #maxBytes: number
   readonly #onSize: (bytes: number) => void
   #bytes = 0
@@ -11,30 +21,35 @@ export class BytesCache<Key> {
   }
 
   get(key: Key): Uint8Array | undefined {
-    const bytes = this.#entries.get(key)
-    if (bytes !== undefined) {
-      this.#entries.delete(key)
-      this.#entries.set(key, bytes)
-    }
-    return bytes
+    const entry = this.#entries.get(key)
+    if (entry !== undefined) entry.isUsed = true
+    return entry?.bytes
   }
 
   set(key: Key, bytes: Uint8Array): void {
     this.delete(key)
-    this.#entries.set(key, bytes)
+    this.#entries.set(key, { bytes, isUsed: false })
     this.#bytes += bytes.byteLength
     this.#onSize(this.#bytes)
-    for (const oldest of this.#entries.keys()) {
+    for (const [oldest, entry] of this.#entries) {
       if (this.#bytes <= this.#maxBytes) return
-      this.delete(oldest)
+      if (entry.isUsed) this.#spare(oldest, entry)
+      else this.delete(oldest)
     }
   }
 
   delete(key: Key): void {
-    const bytes = this.#entries.get(key)
-    if (bytes === undefined) return
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return
     this.#entries.delete(key)
-    this.#bytes -= bytes.byteLength
+    this.#bytes -= entry.bytes.byteLength
     this.#onSize(this.#bytes)
+  }
+
+  /** Its turn comes again after all others. */
+  #spare(key: Key, entry: Entry): void {
+    entry.isUsed = false
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
   }
 }

@@ -7,7 +7,7 @@ import type { Metrics } from '../lib/metrics.ts'
 import type { Api } from './api/api.ts'
 import type { BundleRoute } from './bundles/route.ts'
 import { boundConnections, type Connections } from './connections.ts'
-import { createExchange, createRequestIds, nobody } from './exchange.ts'
+import { createRequestIds, nobody, RequestExchange } from './exchange.ts'
 import type { Admission, Guard } from './guard/guard.ts'
 import { checkHead, createPipelineCheck } from './head.ts'
 import { answerClientError, spareUnsent, start, stop, urlOf } from './listen.ts'
@@ -172,7 +172,7 @@ function createDispatcher(
       metrics.answered(routeName(path), response.statusCode, (clock.monotonic() - startedMs) / 1000)
     })
     try {
-      await routeFor(path)(createExchange(request, response, caller, requestId(request)))
+      await routeFor(path)(new RequestExchange(request, response, caller, requestId(request)))
     } catch (error) {
       fault(request, response, path, error)
     }

@@ -101,7 +101,8 @@ function addRoute(app: FastifyInstance, operation: Operation, exchangeOf: (reque
       const exchange = exchangeOf(request)
       const query: unknown = operation.query === undefined ? {} : operation.query.parse(request.query)
       const sent: unknown = operation.body === undefined ? {} : operation.body.parse(request.body ?? {})
-      const call = { ...exchange, name: nameOf(request), query, body: sent }
+      const { url, signal } = exchange
+      const call = { ...exchange, url, signal, name: nameOf(request), query, body: sent }
       const { status = 200, body, type } = await operation.handle(call)
       reply.code(status).headers({
         'X-Request-Id': exchange.requestId,
