@@ -4,6 +4,16 @@ export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promi
     const stop = () => reject(signal.reason as Error)
     if (signal.aborted) stop()
     signal.addEventListener('abort', stop, { once: true })
-    void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+    const leave = () => signal.removeEventListener('abort', stop)
+    promise.then(
+      (value) => {
+        leave()
+        resolve(value)
+      },
+      (error: Error) => {
+        leave()
+        reject(error)
+      },
+    )
   })
 }

@@ -26,6 +26,13 @@ export interface AuthenticatorOptions {
   limits: Limits
 }
 
+interface Looked {
+  credential: Promise<Credential | undefined>
+  until: number
+  /** Once it is known that there is none that the registry takes as it is. */
+  isNoToken: boolean
+}
+
 interface CachedToken {
   value: string
   expiresAt: number
@@ -39,7 +46,7 @@ export class Authenticator {
   readonly #options: AuthenticatorOptions
   readonly #tokens = new Map<string, CachedToken>()
   readonly #flights = new SingleFlight<string>()
-  readonly #credentials = new Map<string, { credential: Promise<Credential | undefined>; until: number }>()
+  readonly #credentials = new Map<string, Looked>()
   /** Scopes that a registry wanted beside the ones that we thought of. */
   readonly #more = new Map<string, string[]>()
   #challenge: Challenge | undefined
@@ -48,8 +55,14 @@ export class Authenticator {
     this.#options = options
   }
 
-  /** The header to send at first; undefined before the registry has ever asked. */
-  async current(repository: string, scopes: readonly string[]): Promise<string | undefined> {
+  /** The header to send at first; undefined before the registry has ever asked, without a promise where that is known. */
+  current(repository: string, scopes: readonly string[]): Promise<string | undefined> | undefined {
+    const found = this.#credentials.get(repository)
+    const isNone = found?.isNoToken === true && found.until > this.#options.clock.monotonic()
+    return isNone && this.#challenge === undefined ? undefined : this.#current(repository, scopes)
+  }
+
+  async #current(repository: string, scopes: readonly string[]): Promise<string | undefined> {
     const credential = await this.#credential(repository)
     if (credential?.token !== undefined) return `Bearer ${credential.token}`
     if (this.#challenge === undefined) return undefined
@@ -133,9 +146,13 @@ export class Authenticator {
     const known = this.#credentials.get(repository)
     if (known !== undefined && known.until > clock.monotonic()) return known.credential
     const credential = lookup(repository)
-    this.#credentials.set(repository, { credential, until: clock.monotonic() + limits.credentialsMs })
-    // What failed is asked again next time.
-    credential.catch(() => this.#credentials.delete(repository))
+    const looked: Looked = { credential, until: clock.monotonic() + limits.credentialsMs, isNoToken: false }
+    this.#credentials.set(repository, looked)
+    credential.then(
+      (found) => (looked.isNoToken = found?.token === undefined),
+      // What failed is asked again next time.
+      () => this.#credentials.delete(repository),
+    )
     return credential
   }
 

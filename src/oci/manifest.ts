@@ -32,12 +32,21 @@ export interface IndexManifest {
 
 export type Manifest = ImageManifest | IndexManifest
 
+/** Whoever passes a manifest on parses it again: each once. */
+const parsed = new WeakMap<RawManifest, Manifest>()
+
 /**
  * Reads a manifest or index; what it returns is for looking at only: the bytes are what is stored and sent, so unknown
  * fields survive. `raw.mediaType` is the Content-Type it came with; `what` names it in messages. Throws IntegrityError `bad_manifest`, and
  * `unsupported_artifact` for schema 1 and for types that are no manifest.
  */
 export function parseManifest(raw: RawManifest, what = `manifest ${raw.digest}`): Manifest {
+  const manifest = parsed.get(raw) ?? parse(raw, what)
+  parsed.set(raw, manifest)
+  return manifest
+}
+
+function parse(raw: RawManifest, what: string): Manifest {
   const mediaType = bareMediaType(raw.mediaType)
   if (raw.bytes.length > maxManifestBytes) {
     throw bad(what, `has ${raw.bytes.length} bytes, more than the ${maxManifestBytes} that are allowed`)

@@ -3,6 +3,7 @@ import { RemoteError } from '../lib/errors.ts'
 import { linkTo, type Linked } from '../lib/linked.ts'
 import { backoffMs } from '../lib/retry.ts'
 import { formatDuration } from '../lib/units.ts'
+import { untilAborted } from '../lib/until-aborted.ts'
 import type { Answer } from './answer.ts'
 import type { Authenticator, SecretSink } from './auth.ts'
 import { isRetryable, maxErrorBytes, refused } from './errors.ts'
@@ -156,14 +157,16 @@ export class Transport {
 
   async #authorized(site: Site, call: Call, stop: Linked, onEnd: () => void): Promise<Answer> {
     const { auth, repository } = site
-    let authorization = await raced(auth.current(repository, call.scopes), stop.signal)
+    const first = auth.current(repository, call.scopes)
+    // Tokens are fetched for everybody who waits for them: one that leaves does not end it for the others.
+    let authorization = first === undefined ? undefined : await untilAborted(first, stop.signal)
     for (let round = 1; ; round++) {
       const answer = await this.#exchange(site, call, authorization, stop)
       answer.onEnd(onEnd)
       // A stranger to whom we were redirected has no claim to our credentials.
       if (answer.redirected || !wantsMore(answer, round)) return answer
       const asked = answer.headers('www-authenticate')
-      const next = await raced(auth.answer(asked, repository, call.scopes, authorization), stop.signal).catch(
+      const next = await untilAborted(auth.answer(asked, repository, call.scopes, authorization), stop.signal).catch(
         async (error: unknown) => {
           await answer.discard()
           throw error
@@ -258,14 +261,4 @@ export function retryAfterOf(text: string | undefined, now: number): number | un
   if (text === undefined) return undefined
   const askedMs = /^\s*\d+\s*$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now
   return Number.isNaN(askedMs) ? undefined : Math.min(Math.max(0, askedMs), longestRetryAfterMs)
-}
-
-/** Tokens are fetched for everybody who waits for them: one that leaves does not end it for the others. */
-function raced<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason as Error)
-    if (signal.aborted) stop()
-    signal.addEventListener('abort', stop, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
-  })
 }
