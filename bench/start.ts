@@ -16,10 +16,11 @@ import type { Row } from './row.ts'
 const count = 1_000
 const bytesEach = 10 * 1024
 const starts = 5
-const settleMs = 8_000
+/** By then the young generation may grow again, see `lib/heap.ts`. */
+const settleMs = 20_000
 const goals = { startMs: 500, residentMiB: 100 }
-/** In a tenth of the first interval come a tenth of the looks, and a few more by chance. */
-const mostLooks = count * 0.25
+/** In a third of the first interval come a third of the looks, and a few more by chance. */
+const mostLooks = count * 0.5
 
 export async function* run(): AsyncGenerator<Row> {
   const fleet = await prepareFleet({ count, bytesEach, schedule: '60s' })
