@@ -1,4 +1,4 @@
-import { sql, type Kysely } from 'kysely'
+import type { Kysely } from 'kysely'
 import type { Db, Schema } from '../schema.ts'
 import { isConflict, isLost } from './errors.ts'
 
@@ -16,9 +16,9 @@ export class Unsure extends Error {}
 const maxConflicts = 5
 
 /**
- * Runs all in one transaction, each in a savepoint: one wait for the disk for all of them. Each is answered only after the
- * commit; one that fails takes back only what it did. When the transaction as a whole fails, each gets one of its own. Throws
- * where the connection is lost: what was not answered by then was not done. `fence` throws where nothing may be written.
+ * Runs all in one transaction: one wait for the disk for all of them. Each is answered only after the commit. When one fails, or the
+ * transaction as a whole, each gets one of its own: what fails is rare, and a savepoint for each would cost every one two more round
+ * trips. Throws where the connection is lost: what was not answered by then was not done. `fence` throws where nothing may be written.
  */
 export async function commitGroup(
   db: Kysely<Schema>,
@@ -51,32 +51,15 @@ async function runGroup(
     return await db.transaction().execute(async (trx) => {
       await fence(trx)
       const answers: (() => void)[] = []
-      for (const work of group)
-        answers.push(await (group.length === 1 ? runAlone(trx, work) : runInSavepoint(trx, work)))
+      for (const work of group) {
+        const result = await work.run(trx)
+        answers.push(() => work.done(result))
+      }
       isCommitting = true
       return answers
     })
   } catch (error) {
     if (!isCommitting || !isLost(error)) throw error
     throw new Unsure('the connection broke during a commit', { cause: error })
-  }
-}
-
-async function runAlone(trx: Db, work: Work): Promise<() => void> {
-  const result = await work.run(trx)
-  return () => work.done(result)
-}
-
-async function runInSavepoint(trx: Db, work: Work): Promise<() => void> {
-  await sql`savepoint operation`.execute(trx)
-  try {
-    const result = await work.run(trx)
-    await sql`release savepoint operation`.execute(trx)
-    return () => work.done(result)
-  } catch (error) {
-    if (isLost(error) || isConflict(error)) throw error
-    await sql`rollback to savepoint operation`.execute(trx)
-    await sql`release savepoint operation`.execute(trx)
-    return () => work.failed(error)
   }
 }

@@ -7,7 +7,7 @@ import { commitGroup, Unsure, type Work } from './group.ts'
 
 /** Between two tries to reach a database that cannot be reached. */
 const pauseMs = 200
-/** Savepoints beyond this many cost every other transaction of the server. */
+/** What one that fails has run again at most. */
 const maxGroup = 64
 
 export interface QueueOptions {
