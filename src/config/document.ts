@@ -1,6 +1,6 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node, type Pair } from 'yaml'
 import type { Problem } from '../lib/errors.ts'
-import { aliasFaults, faultOf, notYaml } from './syntax.ts'
+import { meaningFaults, faultOf, notYaml } from './syntax.ts'
 
 export type Path = readonly (string | number)[]
 
@@ -47,7 +47,7 @@ export function parseConfigDocument(text: string): ConfigDocument {
     const faults = [...document.errors, ...document.warnings]
     // One broken line makes many errors of those after it.
     const syntax = faults.slice(0, 1)
-    const broken = syntax.length > 0 ? syntax.map((fault) => faultOf(fault, lines)) : aliasFaults(document, lines)
+    const broken = syntax.length > 0 ? syntax.map((fault) => faultOf(fault, lines)) : meaningFaults(document, lines)
     return {
       value: broken.length > 0 ? undefined : showReferences(document.toJS({ maxAliasCount: maxAliases })),
       problems: [

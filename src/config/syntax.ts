@@ -1,4 +1,4 @@
-import { isAlias, visit, type Document, type LineCounter, type Node, type YAMLError } from 'yaml'
+import { isAlias, isCollection, visit, type Document, type LineCounter, type Node, type YAMLError } from 'yaml'
 import type { Problem } from '../lib/errors.ts'
 
 const quote = 'Quote a value that begins with *, &, !, %, @, `, | or >.'
@@ -26,21 +26,28 @@ export function faultOf({ code, message, pos }: YAMLError, lines: LineCounter): 
   return { line, message: notYaml(message.split('\n', 1)[0]!.replace(/:? ".*$|: .*$/s, '')) }
 }
 
-/** What only shows when aliases are followed: the first such thing. Each is looked up once, since there may be thousands. */
-export function aliasFaults(document: Document, lines: LineCounter): Problem[] {
+/**
+ * What is YAML and means nothing here: aliases that lead nowhere, and keys that are lists or mappings, which take the parser for ever to
+ * write as text where they are nested. The first such thing. Each anchor is looked up once, since there may be thousands.
+ */
+export function meaningFaults(document: Document, lines: LineCounter): Problem[] {
   const anchors = new Map<string, Node>()
   let found: Problem | undefined
   const stop = (node: Node, message: string, hint?: string) => {
     const { line } = lines.linePos(node.range?.[0] ?? 0)
-    found = { line, message: notYaml(message), ...(hint === undefined ? {} : { hint }) }
+    found = { line, message, ...(hint === undefined ? {} : { hint }) }
     return visit.BREAK
   }
   visit(document, {
+    Pair(_key, { key }) {
+      if (isCollection(key))
+        return stop(key, 'a key is text, this one is a list or a mapping', 'Quote it if it is meant as text.')
+    },
     Node(_key, node, ancestors) {
       if (!isAlias(node)) return node.anchor === undefined ? undefined : void anchors.set(node.anchor, node)
       const target = anchors.get(node.source)
-      if (target === undefined) return stop(node, 'an alias of nothing', quote)
-      if (ancestors.includes(target)) return stop(node, 'an alias within what it stands for')
+      if (target === undefined) return stop(node, notYaml('an alias of nothing'), quote)
+      if (ancestors.includes(target)) return stop(node, notYaml('an alias within what it stands for'))
     },
   })
   return found === undefined ? [] : [found]

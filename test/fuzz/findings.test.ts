@@ -259,6 +259,13 @@ describe('the config', () => {
     expect(cpuMsOf(() => parseServer(`http://h/${'/'.repeat(100_000)}x//`))).toBeLessThan(1000)
   })
 
+  it('keys within keys within keys are a problem, said at once', () => {
+    expect(cpuMsOf(() => parseConfigDocument('? '.repeat(2_000)))).toBeLessThan(1000)
+    expect(parseConfigDocument('a: 1\n? [b]\n: 2\n').problems).toEqual([
+      expect.objectContaining({ line: 2, message: 'a key is text, this one is a list or a mapping' }),
+    ])
+  })
+
   it('a tag of YAML does not make bytes of text', () => {
     expect(parseConfigDocument('a: !!binary aGk=').problems).toHaveLength(1)
   })

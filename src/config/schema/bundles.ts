@@ -47,7 +47,7 @@ const retrySchema = z.strictObject({
 })
 
 const deploySchema = z.strictObject({
-  to: z.string().describe('A key of `deployers`.'),
+  to: z.string().min(1).describe('A key of `deployers`.'),
   form: z
     .enum(['served', 'source', 'layers', 'unpacked', 'tarball'])
     .optional()
@@ -106,10 +106,10 @@ export const bundleSchema = z.strictObject({
     'Whether new releases go to the places by themselves; what is served is not touched by it.',
   ),
   webhooks: z
-    .array(z.string())
+    .array(z.string().min(1))
     .prefault([])
     .describe('Who tells us that there may be something new: keys of `webhooks`.'),
-  publish: z.array(z.string()).prefault([]).describe('Who is told what happens to it: keys of `publishers`.'),
+  publish: z.array(z.string().min(1)).prefault([]).describe('Who is told what happens to it: keys of `publishers`.'),
   keep: z.int().min(1).max(1000).prefault(10).describe('Releases whose bytes are kept.'),
   aliases: z
     .array(z.string({ error: aliasError }).regex(/^(?:\/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+$/, { error: aliasError }))

@@ -578,6 +578,17 @@ const single: [name: string, text: string, problem: object][] = [
     authz('deploy: [{ to: prod, drift: ignore }]\ndeployers:\n  prod: { type: oci, repository: reg.example/a }'),
     { line: 4, key: 'bundles.authz.deploy.0.drift', message: expect.stringContaining('expected restore or report') },
   ],
+  ...(
+    [
+      ['deploy: [{ to: "" }]', 'deploy.0.to'],
+      ['publish: [""]', 'publish.0'],
+      ['webhooks: [""]', 'webhooks.0'],
+    ] as const
+  ).map(([line, key]): [string, string, object] => [
+    `an empty name in ${line}`,
+    authz(line),
+    { line: 4, key: `bundles.authz.${key}`, message: 'expected text, got ``' },
+  ]),
   [
     'dangling deployer',
     authz('deploy: [{ to: prod }]'),
