@@ -1,4 +1,5 @@
 import { IntegrityError } from '../lib/errors.ts'
+import { parseJsonText } from '../lib/json.ts'
 
 /** What tools write nests four or five deep; a hostile document must not cost a parser its stack. */
 export const maxJsonDepth = 64
@@ -12,7 +13,7 @@ export function parseJsonObject(bytes: Uint8Array, what: string): JsonObject {
   }
   let value: unknown
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
+    value = parseJsonText(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
   } catch (error) {
     throw new IntegrityError('bad_manifest', `${what} is not JSON`, { cause: error })
   }

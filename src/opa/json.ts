@@ -1,4 +1,5 @@
 import { IntegrityError } from '../lib/errors.ts'
+import { parseJsonText } from '../lib/json.ts'
 import { depthOf, foldName } from '../oci/json.ts'
 
 export type JsonObject = Record<string, unknown>
@@ -8,21 +9,20 @@ const maxDepth = 10_000
 
 /** Not in TypeScript's library yet. https://github.com/tc39/proposal-json-parse-with-source */
 interface ExactJson {
-  parse(text: string, reviver: (key: string, value: unknown, context: { source?: string }) => unknown): unknown
   rawJSON(text: string): object
   isRawJSON(value: unknown): boolean
 }
 
 /** JSON as OPA reads it: UTF-8 without a byte order mark, one value. Throws IntegrityError `bad_bundle` naming the file. */
 export function parseJson(bytes: Uint8Array, file: string): unknown {
-  return attempt(bytes, file, () => JSON.parse(textOf(bytes)) as unknown)
+  return attempt(bytes, file, () => parseJsonText(textOf(bytes)))
 }
 
 /** For what is written again: numbers that JavaScript cannot hold keep their text, and JSON.stringify puts it back. */
 export function parseExactJson(bytes: Uint8Array, file: string): unknown {
   const exact = JSON as unknown as ExactJson
   return attempt(bytes, file, () =>
-    exact.parse(textOf(bytes), (_key, value, { source }) =>
+    parseJsonText(textOf(bytes), (_key, value, { source }) =>
       typeof value === 'number' && source !== undefined && String(value) !== source ? exact.rawJSON(source) : value,
     ),
   )

@@ -1,3 +1,4 @@
+import { parseJsonText } from '../../lib/json.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { CatalogState, ManifestRow } from '../state.ts'
 import type { Operations } from './operation.ts'
@@ -27,7 +28,7 @@ export function rowOf({ digest, mediaType, size, artifactType, subject, annotati
     size,
     artifactType,
     subject: subject as Digest | null,
-    annotations: annotations === null ? null : (JSON.parse(annotations) as Record<string, string>),
+    annotations: annotations === null ? null : (parseJsonText(annotations) as Record<string, string>),
   }
 }
 
