@@ -26,10 +26,16 @@ export const addEvents: AddCommand = (program, context) => {
         const all = await server.events(name, options.limit)
         const events = all.filter(({ place }) => options.place === undefined || place === options.place)
         const { output, clock } = context
-        output.result({ bundle: name, events }, describeEvents(name, events, clock.now(), options.log))
+        const lines = describeEvents(name, events, clock.now(), options.log)
+        output.result({ bundle: name, events }, events.length < 1 && all.length > 0 ? noneOf(name, options) : lines)
       }),
     )
   addExamples(addServerOptions(command), 'events authz', 'events authz --place prod --log')
+}
+
+/** Only so many were asked for: an older one may be of that place. */
+export function noneOf(name: string, { limit, place }: { limit: number; place?: string }): string[] {
+  return [`none of the newest ${limit} events of ${name} is about ${place}: see its name, or ask for more by --limit`]
 }
 
 export function describeEvents(name: string, events: readonly Event[], now: number, withLogs: boolean): string[] {

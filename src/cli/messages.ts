@@ -54,10 +54,16 @@ export const addResend: AddCommand = (program, context) => {
       const which = readId(id, options)
       return withServer(context, options, async (server) => {
         const resent = await server.resend(which)
-        context.output.result({ resent }, `${counted(resent.length, 'message')} will be sent again`)
+        context.output.result({ resent }, describeResent(resent.length, id))
       })
     })
   addExamples(addServerOptions(command), 'resend events/41', 'resend events', 'resend --all')
+}
+
+/** Nothing: what was named may be misspelt, or only wait, which is no reason to send it again. */
+export function describeResent(count: number, id: string | undefined): string {
+  if (count > 0) return `${counted(count, 'message')} will be sent again`
+  return `nothing${id === undefined ? '' : ` of ${id}`} is parked; \`longshore messages\` shows what is there`
 }
 
 function readId(id: string | undefined, { all }: ResendOptions): { publisher: string | null; seq: number | null } {

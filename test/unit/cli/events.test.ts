@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { describeEvents } from '../../../src/cli/events.ts'
+import { describeEvents, noneOf } from '../../../src/cli/events.ts'
 import type { Event } from '../../../src/model/event.ts'
 
 const now = 1_000_000
@@ -37,4 +37,10 @@ it('says what happened, where, by whom and why, on a line each', () => {
 
 it('says that there is nothing', () => {
   expect(describeEvents('authz', [], now, true)).toEqual(['nothing has happened to authz yet'])
+})
+
+it('does not say that nothing has happened where only a place has no part in it', () => {
+  expect(noneOf('authz', { limit: 20, place: 'prdo' })).toEqual([
+    'none of the newest 20 events of authz is about prdo: see its name, or ask for more by --limit',
+  ])
 })

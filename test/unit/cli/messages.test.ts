@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { describeMessages } from '../../../src/cli/messages.ts'
+import { describeMessages, describeResent } from '../../../src/cli/messages.ts'
 import { runCommand } from '../../../src/cli/program.ts'
 import { messageOf } from '../server/support.ts'
 import { createContext } from './fake-context.ts'
@@ -23,4 +23,10 @@ describe('resend', () => {
     expect(await runCommand(['resend', ...args, '--server', 'http://127.0.0.1:1'], '0.0.0', context)).toBe(2)
     expect(context.shown()).toMatch(/name a message|is no PUBLISHER/)
   })
+})
+
+it('says that nothing is parked, where nothing is sent again', () => {
+  expect(describeResent(2, 'events')).toBe('2 messages will be sent again')
+  expect(describeResent(0, 'evnts')).toBe('nothing of evnts is parked; `longshore messages` shows what is there')
+  expect(describeResent(0, undefined)).toBe('nothing is parked; `longshore messages` shows what is there')
 })
