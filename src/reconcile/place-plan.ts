@@ -1,4 +1,5 @@
-import type { Deploy, Deployer } from '../deployers/deployer.ts'
+import type { Deploy, Deployer, Observation } from '../deployers/deployer.ts'
+import { LongshoreError } from '../lib/errors.ts'
 import type { Hold } from '../model/decision.ts'
 import type { Deployment, Plan } from '../model/deployment.ts'
 
@@ -11,7 +12,14 @@ export async function planOf(
 ): Promise<Plan> {
   const about = { bundle, place, desired, deployed }
   if (what === undefined) return { ...about, observed: null, does: 'nothing', why: 'there is no release yet' }
-  const said = await deployer.observe(what, signal)
+  let said: Observation | undefined
+  try {
+    said = await deployer.observe(what, signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!(error instanceof LongshoreError)) throw error
+    return { ...about, observed: null, does: 'nothing', why: `it cannot be asked what it has: ${error.message}` }
+  }
   const observed = said?.digest ?? null
   if (hold !== null) return { ...about, observed, does: 'nothing', why: `held by ${hold.by}: ${hold.reason}` }
   const isThere = said?.settled ?? deployed === what.release.number

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { defaultLimits } from '../../src/artifact/limits.ts'
-import { StorageError } from '../../src/lib/errors.ts'
+import { FinalError, StorageError } from '../../src/lib/errors.ts'
 import { digestOf, type Digest } from '../../src/oci/digest.ts'
 import type { RawManifest } from '../../src/oci/target.ts'
 import type { Deploy, Deployer, DeployTo } from '../../src/deployers/deployer.ts'
@@ -11,6 +11,8 @@ export interface DeployerUnderTest {
   deployer: Deployer
   /** What the place hands out now; undefined when it holds nothing. */
   held: () => Promise<Digest | undefined>
+  /** The place itself cannot take anything away. */
+  cannotRemove?: boolean
   /** It tells the place where the bytes are, and sends none. */
   sendsNoBytes?: boolean
 }
@@ -93,7 +95,7 @@ export function testDeployer(kind: string, open: () => Promise<DeployerUnderTest
     })
 
     it('takes away what it put there, where it can, and may be asked twice', async () => {
-      const { deployer, held } = await open()
+      const { deployer, held, cannotRemove = false } = await open()
       if (deployer.remove === undefined) return
       const [one, two] = [await made('one'), await made('two', { number: 2, version: 'v2.0.0' })]
       await deployer.deploy(one, signal)
@@ -104,6 +106,12 @@ export function testDeployer(kind: string, open: () => Promise<DeployerUnderTest
       expect(await held()).toBe(two.raw.digest)
       await expect(deployer.remove({ ...removal, check: takenOver }, signal)).rejects.toMatchObject({ code: 'locked' })
       expect(await held()).toBe(two.raw.digest)
+      if (cannotRemove) {
+        // It is given up at once, and nothing changes.
+        await expect(deployer.remove(removal, signal)).rejects.toBeInstanceOf(FinalError)
+        expect(await held()).toBe(two.raw.digest)
+        return
+      }
       await deployer.remove(removal, signal)
       expect(await held()).toBeUndefined()
       expect(await deployer.observe(two, signal)).toEqual({ digest: null, settled: false })

@@ -14,14 +14,14 @@ const logger = silentLogger
 
 /** The same promises over real registries: one without and one with the referrers API. */
 describe.each([
-  ['distribution 2', startDistributionV2],
-  ['olareg', startOlareg],
-])('against %s', (_name, start) => {
+  ['distribution 2', startDistributionV2, { deletesTags: false }],
+  ['olareg', startOlareg, { deletesTags: true }],
+])('against %s', (_name, start, { deletesTags }) => {
   let registry: Registry
   let client: OciClient
 
   beforeAll(async () => {
-    registry = await start()
+    registry = await start({ allowDelete: true })
     client = createOciClient({ clock: systemClock, random: Math.random, logger, redactor: new Redactor() })
   })
   afterAll(async () => {
@@ -65,6 +65,7 @@ describe.each([
     return {
       deployer: createDeployer(config, { registries, logger, redactor: new Redactor(), clock: systemClock }),
       held: async () => (await target.head('latest'))?.digest,
+      cannotRemove: !deletesTags,
     }
   })
 })

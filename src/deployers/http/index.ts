@@ -4,7 +4,7 @@ import { fill } from '../../lib/template.ts'
 import type { Deploy, Deployer, DeployerContext } from '../deployer.ts'
 import { servedLayer } from '../served.ts'
 import { textsOf } from '../values.ts'
-import type { HttpDeployerConfig } from './schema.ts'
+import type { HttpDeployerConfig, httpWords } from './schema.ts'
 
 export function createDeployer(config: HttpDeployerConfig, context: DeployerContext): Deployer {
   return new HttpDeployer(config, context)
@@ -73,6 +73,8 @@ function eventOf({ release, place, origin, isForced, idempotencyKey }: Deploy): 
 
 function filled(template: string, { release, place, origin }: Deploy, write: (text: string) => string): string {
   const { bundle, number, version, manifestDigest: digest } = release
-  const words = { bundle, place, release: String(number), repository: origin, version, digest }
+  const words: Record<(typeof httpWords)[number], string> = {
+    ...{ bundle, place, release: String(number), repository: origin, version, digest },
+  }
   return fill(template, Object.fromEntries(Object.entries(words).map(([word, text]) => [word, write(text)])))
 }

@@ -8,15 +8,26 @@ import {
   tlsKeys,
 } from '../../clients/http/schema.ts'
 import { textOrSecretSchema } from '../../lib/schema.ts'
+import { unknownWord } from '../../lib/template.ts'
 
 const own = ['connection', 'content-length', 'expect', 'idempotency-key', 'keep-alive', 'transfer-encoding', 'upgrade']
 const urlError = 'expected a URL such as https://host/path, with {…} only after the host, and without a login'
-const words = 'Replaced in it: {bundle} {place} {release} {repository} {version} {digest}.'
+/** What is replaced in the URL and in a text. */
+export const httpWords = ['bundle', 'place', 'release', 'repository', 'version', 'digest'] as const
+const words = `Replaced in it: ${httpWords.map((word) => `{${word}}`).join(' ')}.`
+
+const urlSchema = z
+  .string({ error: urlError })
+  .refine(isUsable, { error: urlError, abort: true })
+  .superRefine((url, context) => {
+    const message = unknownWord(url, httpWords)
+    if (message !== undefined) context.addIssue({ code: 'custom', message })
+  })
 
 export const httpDeployerSchema = z
   .strictObject({
     type: z.literal('http').describe('A server that is told of each release, or sent it.'),
-    url: z.string({ error: urlError }).refine(isUsable, { error: urlError }).describe(`Where to. ${words}`),
+    url: urlSchema.describe(`Where to. ${words}`),
     method: z.enum(['POST', 'PUT', 'PATCH']).prefault('POST').describe('How.'),
     headers: z
       .record(

@@ -96,8 +96,12 @@ async function happeningOf(db: Db, before: Deployment, after: Deployment, now: n
   }
   const tell = async (outcome: Deployment['state'], at: number) => {
     const release = outcome === 'done' ? deployed : desired
-    const attempt = outcome === 'done' ? before.attempts : after.attempts
     const { by, data } = await tellRollout(db, after, { release, from: before.deployed, outcome, at })
+    // A newer release that came meanwhile begins to count anew.
+    const attempt = Math.max(
+      outcome === 'done' ? before.attempts : after.attempts,
+      data.failures + (outcome === 'done' ? 1 : 0),
+    )
     return { ...about, at, by, data: { release, from: before.deployed, attempt, ...data } }
   }
   if (state === 'deploying') {

@@ -106,6 +106,15 @@ const single: [name: string, text: string, problem: object][] = [
     { line: 5, key: `deployers.there.tags${key}`, message: expect.stringContaining(message) },
   ]),
   [
+    'a URL with a word that is none',
+    'deployers:\n  there:\n    type: http\n    url: https://deploy.example/{bundel}\n',
+    {
+      line: 4,
+      key: 'deployers.there.url',
+      message: 'nothing is known as {bundel} (did you mean `bundle`?), got `https://deploy.example/{bundel}`',
+    },
+  ],
+  [
     'a job that would get a repository which there is not',
     `${authz('deploy:\n      - to: there', local)}deployers: { there: { type: nomad, job: web, task: server } }\n`,
     {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { RemoteError } from '../../../src/lib/errors.ts'
 import { openRig, ScriptedPlace, ScriptedStore, specOf, until, type Rig } from './rig.ts'
 
 let rig: Rig
@@ -177,6 +178,11 @@ describe('a plan', () => {
       { place: 'prod', does: 'repeat', desired: 1, deployed: 1, observed: rig.released[0]!.manifestDigest },
       { place: 'zones', does: 'deploy', desired: 1, deployed: null, observed: null },
     ])
+    prod.unreachable = new RemoteError('network', 'prod is away', { host: 'prod' })
+    expect(await steering().plan('authz', null, signal)).toMatchObject([
+      { place: 'prod', does: 'nothing', why: 'it cannot be asked what it has: prod is away' },
+      { place: 'zones', does: 'deploy' },
+    ])
     await steering().hold('authz', said)
     expect(await steering().plan('authz', 'zones', signal)).toMatchObject([
       { does: 'nothing', why: 'held by ann: because' },
@@ -186,6 +192,24 @@ describe('a plan', () => {
 })
 
 describe('events', () => {
+  it('count the attempt that succeeded, though a newer release came meanwhile', async () => {
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>()
+    prod.gate = gate
+    await configure()
+    await release('one')
+    await until(() => prod.puts.length === 1)
+    await release('two')
+    open()
+    await deployed('prod', 2)
+    const told = (await rig.state.events.ofBundle('authz', 100)).filter(({ place }) => place === 'prod').toReversed()
+    expect(told.map(({ type, data: { release: number, attempt } }) => [type, number, attempt])).toEqual([
+      ['deployment.started', 1, 1],
+      ['deployment.succeeded', 1, 1],
+      ['deployment.started', 2, 1],
+      ['deployment.succeeded', 2, 1],
+    ])
+  })
+
   it('tell of each release, attempt and outcome, in order', async () => {
     await configure()
     prod.failures.push(new Error('no'))
