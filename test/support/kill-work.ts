@@ -79,13 +79,15 @@ async function mount(job: Job): Promise<void> {
   const acknowledge = world.ledger.begin(key('blob', repository, digest), there)
   // Without a source, any repository that may be read is one.
   const source = world.random() < 0.7 ? `&from=${encodeURIComponent(from)}` : ''
-  const { status } = await client.send(`mount from ${from} in ${repository}`, {
+  const answer = await client.send(`mount from ${from} in ${repository}`, {
     method: 'POST',
     path: `/v2/${repository}/blobs/uploads/?mount=${digest}${source}`,
   })
-  if (status === 201) acknowledge()
+  if (answer.status === 201) return acknowledge()
   // Only repositories that hold a manifest are looked through.
-  else if (source !== '') throw new Error(`${from} does not give ${digest} for a mount: ${status}`)
+  if (source !== '') throw new Error(`${from} does not give ${digest} for a mount: ${answer.status}`)
+  // An upload was begun instead, of which there may be only so many.
+  await client.send(`DELETE of an upload to ${repository}`, { method: 'DELETE', path: answer.header('location') })
 }
 
 async function putManifest(job: Job, artifact: Artifact, tags: readonly string[]): Promise<void> {
