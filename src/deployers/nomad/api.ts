@@ -2,6 +2,7 @@ import { Agent, request } from 'undici'
 import { refusalOf } from '../../clients/http/refusal.ts'
 import { reasonOf, secure } from '../../clients/http/secure.ts'
 import { LongshoreError, RemoteError } from '../../lib/errors.ts'
+import { parseJsonText } from '../../lib/json.ts'
 import type { Redactor } from '../../lib/redact.ts'
 import type { NomadDeployerConfig } from './schema.ts'
 import type { Allocation, Evaluation, Indexed, Job, NomadDeployment } from './types.ts'
@@ -150,9 +151,9 @@ async function textOf(body: AsyncIterable<Uint8Array>, host: string): Promise<st
 
 /** What goes back must be what came: numbers that are too large for JavaScript stay as they are written. */
 function readJson(text: string): unknown {
-  const keep = (_key: string, value: unknown, { source }: { source: string }) =>
-    typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value) ? rawJson(source) : value
-  return JSON.parse(text, keep as (key: string, value: unknown) => unknown)
+  return parseJsonText(text, (_key, value, { source }) =>
+    typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value) ? rawJson(source!) : value,
+  )
 }
 
 /** https://tc39.es/proposal-json-parse-with-source/ */

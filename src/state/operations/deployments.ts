@@ -98,10 +98,7 @@ async function happeningOf(db: Db, before: Deployment, after: Deployment, now: n
     const release = outcome === 'done' ? deployed : desired
     const { by, data } = await tellRollout(db, after, { release, from: before.deployed, outcome, at })
     // A newer release that came meanwhile begins to count anew.
-    const attempt = Math.max(
-      outcome === 'done' ? before.attempts : after.attempts,
-      data.failures + (outcome === 'done' ? 1 : 0),
-    )
+    const attempt = outcome === 'done' ? Math.max(before.attempts, data.failures + 1) : after.attempts
     return { ...about, at, by, data: { release, from: before.deployed, attempt, ...data } }
   }
   if (state === 'deploying') {

@@ -136,6 +136,14 @@ describe('what is set', () => {
     expect(taskIn(nomad.job, 0)).toEqual(taskOf('side'))
   })
 
+  it('leaves keys as they are written, whatever V8 parsed before', async () => {
+    JSON.parse('{"k":"v","a\\\\":"w"}')
+    nomad.job!.Meta = { k: 'v', 'a\n': 'w' }
+    await deployerOf().deploy(await made(), signal)
+    // As it was sent: the other side reads it with the same V8.
+    expect(nomad.registrations[0]).toContain(JSON.stringify('a\n'))
+  })
+
   it('is refused where the task cannot be told, by the names of those that are there', async () => {
     nomad.job!.TaskGroups = ['a', 'b'].map((Name) => ({ Name, Tasks: [taskOf('server') as never] }))
     await expect(deployerOf().deploy(await made(), signal)).rejects.toMatchObject({
