@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Clock } from '../lib/clock.ts'
 import { ConfigError } from '../lib/errors.ts'
+import { parseJsonText } from '../lib/json.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { SecretSink } from './auth.ts'
 import { readHelperAnswer, runHelper, type RunHelper } from './credential-helper.ts'
@@ -99,7 +100,7 @@ function parseDockerConfig(text: string, name: string): JsonObject {
   let json: unknown
   try {
     // Some editors begin a file with a byte order mark.
-    json = JSON.parse(text.replace(/^\uFEFF/, '') || '{}')
+    json = parseJsonText(text.replace(/^\uFEFF/, '') || '{}')
   } catch {
     // The parser's message would quote the text, and with it a secret.
     throw new ConfigError(`${name} is not JSON`, { hint: 'It should be a docker config: {"auths": {…}}.' })
