@@ -89,6 +89,11 @@ test('nothing is lost while the receiver is away and longshore is killed; what c
     authorization: 'Bearer a-token-of-ours',
     'x-longshore-signature': `sha256=${createHmac('sha256', 'known to both').update(told!.body).digest('hex')}`,
   })
+  // What was sent and not yet recorded would come once more.
+  await waitFor(
+    'both to be told, and that to be recorded',
+    async () => texts(first).length === 1 && (await server.metric('longshore_messages', { state: 'waiting' })) === 0,
+  )
   await first.stop()
 
   await push(server, 'two')
