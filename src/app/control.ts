@@ -65,7 +65,7 @@ export function createControl(options: ControlOptions): Control {
     knownTags: (bundle) => reconciler.knownTags(bundle),
     reload,
     steering: reconciler.steering,
-    events: (bundle, limit) => state.events.ofBundle(bundle, limit),
+    events: (bundle, limit, place) => state.events.ofBundle(bundle, limit, place),
     feed,
     messages: outbox,
     webhook(name) {

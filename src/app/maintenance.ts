@@ -5,6 +5,7 @@ import { Limit } from '../lib/limit.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import { nextLookAt } from '../lib/schedule.ts'
+import { counted, formatSize } from '../lib/units.ts'
 import { backUp, type BackedUp } from '../registry/backup.ts'
 import { collect, defaultCollectLimits, type Collected } from '../registry/collect.ts'
 import { verifyContent, type Verified, type VerifyOptions } from '../registry/verify.ts'
@@ -135,7 +136,9 @@ function createVerification(options: MaintenanceOptions) {
 
 /** What the log says; `files` blobs of together `bytes` are gone. */
 function describeCollected(files: number, bytes: number): string {
-  return files === 0 ? 'collected: nothing to remove' : `collected: ${files} blobs removed, ${bytes} bytes freed`
+  return files === 0
+    ? 'collected: nothing to remove'
+    : `collected: ${counted(files, 'blob')} removed, ${formatSize(bytes)} freed`
 }
 
 /** No collection may run meanwhile. */

@@ -2,6 +2,7 @@ import type { Content } from '../content/content.ts'
 import { isCorrupt, removeIfDamaged } from '../content/damage.ts'
 import { StorageError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
+import { counted } from '../lib/units.ts'
 import type { Release } from '../model/release.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { BundleTable } from '../server/bundles/table.ts'
@@ -98,7 +99,7 @@ export function createServing({ table, content, state, logger, maxMemoryBytes }:
         logger.debug({ bundle, release: number, version }, `serving release ${number} again`)
       }
       const bundles = configured.length
-      if (bundles > 0) logger.info({ bundles }, `serving the releases of ${bundles} bundles again, as before the start`)
+      if (bundles > 0) logger.info({ bundles }, `serving ${counted(bundles, 'bundle')} again, as before the start`)
       waiting.push(...configured)
     },
     load: (lost) => restored.load(waiting.splice(0), lost),

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { lstat, mkdir, realpath, rename, rm, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { StorageError } from '../lib/errors.ts'
+import { makeFolders } from '../lib/folders.ts'
 import type { RawManifest, Source } from '../oci/target.ts'
 import { describeDisk } from './disk.ts'
 import { defaultLimits } from './limits.ts'
@@ -32,7 +33,7 @@ export async function unpackArtifact(
   const target = await targetOf(folder)
   const aside = target.isNew ? `${target.path}.${randomUUID()}` : join(target.path, `.longshore-${randomUUID()}`)
   try {
-    await mkdir(aside, { recursive: true })
+    await makeFolders(aside)
     const staged = await stageParts(parts, source, aside, { limits, signal, leadingSlash: 'refuse' })
     if (target.isNew) {
       const ready = join(aside, 'ready')
@@ -66,7 +67,7 @@ async function moveInto(target: string, staged: readonly StagedFile[]): Promise<
   const folders = new Set(staged.flatMap(({ path }) => parentsOf(path)))
   for (const path of folders) await refuseUnless(join(target, path), 'folder')
   for (const { path } of staged) await refuseUnless(join(target, path), 'file')
-  for (const path of folders) await mkdir(join(target, path), { recursive: true })
+  for (const path of folders) await makeFolders(join(target, path))
   for (const { path, waiting } of staged) if (waiting !== null) await rename(waiting, join(target, path))
 }
 

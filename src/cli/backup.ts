@@ -1,10 +1,9 @@
 import { resolve } from 'node:path'
 import { backUpStorage } from '../app/maintenance.ts'
-import { formatSize } from '../lib/units.ts'
+import { counted, formatSize } from '../lib/units.ts'
 import type { AddCommand } from './command.ts'
 import { BadResult, exitStatus } from './exit.ts'
 import { byServerOrAlone } from './folder.ts'
-import { counted } from './format.ts'
 import { addExamples, addServerOptions, type ServerOptions } from './options.ts'
 
 export const addBackup: AddCommand = (program, context) => {

@@ -1,8 +1,7 @@
 import { resolve } from 'node:path'
 import { buildBundle } from '../artifact/build.ts'
-import { formatSize } from '../lib/units.ts'
+import { counted, formatSize } from '../lib/units.ts'
 import type { AddCommand, CommandContext } from './command.ts'
-import { counted } from './format.ts'
 import { addExamples, collectOption } from './options.ts'
 
 interface BuildCommandOptions {

@@ -1,6 +1,6 @@
 import { jsonSchema } from '../config/schema.ts'
+import { counted } from '../lib/units.ts'
 import type { AddCommand } from './command.ts'
-import { counted } from './format.ts'
 import { addConfigOption, addExamples, type ConfigOption } from './options.ts'
 import { readConfig } from './read-config.ts'
 

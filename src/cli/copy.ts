@@ -1,9 +1,8 @@
 import { ConfigError } from '../lib/errors.ts'
-import { formatSize } from '../lib/units.ts'
+import { counted, formatSize } from '../lib/units.ts'
 import { copyTags, type CopyTagsResult } from '../oci/copy-tags.ts'
 import { copy, type CopyResult } from '../oci/copy.ts'
 import type { AddCommand, CommandContext } from './command.ts'
-import { counted } from './format.ts'
 import { withReferences, type Open, type Opened, type OpenOptions } from './open-reference.ts'
 import { addExamples, addRemoteOptions, type RemoteOptions } from './options.ts'
 

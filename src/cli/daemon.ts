@@ -1,7 +1,7 @@
 import { startApp, type App, type AppOptions } from '../app.ts'
 import type { Config } from '../config/config.ts'
 import { formatProblems } from '../config/problems.ts'
-import { ConfigError } from '../lib/errors.ts'
+import { ConfigError, logFields } from '../lib/errors.ts'
 import { holdYoungGeneration } from '../lib/heap.ts'
 import { createLogger, type Logger } from '../lib/logger.ts'
 import type { CommandContext } from './command.ts'
@@ -54,8 +54,9 @@ async function reload(app: App, logger: Logger): Promise<void> {
   try {
     logger.info(await app.reload(), 'config reloaded')
   } catch (error) {
-    const problems = error instanceof ConfigError ? formatProblems(error.problems) : ''
-    logger.error({ err: error }, `the changed config is refused as a whole, the running one goes on\n${problems}`)
+    const has = error instanceof ConfigError && error.problems.length > 0
+    const why = has ? formatProblems(error.problems) : error instanceof Error ? error.message : String(error)
+    logger.error(logFields(error), `the changed config is refused as a whole, the running one goes on\n${why}`)
   }
 }
 

@@ -18,28 +18,28 @@ export const addEvents: AddCommand = (program, context) => {
     .summary('what happened to a bundle, and who decided what')
     .description('What happened to a bundle and what persons decided, newest first; with the logs of its deployments.')
     .argument('<name>', 'the bundle')
-    .option('--limit <count>', 'how many to ask for', countOption, defaultLimit)
-    .option('--place <place>', 'only of deployments to this place')
+    .option('--limit <count>', 'how many to show', countOption, defaultLimit)
+    .option('--place <place>', 'only what happened at this place')
     .option('--log', 'with what each attempt to deploy did', false)
     .action((name: string, options: EventsOptions) =>
       withServer(context, options, async (server) => {
-        const all = await server.events(name, options.limit)
-        const events = all.filter(({ place }) => options.place === undefined || place === options.place)
+        const { limit, place, log } = options
+        const events = await server.events(name, limit, place)
         const { output, clock } = context
-        const lines = describeEvents(name, events, clock.now(), options.log)
-        output.result({ bundle: name, events }, events.length < 1 && all.length > 0 ? noneOf(name, options) : lines)
+        const lines = events.length === 0 ? noneOf(name, place) : describeEvents(events, clock.now(), log)
+        output.result({ bundle: name, events }, lines)
       }),
     )
   addExamples(addServerOptions(command), 'events authz', 'events authz --place prod --log')
 }
 
-/** Only so many were asked for: an older one may be of that place. */
-export function noneOf(name: string, { limit, place }: { limit: number; place?: string }): string[] {
-  return [`none of the newest ${limit} events of ${name} is about ${place}: see its name, or ask for more by --limit`]
+/** What was named may be misspelt. */
+export function noneOf(name: string, place: string | undefined): string {
+  if (place === undefined) return `nothing has happened to ${name} yet`
+  return `nothing has happened to ${name} at ${place}; \`longshore status --json\` has the names of its places`
 }
 
-export function describeEvents(name: string, events: readonly Event[], now: number, withLogs: boolean): string[] {
-  if (events.length === 0) return [`nothing has happened to ${name} yet`]
+export function describeEvents(events: readonly Event[], now: number, withLogs: boolean): string[] {
   return events.flatMap((event) => [describeEvent(event, now), ...(withLogs ? logOf(event) : [])])
 }
 

@@ -1,10 +1,12 @@
+import { counted } from '../lib/units.ts'
 import { everyBundle, type PinTo, type Word } from '../model/decision.ts'
 import type { Explanation, PlaceVerdict, TagsExplained } from '../model/explain.ts'
 import type { Verdict } from '../model/follow.ts'
 import { describeWaiting, type Promotion } from '../model/promotion.ts'
 import type { Look } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
-import { counted, fields, formatAge, oneLine } from './format.ts'
+import { isDigest } from '../oci/digest.ts'
+import { fields, formatAge, oneLine, shortDigest } from './format.ts'
 import type { Output } from './output.ts'
 
 const tagWidth = 48
@@ -104,7 +106,11 @@ export function describeVerdict(verdict: Verdict): string {
     case 'gone':
       return 'gone: the store does not have it'
     case 'not_followed':
-      return `${verdict.follow} is followed by its name`
+      return isDigest(verdict.follow)
+        ? `not followed: ${shortDigest(verdict.follow)} is, whatever its tags`
+        : `not followed: only ${verdict.follow} is`
+    case 'not_promoted':
+      return `not promoted from ${verdict.from}`
   }
 }
 
@@ -129,7 +135,8 @@ export function describePlace(verdict: PlaceVerdict, bundle: string, now: number
     case 'failed': {
       const { release, attempts, error, againAt } = verdict
       const again = againAt === null ? ', given up' : `, again in ${formatAge(Math.max(0, againAt - now))}`
-      return `release ${release} failed ${counted(attempts, 'time')}${again}: ${error}`
+      const what = attempts === 0 ? 'was not tried yet' : `failed ${counted(attempts, 'time')}`
+      return `release ${release} ${what}${again}: ${error}`
     }
     case 'drifted':
       return `changed by somebody else: ${verdict.error}`

@@ -23,11 +23,6 @@ export function formatAge(ms: number): string {
     .replace(/^0ms$/, '0s')
 }
 
-/** `1 file`, `2 files`. */
-export function counted(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`
-}
-
 /** `NAME: value` lines with the values under each other. */
 export function fields(entries: readonly (readonly [name: string, value: string | undefined])[]): string[] {
   const present = entries.filter((entry): entry is readonly [string, string] => entry[1] !== undefined)

@@ -1,10 +1,9 @@
 import { collectStorage } from '../app/maintenance.ts'
 import { silentLogger } from '../lib/logger.ts'
-import { formatSize } from '../lib/units.ts'
+import { counted, formatSize } from '../lib/units.ts'
 import { maxItems, type Collected } from '../registry/collect.ts'
 import type { AddCommand } from './command.ts'
 import { byServerOrAlone } from './folder.ts'
-import { counted } from './format.ts'
 import { addExamples, addServerOptions, type ServerOptions } from './options.ts'
 import type { Output } from './output.ts'
 

@@ -1,8 +1,8 @@
 import type { BundleFile, BundleSummary } from '../artifact/types.ts'
-import { formatSize } from '../lib/units.ts'
+import { counted, formatSize } from '../lib/units.ts'
 import { annotationTitle } from '../oci/media.ts'
 import type { Descriptor } from '../oci/target.ts'
-import { alignColumns, counted, fields, oneLine } from './format.ts'
+import { alignColumns, fields, oneLine } from './format.ts'
 import type { Artifact } from './inspect-artifact.ts'
 
 /** An artifact as lines for a person. */

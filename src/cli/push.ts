@@ -1,10 +1,9 @@
 import { packPush, type Push } from '../artifact/push.ts'
 import { ConfigError, RemoteError } from '../lib/errors.ts'
-import { formatSize } from '../lib/units.ts'
+import { counted, formatSize } from '../lib/units.ts'
 import { copy, type CopyResult } from '../oci/copy.ts'
 import type { Descriptor, Source } from '../oci/target.ts'
 import type { AddCommand, CommandContext } from './command.ts'
-import { counted } from './format.ts'
 import { withReferences, type Opened } from './open-reference.ts'
 import { addExamples, addRemoteOptions, type RemoteOptions } from './options.ts'
 

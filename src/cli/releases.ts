@@ -34,10 +34,11 @@ export function describeReleases(name: string, releases: readonly Release[], now
   const rows = releases.map((release) => [
     `@${release.number}`,
     oneLine(release.version, widths.version),
-    shortDigest(release.bundleDigest ?? release.manifestDigest),
+    shortDigest(release.sourceDigest),
+    release.bundleDigest === null ? '-' : shortDigest(release.bundleDigest),
     oneLine(release.revision ?? '-', widths.revision),
     formatAge(now - release.activatedAt),
     `${oneLine(release.reason, widths.reason)}${release.kept ? '' : ' (bytes are gone)'}`,
   ])
-  return output.table([['RELEASE', 'VERSION', 'DIGEST', 'REVISION', 'AGE', 'REASON'], ...rows])
+  return output.table([['RELEASE', 'VERSION', 'ARTIFACT', 'BUNDLE', 'REVISION', 'AGE', 'REASON'], ...rows])
 }

@@ -54,9 +54,10 @@ export class ServerClient {
     return (await this.#call('GET', path, `ask for the releases of ${bundle}`)).releases as Release[]
   }
 
-  /** What happened to it, newest first. */
-  async events(bundle: string, limit: number): Promise<Event[]> {
-    const path = `/api/v1/bundles/${pathOf(bundle)}/events?limit=${limit}`
+  /** What happened to it, or, of that, at one place; newest first. */
+  async events(bundle: string, limit: number, place?: string): Promise<Event[]> {
+    const at = place === undefined ? '' : `&place=${encodeURIComponent(place)}`
+    const path = `/api/v1/bundles/${pathOf(bundle)}/events?limit=${limit}${at}`
     return (await this.#call('GET', path, `ask for the events of ${bundle}`)).events as Event[]
   }
 
@@ -247,13 +248,17 @@ export class ServerClient {
     const said = [problem.detail, problem.title, text].find((part) => typeof part === 'string' && part !== '')
     const message = `cannot ${what}: ${url} answered ${status}${said === undefined ? '' : `: ${oneLine(said as string, 500)}`}`
     const hint = typeof problem.hint === 'string' ? problem.hint : hintFor(status, token)
-    return new RemoteError(codeOf(status), message, {
+    const isMissing = missing.has(problem.code as string)
+    return new RemoteError(isMissing ? 'not_found' : codeOf(status), message, {
       host: new URL(url).host,
       status,
       ...(hint !== undefined && { hint }),
     })
   }
 }
+
+/** Of what was asked for in a request's body: it is not there, whatever the status says. */
+const missing = new Set(['no_version', 'no_release', 'no_place', 'gone'])
 
 /** Names hold slashes, and the routes take them as they are. */
 function pathOf(bundle: string): string {

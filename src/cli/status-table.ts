@@ -1,12 +1,13 @@
+import { counted } from '../lib/units.ts'
 import { everyBundle, type Hold } from '../model/decision.ts'
 import type { Deployment } from '../model/deployment.ts'
 import type { LeftStatus } from '../model/placement.ts'
 import { describeWaiting, type Waiting } from '../model/promotion.ts'
 import type { BundleStatus, PlaceStatus } from '../model/status.ts'
-import { counted, formatAge, oneLine } from './format.ts'
+import { formatAge, oneLine } from './format.ts'
 import type { Output } from './output.ts'
 
-/** Beyond these widths a cell is cut, so that the usual line stays within eighty columns. */
+/** Beyond these widths a cell is cut on a terminal, so that the usual line stays within eighty columns. What reads a pipe gets all. */
 const nameWidth = 28
 const versionWidth = 20
 const placesWidth = 28
@@ -22,8 +23,9 @@ export function describeStatus(
 ): string[] {
   if (bundles.length === 0)
     return ['no bundles are configured', ...describeReasons([], left, now, output.columns ?? Infinity)]
-  const rows = bundles.map((bundle) => rowOf(bundle, now))
   const columns = output.columns ?? Infinity
+  const cut = (text: string, width: number) => oneLine(text, columns === Infinity ? Infinity : width)
+  const rows = bundles.map((bundle) => rowOf(bundle, now, cut))
   const lines = output.table([['NAME', 'VERSION', 'AGE', 'HEALTH', 'NEXT LOOK', 'PLACES'], ...rows])
   const painted = lines.map((full, index) => {
     const line = oneLine(full, columns)
@@ -33,20 +35,22 @@ export function describeStatus(
   return [...painted, ...describeReasons(bundles, left, now, columns)]
 }
 
-function rowOf(bundle: BundleStatus, now: number): string[] {
+type Cut = (text: string, width: number) => string
+
+function rowOf(bundle: BundleStatus, now: number, cut: Cut): string[] {
   const { name, current, health } = bundle
   return [
-    oneLine(name, nameWidth),
-    describeVersion(bundle),
+    cut(name, nameWidth),
+    describeVersion(bundle, cut),
     current === null ? '-' : formatAge(now - current.activatedAt),
     health,
     describeNextLook(bundle, now),
-    oneLine(describePlaces(bundle.deployments), placesWidth),
+    cut(describePlaces(bundle.deployments), placesWidth),
   ]
 }
 
-function describeVersion({ current, pin }: BundleStatus): string {
-  const version = current === null ? '-' : oneLine(current.version, versionWidth)
+function describeVersion({ current, pin }: BundleStatus, cut: Cut): string {
+  const version = current === null ? '-' : cut(current.version, versionWidth)
   return pin === null ? version : `${version} (pinned)`
 }
 

@@ -1,10 +1,9 @@
 import { verifyStorage } from '../app/maintenance.ts'
-import { formatSize } from '../lib/units.ts'
+import { counted, formatSize } from '../lib/units.ts'
 import type { Verified } from '../registry/verify.ts'
 import type { AddCommand, CommandContext } from './command.ts'
 import { BadResult, exitStatus } from './exit.ts'
 import { byServerOrAlone } from './folder.ts'
-import { counted } from './format.ts'
 import { addExamples, addServerOptions, type ServerOptions } from './options.ts'
 import type { ServerClient } from './server-client.ts'
 

@@ -6,10 +6,10 @@ import type { Clock } from '../lib/clock.ts'
 import { IntegrityError, RemoteError } from '../lib/errors.ts'
 import { backoffMs, type Backoff } from '../lib/retry.ts'
 import { nextLookAt, type Schedule } from '../lib/schedule.ts'
+import { counted } from '../lib/units.ts'
 import type { Digest } from '../oci/digest.ts'
 import { isIndex } from '../oci/media.ts'
 import type { Descriptor, Source } from '../oci/target.ts'
-import { counted } from './format.ts'
 import { imageOf } from './platform.ts'
 
 export interface Pulled extends Change {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { makeFolders } from '../lib/folders.ts'
 import { writeAll } from '../lib/write-all.ts'
 import { codeOf, isMissing, onDisk } from './errors.ts'
 
@@ -54,7 +55,7 @@ export async function syncFolder(path: string): Promise<void> {
 /** Makes the folder and those above it, durably. */
 export async function makeFolder(path: string): Promise<void> {
   const absolute = resolve(path)
-  const first = await mkdir(absolute, { recursive: true })
+  const first = await makeFolders(absolute)
   if (first === undefined) return
   const top = dirname(resolve(first))
   for (let at = dirname(absolute); at.length >= top.length && at !== dirname(at); at = dirname(at)) await syncFolder(at)

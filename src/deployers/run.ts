@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FinalError, LongshoreError } from '../lib/errors.ts'
 import type { Redactor } from '../lib/redact.ts'
@@ -49,8 +50,8 @@ export async function runCommand(argv: readonly string[], options: CommandOption
   }
   stopped.addEventListener('abort', stop, { once: true })
   try {
-    const { code, by } = await ended(child).catch((error: unknown) => {
-      throw failed(`cannot be run: ${(error as Error).message}`, error)
+    const { code, by } = await ended(child).catch((error: NodeJS.ErrnoException) => {
+      throw failed(`cannot be run: ${whyNotRun(error, program, options)}`, error)
     })
     await Promise.race([output.closed, sleep(outputGraceMs, undefined, { ref: false })])
     signal.throwIfAborted()
@@ -81,6 +82,15 @@ function start([program = '', ...args]: readonly string[], { cwd, env }: Command
     // Node's own words would show the value, which may be a secret.
     throw new LongshoreError('command_failed', `${program} cannot be run: an argument or a variable holds a NUL`)
   }
+}
+
+/** Of a program and of its folder the system says the same where they are missing. */
+function whyNotRun({ code, message }: NodeJS.ErrnoException, program: string, { cwd, env }: CommandOptions): string {
+  if (code === 'EACCES') return 'it may not be run: it is no program, or the user that longshore runs as may not run it'
+  if (code !== 'ENOENT') return message
+  if (!existsSync(cwd)) return `there is no folder ${cwd} to run it in`
+  if (program.includes('/')) return 'there is no such file, or not the interpreter that its first line names'
+  return `there is no such program in ${env.PATH ?? searchPath}: write its whole path`
 }
 
 function collect(child: ChildProcess): { text: string; closed: Promise<void> } {

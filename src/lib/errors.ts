@@ -19,6 +19,11 @@ export class LongshoreError extends Error {
   }
 }
 
+/** What a line of the log says of an error besides its message: its code where it was foreseen, else all there is, for whoever mends it. */
+export function logFields(error: unknown): { code: ErrorCode } | { err: unknown } {
+  return error instanceof LongshoreError ? { code: error.code } : { err: error }
+}
+
 /** One thing wrong with a config, placed where the reader can find it. */
 export interface Problem {
   file?: string

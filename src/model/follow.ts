@@ -54,3 +54,5 @@ export type Verdict =
   | { code: 'gone' }
   /** Another one is followed by its name. */
   | { code: 'not_followed'; follow: string }
+  /** What counts is what is promoted from another bundle, and this is not what was. */
+  | { code: 'not_promoted'; from: string }

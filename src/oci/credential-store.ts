@@ -1,6 +1,7 @@
-import { mkdir, open, realpath, rename, rm } from 'node:fs/promises'
+import { open, realpath, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { ConfigError, StorageError } from '../lib/errors.ts'
+import { makeFolders } from '../lib/folders.ts'
 import { helperError, runHelper, type RunHelper } from './credential-helper.ts'
 import { candidateOf, hubKey, readDockerConfig, serverName, type Credential } from './credentials.ts'
 import { isObject, type JsonObject } from './json.ts'
@@ -86,7 +87,7 @@ function withoutHost(config: JsonObject, host: string): { key: string; auths: Js
 /** Written aside and renamed, so that docker never reads half of it; only its owner may read it. */
 async function write(path: string, config: JsonObject): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    await makeFolders(dirname(path), 0o700)
     // A config that is a link stays one.
     const target = await realpath(path).catch(() => path)
     const aside = join(dirname(target), `.config.json.${process.pid}.${Date.now()}`)

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
+import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { IntegrityError, RemoteError } from '../lib/errors.ts'
+import { makeFolders } from '../lib/folders.ts'
 import { GrowingHash } from '../lib/hash/growing.ts'
 import { heldBack } from '../lib/hash/held-back.ts'
 import { Pour } from '../lib/hash/pour.ts'
@@ -57,7 +58,7 @@ export class LayoutBlobs {
     const [folder, ingest] = [join(this.#folder, 'blobs', algorithm), join(this.#folder, 'ingest')]
     const aside = join(ingest, randomUUID())
     try {
-      for (const path of [folder, ingest]) await mkdir(path, { recursive: true })
+      for (const path of [folder, ingest]) await makeFolders(path)
       const handle = await open(aside, 'wx')
       try {
         checkDigest('what came', descriptor, await receive(handle, descriptor, source, signal))

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ConfigError, IntegrityError, StorageError, type StorageCode } from '../lib/errors.ts'
+import { diskReason } from '../lib/disk.ts'
+import { ConfigError, IntegrityError, StorageError } from '../lib/errors.ts'
+import { makeFolders } from '../lib/folders.ts'
 import { isObject, parseJsonObject, type JsonObject } from './json.ts'
 import { parseManifest, type IndexManifest } from './manifest.ts'
 import { annotationRefName, ociIndex } from './media.ts'
@@ -65,7 +67,7 @@ export function untagged({ descriptor, raw }: Entry): Entry {
 /** Makes an empty layout where there is none yet. */
 export async function createLayoutFiles(folder: string): Promise<void> {
   try {
-    await mkdir(join(folder, 'blobs', 'sha256'), { recursive: true })
+    await makeFolders(join(folder, 'blobs', 'sha256'))
     if (!(await exists(join(folder, 'index.json')))) {
       await writeAside(folder, 'index.json', `{"schemaVersion":2,"mediaType":"${ociIndex}","manifests":[]}\n`)
     }
@@ -84,17 +86,10 @@ export function isMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'ENOENT' || (error as NodeJS.ErrnoException).code === 'ENOTDIR'
 }
 
-const codes: Record<string, StorageCode> = {
-  ENOSPC: 'disk_full',
-  EDQUOT: 'disk_full',
-  EROFS: 'read_only',
-  EACCES: 'read_only',
-}
-
 export function storageError(what: string, error: unknown): StorageError {
   if (error instanceof StorageError) return error
-  const { code = '', message } = error as NodeJS.ErrnoException
-  return new StorageError(codes[code] ?? 'io', `${what} failed: ${message}`, { cause: error })
+  const { code, why } = diskReason(error)
+  return new StorageError(code, `${what} failed: ${why}`, { cause: error })
 }
 
 export async function syncFolder(folder: string): Promise<void> {

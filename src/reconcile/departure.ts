@@ -1,5 +1,6 @@
 import type { Deployer, Removal } from '../deployers/deployer.ts'
 import type { Clock } from '../lib/clock.ts'
+import { logFields } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import { OneMore } from '../lib/one-more.ts'
 import type { Redactor } from '../lib/redact.ts'
@@ -121,7 +122,7 @@ export class Departure {
     const lastError = error instanceof Error ? error.message : String(error)
     const waitMs = pauseMs(this.left.attempts, error, retry, random)
     const nextAttemptAt = waitMs === null ? null : clock.now() + waitMs
-    this.#logger.warn({ err: error }, `what stayed there could not be taken away: ${lastError}`)
+    this.#logger.warn(logFields(error), `what stayed at ${this.left.place} could not be taken away: ${lastError}`)
     const failed = { ...this.left, lastError, nextAttemptAt }
     await state.placements.saveLeft(failed, clock.now(), log.lines)
     this.left = failed

@@ -1,8 +1,9 @@
 import { LongshoreError } from '../lib/errors.ts'
-import { isExact, nameOf, type Exact, type Follow } from '../model/follow.ts'
+import { isExact, nameOf, type Exact, type Verdict } from '../model/follow.ts'
 import { judgePlace, type Explanation, type TagsExplained } from '../model/explain.ts'
 import type { Look } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
+import type { Promoter } from '../stores/store.ts'
 import { judge, type Judgement } from './follow.ts'
 import type { TagList, Listed } from './tag-list.ts'
 import type { BundleSpec } from './types.ts'
@@ -32,10 +33,11 @@ export async function explain(
 
 async function explainTags(watched: Explained, limit: number, signal: AbortSignal): Promise<TagsExplained> {
   const { spec, list } = watched
-  const follow = nameOf(countingOf(watched))
+  const promoter = promoterOf(watched)
+  const follow = promoter === undefined ? nameOf(spec.follow) : `what is promoted from ${promoter.terms.from}`
   try {
     const listed = await list.get(spec, watched, signal)
-    const { verdicts } = judged(watched, listed)
+    const verdicts = promoter === undefined ? judged(watched, listed) : promoted(watched, promoter, listed)
     return {
       follow,
       askedAt: listed.at,
@@ -51,21 +53,28 @@ async function explainTags(watched: Explained, limit: number, signal: AbortSigna
 }
 
 /** As the next look would, but for what it finds gone. */
-function judged(watched: Explained, listed: Listed): Judgement {
+function judged(watched: Explained, listed: Listed): Judgement['verdicts'] {
   const { spec, look, current, isRedirected } = watched
-  const follow = countingOf(watched)
+  const { follow } = spec
   const { tags, times, gone } = listed
-  if (isExact(follow)) return judge(follow, ...withFollowed(follow, tags, look))
+  if (isExact(follow)) return judge(follow, ...withFollowed(follow, tags, look)).verdicts
   const allowDowngrade = spec.allowDowngrade || isRedirected
   const tag = current?.version
   const running = listed.running?.tag === tag ? listed.running : tag === undefined ? undefined : { tag }
-  return judge(follow, tags, { times, gone, running, allowDowngrade })
+  return judge(follow, tags, { times, gone, running, allowDowngrade }).verdicts
 }
 
-/** Of what is promoted from another bundle, the version that was, not the newest there is. */
-function countingOf({ spec: { store, follow }, current }: Explained): Follow {
-  const isPromoted = store.promoter !== undefined && 'tag' in follow && follow.tag === 'latest'
-  return isPromoted && current !== null ? { tag: current.version } : follow
+/** What is promoted from another bundle counts, whatever its tags; undefined for all other bundles, and while a version is named. */
+function promoterOf({ spec: { store, follow } }: Explained): Promoter | undefined {
+  return 'tag' in follow && follow.tag === 'latest' ? store.promoter : undefined
+}
+
+/** The version that was promoted is taken, which need not be the newest there is. Before that, none is. */
+function promoted({ current, look }: Explained, { terms }: Promoter, { tags }: Listed): Judgement['verdicts'] {
+  const not: Verdict = { code: 'not_promoted', from: terms.from }
+  if (current === null) return tags.map((tag) => ({ tag, verdict: not }))
+  const { verdicts } = judge({ tag: current.version }, ...withFollowed({ tag: current.version }, tags, look))
+  return verdicts.map((one) => (one.verdict.code === 'not_followed' ? { ...one, verdict: not } : one))
 }
 
 /** What is followed by its name comes first, and also where no list has it: a digest never is in one. */

@@ -1,6 +1,7 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Metrics } from '../lib/metrics.ts'
+import { counted } from '../lib/units.ts'
 import type { Event } from '../model/event.ts'
 import type { EventFeed } from '../state/feed.ts'
 import type { State } from '../state/state.ts'
@@ -75,7 +76,7 @@ export class Intake {
     const [oldest] = await this.#context.feed.after(0, 1)
     const lost = (oldest?.seq ?? 0) - this.#cursor - 1
     if (lost <= 0) return
-    const message = `${lost} events are gone before ${this.#publisher} could be told of them`
+    const message = `lost ${counted(lost, 'event')}: gone from the log before ${this.#publisher} could be told`
     this.#context.logger.error({ events: lost }, message)
     this.#context.metrics?.published(this.#publisher, 'lost', lost)
   }

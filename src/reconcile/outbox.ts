@@ -1,6 +1,7 @@
 import type { Event } from '../model/event.ts'
 import type { Message, MessageFilter, MessageKey } from '../model/message.ts'
 import type { Metrics } from '../lib/metrics.ts'
+import { counted } from '../lib/units.ts'
 import type { EventFeed } from '../state/feed.ts'
 import { Sender, type PublisherSpec, type SenderContext } from './sender.ts'
 
@@ -20,6 +21,8 @@ export interface Outbox {
    * receivers that stay are not disturbed.
    */
   configure(specs: readonly PublisherSpec[]): Promise<void>
+  /** Names of those publishers. */
+  publishers(): string[]
   list(filter: MessageFilter, page: { after: MessageKey | null; limit: number }): Promise<Message[]>
   /** Those that are parked are sent again. Returns which. */
   resend(keys: readonly MessageKey[]): Promise<MessageKey[]>
@@ -47,7 +50,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
         metrics?.forgetPublisher(name)
       }
       const { cursors, dropped } = await state.outbox.configure([...names])
-      if (dropped > 0) logger.warn({ dropped }, `${dropped} messages for publishers that left the config were dropped`)
+      if (dropped > 0)
+        logger.warn({ dropped }, `dropped ${counted(dropped, 'message')} for publishers that left the config`)
       const counts = await state.outbox.counts()
       for (const spec of specs) {
         const known = senders.get(spec.name)
@@ -61,6 +65,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
         sender.begin()
       }
     },
+    publishers: () => [...senders.keys()],
     list: (filter, page) => state.outbox.list(filter, page),
     async resend(keys) {
       const again = await state.outbox.resend(keys, clock.now())

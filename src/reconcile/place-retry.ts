@@ -9,6 +9,11 @@ export function isLast(attempts: number, { maxAttempts }: Retry): boolean {
   return attempts >= (maxAttempts ?? Infinity)
 }
 
+/** It failed so often that nobody is asked there for a while. */
+export function isLeftAlone(error: unknown): boolean {
+  return error instanceof RemoteError && error.code === 'circuit_open'
+}
+
 /**
  * How long to wait after this many attempts: as long as the place asked for, where it did, but never longer than any wait is.
  * Null where it is given up.

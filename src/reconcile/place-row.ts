@@ -41,17 +41,18 @@ export function done(
   return { ...row, ...facts, ...(isLast && ({ state: 'done', nextAttemptAt: null, lastError: null } as const)) }
 }
 
-/** `pauseMs` says after how many attempts how long to wait. */
+/** `pauseMs` says after how many attempts how long to wait. `isTried`: false where nobody was asked, so that it counts as no attempt. */
 export function failed(
   row: Deployment,
-  lastError: string,
-  at: number,
+  { lastError, at, isTried }: { lastError: string; at: number; isTried: boolean },
   pauseMs: (attempts: number) => number | null,
 ): Deployment {
-  const attempts = row.attempts + (row.state === 'deploying' ? 0 : 1)
+  const isBegun = row.state === 'deploying'
+  const attempts = row.attempts + (isTried && !isBegun ? 1 : 0)
   const waitMs = pauseMs(attempts)
   const nextAttemptAt = waitMs === null ? null : at + waitMs
-  return { ...attempted(row, at), state: 'failed', attempts, lastError, nextAttemptAt }
+  const about = { state: 'failed', attempts, lastError, nextAttemptAt } as const
+  return isTried || isBegun ? { ...attempted(row, at), ...about } : { ...row, ...about }
 }
 
 /** Somebody has put right what somebody else had changed. */

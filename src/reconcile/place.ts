@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Deploy } from '../deployers/deployer.ts'
 import type { Clock } from '../lib/clock.ts'
+import { logFields } from '../lib/errors.ts'
 import { OneMore } from '../lib/one-more.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Redactor } from '../lib/redact.ts'
@@ -15,7 +16,7 @@ import type { Decisions } from './decisions.ts'
 import { AttemptLog } from './attempt-log.ts'
 import { Attempt, type Site } from './place-attempt.ts'
 import { planOf } from './place-plan.ts'
-import { isLast, pauseMs } from './place-retry.ts'
+import { isLast, isLeftAlone, pauseMs } from './place-retry.ts'
 import { anew, desiring, failed, isWhole, withFacts } from './place-row.ts'
 import { keyOf, tookTooLong } from './place-words.ts'
 import { sourceOf, type Origin } from './source.ts'
@@ -184,11 +185,17 @@ export class Place {
       if (why === newer) return this.#logger.info({ release: number }, `release ${number} gives way to a newer one`)
       const wasTried = this.row.state === 'deploying'
       if (mayDeploy && (wasTried || !onlyAsks)) await this.#failed(release, why, log)
-      else this.#logger.warn({ release: number, err: why }, `${deployer.name} could not be asked what it holds`)
+      else this.#notAsked(number, why)
     } finally {
       this.#yield = undefined
       cancelDeadline()
     }
+  }
+
+  #notAsked(release: number, error: unknown): void {
+    const { place } = this.row
+    const why = error instanceof Error ? error.message : String(error)
+    this.#logger.warn({ release, ...logFields(error) }, `${place} could not be asked what it holds: ${why}`)
   }
 
   #mayDeploy(): boolean {
@@ -242,15 +249,19 @@ export class Place {
     const { clock, random } = this.#context
     const { bundle, place, desired } = this.row
     const lastError = error instanceof Error ? error.message : String(error)
-    this.#logger.warn({ release: number, err: error }, `release ${number} could not be deployed: ${lastError}`)
+    this.#logger.warn(
+      { release: number, ...logFields(error) },
+      `release ${number} could not be deployed to ${place}: ${lastError}`,
+    )
+    const isTried = this.row.state === 'deploying' || !isLeftAlone(error)
     // A newer release is waiting: that one's attempts begin at none.
     if (desired === number) {
       const pause = (attempts: number) => pauseMs(attempts, error, this.#spec.retry, random)
-      const after = failed(this.row, lastError, clock.now(), pause)
+      const after = failed(this.row, { lastError, at: clock.now(), isTried }, pause)
       await this.#save(after, log.lines)
       if (after.nextAttemptAt !== null) this.#wakeAt(after.nextAttemptAt)
     }
-    this.#context.deployed({ bundle, place, release: number, error: lastError })
+    if (isTried) this.#context.deployed({ bundle, place, release: number, error: lastError })
   }
 
   /** In memory only what is durable, and never an older desire than the one that came meanwhile. */

@@ -1,8 +1,9 @@
-import { RemoteError, StorageError } from '../lib/errors.ts'
+import { logFields, RemoteError, StorageError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import { OneMore } from '../lib/one-more.ts'
 import { backoffMs, type Backoff } from '../lib/retry.ts'
+import { counted } from '../lib/units.ts'
 import type { Event } from '../model/event.ts'
 import type { Message } from '../model/message.ts'
 import type { Publisher, Telling } from '../publishers/publisher.ts'
@@ -195,7 +196,7 @@ export class Sender {
       await this.#failed(message, error)
       return undefined
     }
-    if (this.#failures > 0) this.#logger.info(`${publisher.name} can be told again`)
+    if (this.#failures > 0) this.#logger.info(`${this.#who()} can be told again`)
     this.#failures = 0
     const next = await state.outbox.sent(key, bundle)
     // It may have been parked with the others while it was under way.
@@ -208,7 +209,7 @@ export class Sender {
   /** Where the receiver as a whole does not answer, all its messages wait; else only those of this bundle. */
   async #failed({ event: { seq, bundle, type }, attempts }: Message, error: unknown): Promise<void> {
     const { state, clock, random, metrics } = this.#context
-    const { name, publisher, parkAfterMs } = this.#spec
+    const { name, parkAfterMs } = this.#spec
     const isDown = error instanceof RemoteError && error.retryable
     const askedMs = error instanceof RemoteError ? (error.retryAfterMs ?? 0) : 0
     if (isDown && this.#failures++ === 0) this.#downSince = clock.monotonic()
@@ -216,13 +217,21 @@ export class Sender {
     const pauseMs = Math.max(backoffMs(tries, backoff, random), Math.min(askedMs, longestPauseMs))
     const now = clock.now()
     const why = error instanceof Error ? error.message : String(error)
-    if (tries === 1) this.#logger.warn({ seq, bundle, type, err: error }, `${publisher.name} could not be told: ${why}`)
+    if (tries === 1) {
+      this.#logger.warn({ seq, bundle, type, ...logFields(error) }, `${this.#who()} could not be told: ${why}`)
+    }
     metrics?.published(name, 'failed', 1)
     await state.outbox.failed({ publisher: name, seq }, { error: why, nextAttemptAt: now + pauseMs })
     // After a start, what is old gets some time to reach a receiver that starts as well.
     const isBrief = isDown && clock.monotonic() - this.#downSince < Math.min(parkAfterMs, graceMs)
     if (!isBrief) await this.#park({ queuedUntil: now - parkAfterMs, seq: isDown ? null : seq, error: why })
     if (isDown) this.#pause(pauseMs)
+  }
+
+  /** What the config calls it, and where it is. */
+  #who(): string {
+    const { name, publisher } = this.#spec
+    return `${name} (${publisher.name})`
   }
 
   async #park(what: { queuedUntil: number; seq: number | null; error: string }): Promise<void> {
@@ -236,7 +245,7 @@ export class Sender {
     metrics?.published(name, 'parked', parked)
     this.#logger.error(
       { parked, dropped },
-      `${parked} events for ${name} are parked: ${what.error}; \`longshore resend\` sends them again`,
+      `parked ${counted(parked, 'event')} for ${name}: ${what.error}; \`longshore resend ${name}\` sends again what is parked`,
     )
   }
 

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { LongshoreError, RemoteError } from '../lib/errors.ts'
+import { logFields, RemoteError } from '../lib/errors.ts'
 import type { LimitByKey } from '../lib/limit.ts'
 import type { Logger } from '../lib/logger.ts'
 import { OneMore } from '../lib/one-more.ts'
@@ -237,8 +237,12 @@ export class Watch {
     } else if (outcome === 'unchanged') this.#logger.debug({ version, fingerprint }, 'nothing new')
     else {
       const line = `${outcome}: ${message}`
-      const isBug = outcome === 'failed' && !(error instanceof LongshoreError)
-      const fields = { version, fingerprint, failures, ...(isBug ? { err: error } : { code: look.code }) }
+      const fields = {
+        version,
+        fingerprint,
+        failures,
+        ...(outcome === 'failed' ? logFields(error) : { code: look.code }),
+      }
       if (isNews) this.#logger.warn(fields, line)
       else this.#logger.debug(fields, line)
     }

@@ -1,10 +1,11 @@
-import { constants, copyFile, link, mkdir, open, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
+import { constants, copyFile, link, open, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { dirname, isAbsolute, join, relative } from 'node:path'
 import type { Content } from '../content/content.ts'
 import { codeOf, isMissing, onDisk } from '../content/errors.ts'
 import { contentId, makeFolder, syncFolder } from '../content/files.ts'
 import type { Clock } from '../lib/clock.ts'
 import { ConfigError } from '../lib/errors.ts'
+import { makeFolders } from '../lib/folders.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Snapshot, State } from '../state/state.ts'
 
@@ -134,7 +135,7 @@ async function prepareTarget(folder: string, to: string): Promise<boolean> {
   if (!relative(folder, to).startsWith('..')) throw refuse('that is inside of the data folder')
   return onDisk({ what: 'preparing the folder of the backup', path: to }, async () => {
     if (!(await isEmpty(to))) throw refuse('there is something already')
-    return (await mkdir(to, { recursive: true })) !== undefined
+    return (await makeFolders(to)) !== undefined
   })
 }
 

@@ -55,14 +55,16 @@ export interface Control {
   reload(): Promise<{ added: string[]; changed: string[]; removed: string[] }>
   /** What persons may say of a bundle that is configured. */
   readonly steering: Steering
-  /** What happened to a bundle, newest first. */
-  events(bundle: string, limit: number): Promise<Event[]>
+  /** What happened to a bundle, or, of that, at one place; newest first. */
+  events(bundle: string, limit: number, place?: string): Promise<Event[]>
   /** Removes what nobody needs, or says what that is. Waits for its turn; the signal breaks it off. */
   collect(options: { dryRun: boolean; signal?: AbortSignal }): Promise<Collected>
   /** What happens to all bundles. */
   readonly feed: EventFeed
   /** What publishers are still to be told. */
   readonly messages: {
+    /** Who is told anything, by the config in force. */
+    publishers(): string[]
     list(filter: MessageFilter, page: { after: MessageKey | null; limit: number }): Promise<Message[]>
     /** Those that are parked are sent again. Returns which. */
     resend(keys: readonly MessageKey[]): Promise<MessageKey[]>

@@ -253,8 +253,8 @@ export interface EventState {
   newest(): Promise<number>
   /** Oldest first. */
   after(seq: number, limit: number): Promise<Event[]>
-  /** Newest first. */
-  ofBundle(bundle: string, limit: number): Promise<Event[]>
+  /** Newest first; where a place is named, only what happened there. */
+  ofBundle(bundle: string, limit: number, place?: string): Promise<Event[]>
 }
 
 /** What is still to be told, by publisher. Only one writes to it. */

@@ -87,7 +87,7 @@ needs('olareg')('what a person decides', () => {
   test('a pin to what is not there is refused with what to do, and changes nothing', async () => {
     const before = await status()
     const refused = await ask('pin', 'authz', 'v9')
-    expect(refused.code).not.toBe(0)
+    expect(refused.code).toBe(3)
     expect(refused.stderr).toContain('cannot pin authz to v9: local:policies/authz has no such version')
     expect((await status()).current).toEqual(before.current)
   })

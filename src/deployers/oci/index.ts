@@ -1,5 +1,5 @@
 import { FinalError, RemoteError } from '../../lib/errors.ts'
-import { formatSize } from '../../lib/units.ts'
+import { counted, formatSize } from '../../lib/units.ts'
 import { copy } from '../../oci/copy.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { Sink } from '../../oci/target.ts'
@@ -46,7 +46,9 @@ class OciDeployer implements Deployer {
       signal,
     })
     const { digest, blobsCopied, bytes, mounted, skipped } = copied
-    what.say(`${blobsCopied} blobs sent (${formatSize(bytes)}), ${mounted} mounted, ${skipped} there already`)
+    what.say(
+      `${counted(blobsCopied, 'blob')} sent (${formatSize(bytes)}), ${mounted} mounted, ${skipped} there already`,
+    )
     what.say(`${digest} is there as ${tags.length === 0 ? 'it was' : tags.join(', ')}`)
   }
 

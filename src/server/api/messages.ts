@@ -3,7 +3,7 @@ import type { Logger } from '../../lib/logger.ts'
 import { everyBundle } from '../../model/decision.ts'
 import type { Message, MessageKey } from '../../model/message.ts'
 import type { Caller, Control } from '../types.ts'
-import type { Operation } from './operation.ts'
+import { Refused, type Operation } from './operation.ts'
 
 const key = z.string().regex(/^[^/]+\/\d{1,15}$/, { error: 'expected PUBLISHER/NUMBER' })
 const listQuery = z.object({
@@ -41,6 +41,7 @@ export function messageOperations({ control, logger }: Parts): Operation[] {
       },
       async handle({ caller, query }) {
         const { publisher = null, bundle = null, state = null, after, limit } = listQuery.parse(query)
+        demandPublisher(messages, publisher)
         const page = { after: after === undefined ? null : parseKey(after), limit }
         const found = await messages.list({ publisher, bundle, state }, page)
         const last = found.length === limit ? found.at(-1)! : undefined
@@ -57,6 +58,7 @@ export function messageOperations({ control, logger }: Parts): Operation[] {
       answers: { 200: { description: 'Which, of the bundles that the caller may deploy', schema: 'Resent' } },
       async handle({ caller, body, requestId }) {
         const { publisher, seq } = resendBody.parse(body)
+        demandPublisher(messages, publisher)
         const resent: MessageKey[] = []
         for await (const parked of parkedFor(messages, publisher, seq)) {
           const keys = parked.filter((message) => may(caller, 'deploy', message)).map(keyOf)
@@ -69,6 +71,15 @@ export function messageOperations({ control, logger }: Parts): Operation[] {
       },
     },
   ]
+}
+
+/** Throws Refused where nobody has that name: nothing waits for a publisher that left the config. */
+function demandPublisher(messages: Control['messages'], name: string | null): void {
+  const names = messages.publishers()
+  if (name === null || names.includes(name)) return
+  const message = `there is no publisher ${name.slice(0, 200)}`
+  const hint = names.length === 0 ? 'The config has no `publishers`.' : `There is ${names.join(', ')}.`
+  throw new Refused({ status: 404, code: 'unknown_publisher', message, hint })
 }
 
 /** In pages. */

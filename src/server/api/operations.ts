@@ -23,6 +23,7 @@ export interface OperationOptions {
 }
 
 const historyQuery = z.object({ limit: z.coerce.number().int().min(1).max(1000).default(50) })
+const eventsQuery = historyQuery.extend({ place: z.string().min(1).optional().describe('Only what happened there') })
 const explainQuery = z.object({
   limit: z.coerce.number().int().min(1).max(100_000).default(50).describe('How many tags, best first'),
 })
@@ -80,11 +81,12 @@ function bundleOperations({ control }: OperationOptions): Operation[] {
       path: '/api/v1/bundles/{name}/events',
       summary: 'What happened to a bundle, and what persons decided',
       needs: { action: 'read', of: 'bundle' },
-      query: historyQuery,
+      query: eventsQuery,
       answers: { 200: { description: 'Newest first', schema: 'Events' } },
       async handle({ name, query }) {
         await statusOf(control, name)
-        return { body: { events: await control.events(name, historyQuery.parse(query).limit) } }
+        const { limit, place } = eventsQuery.parse(query)
+        return { body: { events: await control.events(name, limit, place) } }
       },
     },
   ]

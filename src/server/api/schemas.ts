@@ -159,6 +159,7 @@ const verdict = z.discriminatedUnion('code', [
   z.object({ code: z.literal('outside_range'), range: z.string() }),
   z.object({ code: z.literal('no_match'), pattern: z.string() }),
   z.object({ code: z.literal('not_followed'), follow: z.string() }),
+  z.object({ code: z.literal('not_promoted'), from: z.string() }),
 ]) satisfies z.ZodType<Verdict>
 
 const placeVerdict = z.discriminatedUnion('code', [

@@ -106,6 +106,8 @@ async function happeningOf(db: Db, before: Deployment, after: Deployment, now: n
     return { type: 'deployment.started', ...told, data }
   }
   if (state === 'failed') {
+    // Nobody was asked: what failed before was told then.
+    if (before.state !== 'deploying' && before.attempts === after.attempts) return undefined
     const { data, ...told } = await tell('failed', after.lastAttemptAt ?? now)
     return { type: 'deployment.failed', ...told, data: { ...data, error, nextAttemptAt } }
   }

@@ -18,11 +18,12 @@ export const eventOperations: Operations<EventState> = {
     return rows.map(eventOf)
   },
 
-  async ofBundle(db, bundle, limit) {
+  async ofBundle(db, bundle, limit, place) {
     const rows = await db
       .selectFrom('events')
       .selectAll()
       .where('bundle', '=', bundle)
+      .$if(place !== undefined, (query) => query.where('place', '=', place!))
       .orderBy('seq', 'desc')
       .limit(limit)
       .execute()

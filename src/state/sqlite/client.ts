@@ -1,6 +1,8 @@
-import { access as checkAccess, constants, mkdir } from 'node:fs/promises'
+import { access as checkAccess, constants } from 'node:fs/promises'
 import type { Worker } from 'node:worker_threads'
+import { diskReason } from '../../lib/disk.ts'
 import { StorageError } from '../../lib/errors.ts'
+import { makeFolders } from '../../lib/folders.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { startThread } from '../../lib/start-thread.ts'
 import { access, type Groups } from '../operations/operation.ts'
@@ -77,16 +79,14 @@ export function startStateThread(): Worker {
 
 async function makeFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true })
+    await makeFolders(path)
     await checkAccess(path, constants.W_OK)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    const isReadOnly = code === 'EROFS' || code === 'EACCES' || code === 'EPERM'
-    throw new StorageError(
-      isReadOnly ? 'read_only' : code === 'ENOSPC' ? 'disk_full' : 'io',
-      `the folder ${path} for the state cannot be used: ${code}`,
-      { cause: error, hint: `Make sure that ${path} is a folder that the user that longshore runs as may write.` },
-    )
+    const { code, why } = diskReason(error)
+    throw new StorageError(code, `the folder ${path} for the state cannot be used: ${why}`, {
+      cause: error,
+      hint: `Make sure that ${path} is a folder that the user that longshore runs as may write.`,
+    })
   }
 }
 

@@ -69,6 +69,15 @@ export function testDecisions(open: OpenState): void {
       })
     })
 
+    it('are read of one place, however much happened elsewhere since', async () => {
+      const switchOff = (place: string | null) =>
+        state.decisions.switchAutoDeploy({ bundle: 'a', place, on: false, ...ann })
+      for (const place of ['prod', null, 'zones', 'zones', null]) await switchOff(place)
+      expect((await state.events.ofBundle('a', 1, 'prod')).map(({ seq, place }) => [seq, place])).toEqual([[1, 'prod']])
+      expect((await state.events.ofBundle('a', 1, 'zones')).map(({ seq }) => seq)).toEqual([4])
+      expect(await state.events.ofBundle('b', 9, 'prod')).toEqual([])
+    })
+
     it('tell of a look that went wrong, and of the one that was well again', async () => {
       const look = {
         ...{ bundle: 'a', startedAt: 1, endedAt: 2, trigger: 'schedule', version: 'v', fingerprint: null, failures: 1 },

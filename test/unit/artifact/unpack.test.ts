@@ -223,6 +223,14 @@ describe('what cannot be unpacked', () => {
     expect(await refusal(promise)).toMatchObject({ code: 'unsupported_artifact' })
   })
 
+  it('a folder that cannot be made', async () => {
+    await expect(unpack([blobs.titled('a', '1')], '/proc/longshore/out')).rejects.toMatchObject({
+      code: 'io',
+      message: 'cannot write /proc/longshore/out: no folder can be made there',
+      hint: 'Name one below a folder that can be written.',
+    })
+  })
+
   it('two layers with one title', async () => {
     mkdirSync(join(tempDir('pull'), 'x'))
     const refused = refusal(unpack([blobs.titled('a', '1'), blobs.titled('./a', '2')], join(tempDir('pull'), 'out')))

@@ -30,17 +30,14 @@ it('says what happened, where, by whom and why, on a line each', () => {
     '3m ago  auto_deploy.changed: off, by ann: change freeze',
     '3m ago  release.created',
   ]
-  expect(describeEvents('authz', events, now, false)).toEqual(lines)
+  expect(describeEvents(events, now, false)).toEqual(lines)
   const withLog = [lines[0], '    0.0 s  sent 3 blobs', '    1.2 s  put  [31mit', ...lines.slice(1)]
-  expect(describeEvents('authz', events, now, true)).toEqual(withLog)
+  expect(describeEvents(events, now, true)).toEqual(withLog)
 })
 
-it('says that there is nothing', () => {
-  expect(describeEvents('authz', [], now, true)).toEqual(['nothing has happened to authz yet'])
-})
-
-it('does not say that nothing has happened where only a place has no part in it', () => {
-  expect(noneOf('authz', { limit: 20, place: 'prdo' })).toEqual([
-    'none of the newest 20 events of authz is about prdo: see its name, or ask for more by --limit',
-  ])
+it('says that there is nothing, or nothing of that place', () => {
+  expect(noneOf('authz', undefined)).toBe('nothing has happened to authz yet')
+  expect(noneOf('authz', 'prdo')).toBe(
+    'nothing has happened to authz at prdo; `longshore status --json` has the names of its places',
+  )
 })

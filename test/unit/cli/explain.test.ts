@@ -107,7 +107,12 @@ it.each<[Verdict, string]>([
   [{ code: 'no_number' }, 'has no number to order it by'],
   [{ code: 'no_time' }, 'does not say when it was made'],
   [{ code: 'gone' }, 'gone: the store does not have it'],
-  [{ code: 'not_followed', follow: 'latest' }, 'latest is followed by its name'],
+  [{ code: 'not_followed', follow: 'latest' }, 'not followed: only latest is'],
+  [
+    { code: 'not_followed', follow: digestOf('four') },
+    `not followed: ${digestOf('four').slice(0, 19)} is, whatever its tags`,
+  ],
+  [{ code: 'not_promoted', from: 'authz' }, 'not promoted from authz'],
 ])('a tag: %j', (verdict, sentence) => {
   expect(describeVerdict(verdict)).toBe(sentence)
 })
@@ -129,6 +134,7 @@ it.each<[PlaceVerdict, string]>([
   ],
   [{ code: 'deploying', release: 3, attempt: 2 }, 'release 3 is being deployed, attempt 2'],
   [{ ...failed, againAt: now + 60_000 }, 'release 3 failed 2 times, again in 1m: no route'],
+  [{ ...failed, attempts: 0, againAt: now + 60_000 }, 'release 3 was not tried yet, again in 1m: no route'],
   [{ ...failed, againAt: null }, 'release 3 failed 2 times, given up: no route'],
 ])('a place: %j', (verdict, sentence) => {
   expect(describePlace(verdict, 'authz', now)).toBe(sentence)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { counted, fields, formatAge, oneLine, shortDigest } from '../../../src/cli/format.ts'
+import { fields, formatAge, oneLine, shortDigest } from '../../../src/cli/format.ts'
 
 describe('format', () => {
   it('shortens a digest and keeps its algorithm', () => {
@@ -21,14 +21,6 @@ describe('format', () => {
     expect(oneLine('one\ntwo\u001b[31m\u202ethree')).toBe('one two [31m three')
     expect(oneLine('abcdef', 4)).toBe('abc…')
     expect(oneLine('abcd', 4)).toBe('abcd')
-  })
-
-  it('counts', () => {
-    expect([counted(1, 'file'), counted(2, 'file'), counted(0, 'entry', 'entries')]).toEqual([
-      '1 file',
-      '2 files',
-      '0 entries',
-    ])
   })
 
   it('puts values under each other and leaves out what is not there', () => {

@@ -37,17 +37,21 @@ describe('what a look came to', () => {
 
 describe('describeReleases', () => {
   const digest = digestOf('x')
+  const artifact = digestOf('what the tag stood for')
   const release: Release = {
-    ...{ bundle: 'authz', number: 2, bundleDigest: digest, size: 1, manifestDigest: digest, sourceDigest: digest },
+    ...{ bundle: 'authz', number: 2, bundleDigest: digest, size: 1, manifestDigest: digest, sourceDigest: artifact },
     ...{ form: 'original', version: '1.4.2', revision: 'abc', activatedAt: 0, reason: 'changed', kept: true },
   }
 
   it('is a line each, and says whose bytes are gone', () => {
-    const releases = [release, { ...release, number: 1, revision: null, reason: 'first', kept: false }]
+    const releases = [
+      release,
+      { ...release, number: 1, bundleDigest: null, revision: null, reason: 'first', kept: false },
+    ]
     expect(describeReleases('authz', releases, 7_200_000, createContext().output)).toEqual([
-      'RELEASE  VERSION  DIGEST               REVISION  AGE  REASON',
-      `@2       1.4.2    ${digest.slice(0, 19)}  abc       2h   changed`,
-      `@1       1.4.2    ${digest.slice(0, 19)}  -         2h   first (bytes are gone)`,
+      'RELEASE  VERSION  ARTIFACT             BUNDLE               REVISION  AGE  REASON',
+      `@2       1.4.2    ${artifact.slice(0, 19)}  ${digest.slice(0, 19)}  abc       2h   changed`,
+      `@1       1.4.2    ${artifact.slice(0, 19)}  -                    -         2h   first (bytes are gone)`,
     ])
   })
 

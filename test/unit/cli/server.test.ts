@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { findServer, localUrl, parseServer } from '../../../src/cli/server-address.ts'
+import { exitStatusOf } from '../../../src/cli/exit.ts'
 import { ServerClient } from '../../../src/cli/server-client.ts'
 import { tempDir } from '../../support/temp.ts'
 import { createContext } from './fake-context.ts'
@@ -116,6 +117,20 @@ describe('ServerClient', () => {
     })
     await api.close()
   })
+
+  it.each(['no_version', 'no_release', 'no_place', 'gone'])(
+    'says that what is asked for is not there: %s',
+    async (code) => {
+      const api = await client((_request, answer) => {
+        answer.writeHead(422, { 'content-type': 'application/problem+json' })
+        answer.end(JSON.stringify({ title: 'No', status: 422, detail: 'it has no v9', code }))
+      })
+      const error = await api.pin('authz', 'v9', '').catch((why: unknown) => why)
+      expect(error).toMatchObject({ code: 'not_found', message: expect.stringContaining('it has no v9') })
+      expect(exitStatusOf(error)).toBe(3)
+      await api.close()
+    },
+  )
 
   it('says that what answers is no longshore', async () => {
     const api = await client((_request, answer) => answer.end('<html>nginx</html>'))

@@ -105,6 +105,17 @@ describe('describeStatus', () => {
     expect(lines.at(-1)).toBe('and 5 more: longshore status --json')
   })
 
+  it('cuts nothing where no terminal shows it', () => {
+    const name = `teams/platform-engineering/authorization`
+    const version = '1.4.2-rc.1+build.20260101.abcdef0'
+    const deployments = ['amsterdam', 'frankfurt', 'stockholm'].map((town) => place(town, 'failed'))
+    const one = bundle({ name, current: release({ version }), deployments })
+    const [, line] = describeStatus([one], now, output())
+    expect(line).toContain(`${name}  ${version}  `)
+    expect(line).toMatch(/ 0 of 3, amsterdam failed, frankfurt failed, stockholm failed$/)
+    expect(describeStatus([one], now, output(200))[1]).toMatch(/ 0 of 3, amsterdam failed, f…/)
+  })
+
   it('says what could not be taken away from a place that left the config, and not what stays on purpose', () => {
     const left = (more: Partial<LeftStatus>): LeftStatus => ({
       ...{ bundle: 'authz', place: 'zones', form: 'layers', path: null, address: '/zones', leftAt: now, deployed: 2 },

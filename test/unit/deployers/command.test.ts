@@ -109,6 +109,32 @@ describe('deployer command', () => {
     expect(said).toEqual(['sh ended well\ncopied 3 files'])
   })
 
+  it.each([
+    [
+      'nosuch-program',
+      {},
+      /^nosuch-program cannot be run: there is no such program in \/usr\/local\/sbin:.*: write its whole path$/,
+    ],
+    [
+      'nosuch-program',
+      { env: { PATH: '/opt/bin' } },
+      /: there is no such program in \/opt\/bin: write its whole path$/,
+    ],
+    [
+      '/nowhere/x',
+      {},
+      /^\/nowhere\/x cannot be run: there is no such file, or not the interpreter that its first line names$/,
+    ],
+    ['/etc/passwd', {}, /^\/etc\/passwd cannot be run: it may not be run: /],
+    ['true', { cwd: '/nowhere' }, /^true cannot be run: there is no folder \/nowhere to run it in$/],
+  ])('says why %s cannot be run: %j', async (program, more, message) => {
+    const { deployer } = open('', { command: [program], ...more })
+    await expect(deployer.deploy(await deployOf('one'), signal)).rejects.toMatchObject({
+      code: 'command_failed',
+      message: expect.stringMatching(message) as string,
+    })
+  })
+
   it('fails when the program takes too long', async () => {
     const { deployer } = open('exec sleep 600', { timeout: '100ms' })
     await expect(deployer.deploy(await deployOf('one'), signal)).rejects.toMatchObject({

@@ -121,6 +121,21 @@ describe('deployer oci', () => {
     expect(await deployer.observe(what, signal)).toMatchObject({ settled: true })
   })
 
+  it('says what it did', async () => {
+    const { deployer } = open()
+    const said: string[] = []
+    const say = (text: string) => void said.push(text)
+    await deployer.deploy({ ...(await deployOf('one')), say }, signal)
+    const next = await deployOf('other', { version: 'v1.1.0' })
+    await deployer.deploy({ ...next, say }, signal)
+    expect(said).toEqual([
+      '2 blobs sent (5 B), 0 mounted, 0 there already',
+      expect.stringMatching(/^sha256:[0-9a-f]{64} is there as latest, v1\.0\.0$/),
+      '1 blob sent (5 B), 0 mounted, 1 there already',
+      `${next.raw.digest} is there as latest, v1.1.0`,
+    ])
+  })
+
   it('asks the place with nothing but HEADs', async () => {
     const { deployer, place } = open()
     await deployer.observe(await deployOf('one'), signal)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { formatDuration, formatSize, parseDuration, parseSize } from '../../../src/lib/units.ts'
+import { counted, formatDuration, formatSize, parseDuration, parseSize } from '../../../src/lib/units.ts'
 
 const durationUnits = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const sizeUnits = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }
@@ -60,4 +60,12 @@ describe('sizes', () => {
   ])('shows %d bytes as %s', (bytes, text) => {
     expect(formatSize(bytes)).toBe(text)
   })
+})
+
+it('counts', () => {
+  expect([counted(1, 'file'), counted(2, 'file'), counted(0, 'entry', 'entries')]).toEqual([
+    '1 file',
+    '2 files',
+    '0 entries',
+  ])
 })

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { RemoteError, StorageError } from '../../../src/lib/errors.ts'
-import { silentLogger } from '../../../src/lib/logger.ts'
+import { silentLogger, type Logger } from '../../../src/lib/logger.ts'
 import { createMetrics, type Metrics } from '../../../src/lib/metrics.ts'
 import type { Event } from '../../../src/model/event.ts'
 import type { MessageFilter } from '../../../src/model/message.ts'
@@ -62,7 +62,7 @@ beforeEach(async () => {
 
 afterEach(close)
 
-async function open(lease: Partial<State['lease']> = {}) {
+async function open(lease: Partial<State['lease']> = {}, logger: Logger = silentLogger) {
   const opened = await openInProcess(folder)
   state = { ...opened, lease: { ...opened.lease, ...lease } }
   feed = feedOf(state)
@@ -73,7 +73,7 @@ async function open(lease: Partial<State['lease']> = {}) {
     return feed.feed.after(seq, limit)
   }
   outbox = createOutbox({
-    ...{ state: feed.state, feed: { ...feed.feed, after }, clock, random: () => 1, logger: silentLogger, metrics },
+    ...{ state: feed.state, feed: { ...feed.feed, after }, clock, random: () => 1, logger, metrics },
     ...{ source: 'urn:uuid:here', redact: (text) => text.replace('hunter2', '***') },
   })
 }
@@ -120,6 +120,32 @@ describe('where another instance acts by now', () => {
     await clock.advance(60_000)
     expect(await outbox.list(any, { after: null, limit: 9 })).toMatchObject([{ state: 'waiting', attempts: 0 }])
     expect(receiver.tries).toEqual([])
+  })
+})
+
+describe('what the log says of a receiver', () => {
+  it('names the publisher and where it is, with a code and no stack, once', async () => {
+    const lines: unknown[][] = []
+    const warn = (...line: unknown[]) => void lines.push(line)
+    const info = (line: unknown) => void lines.push([line])
+    const logger = { ...silentLogger, warn, info, child: () => logger } as unknown as Logger
+    await close()
+    await open({}, logger)
+    const receiver = new Receiver()
+    receiver.failing = () => down
+    await outbox.configure([specOf('events', receiver)])
+    await happen('a')
+    await until(() => receiver.tries.length === 1 && clock.nextInMs() !== undefined)
+    receiver.failing = () => undefined
+    await clock.advance(second)
+    await until(() => receiver.told.length === 1)
+    expect(lines).toEqual([
+      [
+        { seq: 1, bundle: 'a', type: 'bundle.pinned', code: 'unavailable' },
+        'events (receiver) could not be told: it answered 503',
+      ],
+      ['events (receiver) can be told again'],
+    ])
   })
 })
 

@@ -207,8 +207,8 @@ describe('a bundle that takes what was deployed of another', () => {
     const explained = await rig.reconciler.explain('prod', 9, AbortSignal.timeout(5000))
     expect(explained?.tags.verdicts.map(({ tag, verdict }) => [tag, verdict.code])).toEqual([
       ['v1.0.0', 'taken'],
-      ['latest', 'not_followed'],
-      ['v1.1.0', 'not_followed'],
+      ['latest', 'not_promoted'],
+      ['v1.1.0', 'not_promoted'],
     ])
     await rig.clock.advance(hour)
     await promoted(2)

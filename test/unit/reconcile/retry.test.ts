@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { FinalError } from '../../../src/lib/errors.ts'
+import { FinalError, RemoteError } from '../../../src/lib/errors.ts'
 import type { Retry } from '../../../src/reconcile/types.ts'
 import { down, openRig, ScriptedPlace, ScriptedStore, specOf, until, type Rig } from './rig.ts'
 
@@ -120,6 +120,44 @@ describe('a place that says that the same would fail again', () => {
     await rig.reconciler.steering.deploy('authz', 'prod', { by: 'ann', reason: '' })
     await until(() => place().state === 'done')
     expect(place()).toMatchObject({ deployed: 1 })
+  })
+})
+
+describe('a place whose registry is left alone for a while', () => {
+  const leftAlone = () =>
+    new RemoteError('circuit_open', 'test is left alone', { host: 'test', retryable: true, retryAfterMs: 30_000 })
+  const events = async () =>
+    (await rig.state.events.ofBundle('authz', 100, 'prod')).map(({ type, data }) => [type, data.attempt])
+
+  it('is tried when that is over, and what was not tried counts as no attempt', async () => {
+    prod.failures = []
+    prod.unreachable = leftAlone()
+    await configure(twice)
+    await release('one')
+    for (let tries = 1; tries <= 4; tries++) {
+      await until(() => prod.observations === tries && place().state === 'failed' && rig.clock.nextInMs() !== undefined)
+      expect(place()).toMatchObject({ attempts: 0, lastError: 'test is left alone', lastAttemptAt: null })
+      expect(place().nextAttemptAt! - rig.clock.now()).toBe(30_000)
+      if (tries < 4) await rig.clock.advance(30_000)
+    }
+    expect(await events()).toEqual([])
+    expect(rig.deployed).toEqual([])
+    prod.unreachable = undefined
+    await rig.clock.advance(30_000)
+    await until(() => place().state === 'done')
+    expect(await events()).toEqual([
+      ['deployment.succeeded', 1],
+      ['deployment.started', 1],
+    ])
+  })
+
+  it('counts what was begun before', async () => {
+    prod.failures = [leftAlone()]
+    await configure(twice)
+    await release('one')
+    await failed(1)
+    expect(place()).toMatchObject({ attempts: 1, lastError: 'test is left alone' })
+    expect((await events())[0]).toEqual(['deployment.failed', 1])
   })
 })
 

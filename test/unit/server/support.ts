@@ -264,7 +264,11 @@ function createControl(parts: Partial<Control> = {}): Control {
     ],
     feed: { newest: async () => 0, after: async () => [], hear: () => () => undefined },
     webhook: () => undefined,
-    messages: { list: async () => [messageOf('authz')], resend: async (keys) => [...keys] },
+    messages: {
+      publishers: () => ['events'],
+      list: async () => [messageOf('authz')],
+      resend: async (keys) => [...keys],
+    },
     collect: async ({ dryRun }) => ({
       ...{ dryRun, releases: 0, manifests: 1, blobs: 2, files: 3, bytes: 4, left: { files: 5, bytes: 6 }, items: [] },
     }),

@@ -18,6 +18,7 @@ async function start(allow?: [Action, string | null]) {
   const resent: MessageKey[] = []
   const asked: unknown[] = []
   const messages = {
+    publishers: () => ['x', 'y'],
     list: async (filter: object, { after, limit }: { after: MessageKey | null; limit: number }) => {
       asked.push({ filter, after, limit })
       const { publisher } = filter as { publisher: string | null }
@@ -80,6 +81,19 @@ describe('messages', () => {
     expect(await resend({ publisher: 'y' })).toEqual([{ publisher: 'y', seq: 1 }])
     expect(await resend()).toHaveLength(4)
     expect(await resend({ seq: 2 })).toBe(400)
+  })
+
+  it('are of nobody where there is no such publisher, and that is said', async () => {
+    const { get, resend } = await start()
+    expect(await get('?publisher=nosuch')).toBe(404)
+    expect(await resend({ publisher: 'nosuch' })).toBe(404)
+    const { url } = await startServer()
+    const { body } = await ask(`${url}/api/v1/messages?publisher=nosuch`)
+    expect(JSON.parse(body)).toMatchObject({
+      code: 'unknown_publisher',
+      detail: 'there is no publisher nosuch',
+      hint: 'There is events.',
+    })
   })
 
   it('are sent again as far as the caller may deploy', async () => {
