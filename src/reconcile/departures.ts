@@ -2,7 +2,7 @@ import type { Deployer } from '../deployers/deployer.ts'
 import type { Left, LeftStatus } from '../model/placement.ts'
 import { Departure, type DepartureContext } from './departure.ts'
 
-type Queue = (place: string, address: string, run: () => Promise<void>) => Promise<void>
+type Queue = (place: string, deployer: Deployer, run: () => Promise<void>) => Promise<void>
 
 /** What bundles left at places: stays there, or is taken away where the deployer says so. */
 export class Departures {
@@ -38,7 +38,7 @@ export class Departures {
       const deployer = pruners.get(one.place)!
       if (this.#leaving.get(key)?.deployer === deployer) continue
       await this.#stop(key)
-      const departure = new Departure(one, deployer, this.#context, (run) => this.#queue(one.place, one.address, run))
+      const departure = new Departure(one, deployer, this.#context, (run) => this.#queue(one.place, deployer, run))
       this.#leaving.set(key, departure)
       departure.begin()
     }

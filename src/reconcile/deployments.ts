@@ -10,6 +10,9 @@ import { Place, type DeployContext } from './place.ts'
 import type { Origin } from './source.ts'
 import type { PlaceSpec } from './types.ts'
 
+/** So many times more attempts at one host may be under way that mostly wait: a connection or two are what each costs there. */
+export const waitingFactor = 8
+
 export interface DeploymentsContext extends DeployContext {
   /** Attempts under way at one time at each registry; at one place there is never more than one. */
   concurrency: number
@@ -29,6 +32,7 @@ export interface BundlePlaces {
 export class Deployments {
   readonly #context: DeploymentsContext
   readonly #limit: LimitByKey
+  readonly #waitingLimit: LimitByKey
   /** By bundle, then by place. */
   #bundles = new Map<string, Map<string, Place>>()
   readonly #queues = new LimitByKey(1)
@@ -37,7 +41,8 @@ export class Deployments {
   constructor(context: DeploymentsContext) {
     this.#context = context
     this.#limit = new LimitByKey(context.concurrency)
-    this.#departures = new Departures(context, (place, address, run) => this.#inTurn(place, address, run))
+    this.#waitingLimit = new LimitByKey(context.concurrency * waitingFactor)
+    this.#departures = new Departures(context, (place, deployer, run) => this.#inTurn(place, deployer, run))
   }
 
   /**
@@ -136,13 +141,12 @@ export class Deployments {
   }
 
   #place(row: Deployment, spec: PlaceSpec, origin: Origin): Place {
-    return new Place(row, { spec, origin }, this.#context, (run) => {
-      return this.#inTurn(spec.name, spec.deployer.address, run)
-    })
+    return new Place(row, { spec, origin }, this.#context, (deployer, run) => this.#inTurn(spec.name, deployer, run))
   }
 
-  #inTurn(place: string, address: string, run: () => Promise<void>): Promise<void> {
-    return this.#queues.do(place, () => this.#limit.do(hostOf(address), run))
+  #inTurn(place: string, { address, yields = false }: Deployer, run: () => Promise<void>): Promise<void> {
+    const limit = yields ? this.#waitingLimit : this.#limit
+    return this.#queues.do(place, () => limit.do(hostOf(address), run))
   }
 }
 

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Deploy } from '../deployers/deployer.ts'
+import type { Deploy, Deployer } from '../deployers/deployer.ts'
 import type { Clock } from '../lib/clock.ts'
 import { logFields } from '../lib/errors.ts'
 import { OneMore } from '../lib/one-more.ts'
@@ -64,7 +64,7 @@ export class Place {
     row: Deployment,
     { spec, origin }: { spec: PlaceSpec; origin: Origin },
     context: DeployContext,
-    queue: (run: () => Promise<void>) => Promise<void>,
+    queue: (deployer: Deployer, run: () => Promise<void>) => Promise<void>,
   ) {
     this.row = row
     this.#spec = spec
@@ -72,7 +72,7 @@ export class Place {
     this.#context = context
     this.#logger = context.logger.child({ bundle: row.bundle, place: row.place })
     this.#flight = new OneMore((begin) =>
-      queue(async () => {
+      queue(this.#spec.deployer, async () => {
         begin()
         await this.#attempt()
       }),

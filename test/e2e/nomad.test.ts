@@ -145,6 +145,32 @@ needs('nomad')('nomad', () => {
   )
 
   test.concurrent(
+    'a system job, with and without `update`, is followed to its end',
+    async () => {
+      const plain = await serviceJob('everywhere', { isSystem: true })
+      const careful = await serviceJob('carefully', { isSystem: true, update: { MinHealthyTime: second } })
+      const { Update: _, ...withoutUpdate } = plain
+      for (const job of [{ ...withoutUpdate, ID: plain.ID, port: plain.port }, careful]) {
+        await nomad.run(job)
+        await runs(job.port, 'v0')
+        const deployer = deployerFor(nomad, job.ID)
+        const good = await releaseOf('v1.0.0', 1)
+        expect(await deployer.observe(good, signal)).toMatchObject({ settled: false })
+        await deployer.deploy(good, signal)
+        expect(await deployer.observe(good, signal)).toEqual({ digest: good.release.sourceDigest, settled: true })
+        await runs(job.port, 'v1.0.0')
+        expect((await read(job.ID)).TaskGroups[0]!.Tasks[1]!.Env).toEqual({ VERSION: 'of-its-own' })
+        const bad = await releaseOf('v-crash', 2)
+        await expect(deployer.deploy(bad, signal)).rejects.toMatchObject({
+          message: expect.stringMatching(/server: .*(?:Exit Code: 3|exit|restart)/i) as string,
+        })
+        expect(await deployer.observe(bad, signal)).toMatchObject({ settled: false })
+      }
+    },
+    90_000,
+  )
+
+  test.concurrent(
     'a canary that nobody promotes is waited for, and told of when the time is over',
     async () => {
       await nomad.run(await serviceJob('canary', { update: { Canary: 1 } }))

@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Agent, fetch } from 'undici'
+import type { Certificates } from './certs.ts'
 import { component } from './components.ts'
 import { freePort } from './ports.ts'
 import { startProcess, type RunningProcess } from './process.ts'
@@ -25,21 +27,28 @@ export interface Nomad {
 
 export type NomadJob = Record<string, unknown> & { ID: string }
 
+export interface NomadOptions {
+  /** Who asks needs a token. */
+  acl?: boolean
+  /** Only HTTPS, and who asks has to show a certificate. */
+  tls?: Certificates
+}
+
 /**
  * Nomad on 127.0.0.1 with raw_exec: a server, whose state survives a restart, and a client with the tasks, each an agent of its own. In one
  * agent the client asks before the server can answer, and then waits for half a minute.
  */
-export async function startNomad({ acl = false }: { acl?: boolean } = {}): Promise<Nomad> {
+export async function startNomad({ acl = false, tls }: NomadOptions = {}): Promise<Nomad> {
   const folder = tempDir('nomad')
   const [http, rpc, serf, own] = [await freePort(), await freePort(), await freePort(), await freePort()]
-  const url = `http://127.0.0.1:${http}`
-  const asking = createAsk(url)
+  const url = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${http}`
+  const asking = createAsk(url, tls)
   const { ask } = asking
+  const secured = tls && { tls: { http: true, ...pemOf(tls), verify_https_client: true } }
   const startServer = () => {
     const server = { enabled: true, bootstrap_expect: 1 }
-    return launch(join(folder, 'server'), { ports: { http, rpc, serf }, server, acl: { enabled: acl } }, async () => {
-      return (await ask<string>('/v1/status/leader')) !== ''
-    })
+    const config = { ports: { http, rpc, serf }, server, acl: { enabled: acl }, ...secured }
+    return launch(join(folder, 'server'), config, async () => (await ask<string>('/v1/status/leader')) !== '')
   }
   let process = await startServer()
   if (acl) asking.token = (await ask<{ SecretID: string }>('/v1/acl/bootstrap', {})).SecretID
@@ -66,7 +75,7 @@ export async function startNomad({ acl = false }: { acl?: boolean } = {}): Promi
       process = await startServer()
     },
     async stop() {
-      await stopJobs(url, ask, asking.token)
+      await stopJobs(asking)
       await Promise.all([worker.stop(), process.stop()])
       unmountBelow(folder)
     },
@@ -75,22 +84,34 @@ export async function startNomad({ acl = false }: { acl?: boolean } = {}): Promi
 
 interface Asking {
   ask: Nomad['ask']
+  send(path: string, more?: { method?: string; body?: string }): Promise<Response>
   token: string | undefined
 }
 
-function createAsk(url: string): Asking {
+function createAsk(url: string, tls: Certificates | undefined): Asking {
+  const pem = (path: string) => readFileSync(path, 'utf8')
+  const connect = tls && { ca: pem(tls.ca), cert: pem(tls.client.cert), key: pem(tls.client.key) }
+  const dispatcher = connect && new Agent({ connect })
   const asking: Asking = {
     token: undefined,
-    async ask<T>(path: string, body?: unknown): Promise<T> {
-      const response = await fetch(`${url}${path}`, {
+    send: (path, more = {}) =>
+      fetch(`${url}${path}`, {
         headers: asking.token === undefined ? {} : { 'x-nomad-token': asking.token },
-        ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
-      })
+        ...more,
+        ...(dispatcher && { dispatcher }),
+      }),
+    async ask<T>(path: string, body?: unknown): Promise<T> {
+      const more = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }
+      const response = await asking.send(path, more)
       if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`)
       return (await response.json()) as T
     },
   }
   return asking
+}
+
+function pemOf({ ca, server }: Certificates): object {
+  return { ca_file: ca, cert_file: server.cert, key_file: server.key }
 }
 
 function launch(folder: string, more: object, ready: () => Promise<boolean>): Promise<RunningProcess> {
@@ -114,7 +135,8 @@ function launch(folder: string, more: object, ready: () => Promise<boolean>): Pr
   })
 }
 
-const taskScript = `
+/** Says its version on its port; `v-sick` never does, and `v-crash` ends at once. */
+export const taskScript = `
   const { VERSION, PORT } = process.env
   const server = require('node:http').createServer((_, to) => to.end(VERSION))
   // On every address of this machine: Nomad asks at one of them. The one before may be about to end.
@@ -123,13 +145,21 @@ const taskScript = `
   if (VERSION !== 'v-sick') server.listen(PORT)
   setTimeout(() => {}, 300_000)`
 
+interface JobOptions {
+  server?: object
+  update?: object
+  isChecked?: boolean
+  /** On every node: then Nomad counts nothing and moves nothing elsewhere. */
+  isSystem?: boolean
+}
+
 /**
  * A service that says its version on its port: `v-sick` never does, and `v-crash` ends at once. It is well when it runs, or with
  * `isChecked` when Nomad was answered at its port. Beside it stands a task that nobody deploys.
  */
 export async function serviceJob(
   id: string,
-  { isChecked = false, ...more }: { server?: object; update?: object; isChecked?: boolean } = {},
+  { isChecked = false, isSystem = false, ...more }: JobOptions = {},
 ): Promise<NomadJob & { port: number }> {
   const port = await freePort()
   const second = 1_000_000_000
@@ -154,7 +184,7 @@ export async function serviceJob(
   const check = { Type: 'http', Path: '/', Interval: second, Timeout: second, AddressMode: 'host' }
   return {
     port,
-    ...{ ID: id, Name: id, Type: 'service', Datacenters: ['dc1'], Meta: { team: 'shop' } },
+    ...{ ID: id, Name: id, Type: isSystem ? 'system' : 'service', Datacenters: ['dc1'], Meta: { team: 'shop' } },
     Update: {
       // For so long one that answers may still be the one before.
       ...{ MaxParallel: 1, MinHealthyTime: isChecked ? second : second / 10, HealthyDeadline: 60 * second },
@@ -164,12 +194,12 @@ export async function serviceJob(
     TaskGroups: [
       {
         Name: 'app',
-        Count: 1,
+        ...(!isSystem && { Count: 1 }),
         ...(isChecked && {
           Networks: [{ ReservedPorts: [{ Label: 'http', Value: port }] }],
           Services: [{ Name: id, Provider: 'nomad', PortLabel: 'http', Checks: [check] }],
         }),
-        ReschedulePolicy: { Attempts: 0, Interval: 60 * second, Unlimited: false },
+        ...(!isSystem && { ReschedulePolicy: { Attempts: 0, Interval: 60 * second, Unlimited: false } }),
         RestartPolicy: { Attempts: 0, Interval: 60 * second, Delay: second, Mode: 'fail' },
         Tasks: [server, side],
       },
@@ -200,13 +230,12 @@ function unmountBelow(folder: string): void {
 }
 
 /** Its tasks do not end with the agent. */
-async function stopJobs(url: string, ask: Nomad['ask'], token: string | undefined): Promise<void> {
-  const headers: Record<string, string> = token === undefined ? {} : { 'x-nomad-token': token }
-  for (const { ID } of await ask<{ ID: string }[]>('/v1/jobs')) {
-    await fetch(`${url}/v1/job/${encodeURIComponent(ID)}`, { method: 'DELETE', headers })
+async function stopJobs(nomad: Asking): Promise<void> {
+  for (const { ID } of await nomad.ask<{ ID: string }[]>('/v1/jobs')) {
+    await nomad.send(`/v1/job/${encodeURIComponent(ID)}`, { method: 'DELETE' })
   }
   await waitFor('every task to end', async () => {
-    const allocations = await ask<{ ClientStatus: string }[]>('/v1/allocations')
+    const allocations = await nomad.ask<{ ClientStatus: string }[]>('/v1/allocations')
     return allocations.every(({ ClientStatus }) => ClientStatus !== 'running' && ClientStatus !== 'pending')
   })
 }

@@ -113,9 +113,16 @@ async function exchange(
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof LongshoreError) throw error
-    const why = late.aborted ? 'does not answer' : `cannot be reached: ${redactor.redact(reasonOf(error))}`
+    const why = late.aborted ? 'does not answer' : `cannot be reached: ${redactor.redact(whyOf(error, config))}`
     throw new RemoteError(late.aborted ? 'timeout' : 'network', `Nomad at ${host} ${why}`, { host, retryable: true })
   }
+}
+
+/** With TLS 1.3 whoever shows no certificate that is asked for learns it by a connection that closes, or by an alert, as it happens. */
+function whyOf(error: unknown, { address, cert }: NomadDeployerConfig): string {
+  const isClosed = ['UND_ERR_SOCKET', 'ECONNRESET'].includes((error as NodeJS.ErrnoException).code ?? '')
+  const mayWant = isClosed && address.startsWith('https:') && cert === undefined
+  return `${reasonOf(error)}${mayWant ? ' (it may want to see a certificate of ours: cert and key)' : ''}`
 }
 
 function urlOf({ address, namespace, region }: NomadDeployerConfig, path: string, query: Record<string, string>): URL {

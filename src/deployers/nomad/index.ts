@@ -25,8 +25,8 @@ class NomadDeployer implements Deployer {
     const { job, group, task, address } = config
     this.#host = new URL(address).host
     this.name = `task ${group === undefined ? task : `${group}/${task}`} of job ${job} at ${this.#host}`
-    // Each job waits for itself: many of them may be under way at one Nomad.
-    this.address = `${job}@${this.#host}/${[config.region, config.namespace, group, task].filter(Boolean).join('/')}`
+    const where = [config.region, config.namespace].map((name) => name ?? '-')
+    this.address = [this.#host, ...where, job, group ?? '-', task].join('/')
     this.#config = config
     this.#context = context
   }

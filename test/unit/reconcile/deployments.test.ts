@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { RemoteError } from '../../../src/lib/errors.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
+import { waitingFactor } from '../../../src/reconcile/deployments.ts'
 import { down, openRig, ScriptedPlace, ScriptedStore, specOf, until, type Rig } from './rig.ts'
 
 let rig: Rig
@@ -216,6 +217,22 @@ describe('deploying', () => {
     gate.resolve()
     await until(() => rig.deployed.length === 6)
     expect([prod.most, test.most]).toEqual([1, 1])
+  })
+
+  it('lets more of those be under way at one host that mostly wait, but not all', async () => {
+    const limit = 4 * waitingFactor
+    const jobs = Array.from({ length: limit + 2 }, (_, at) => new ScriptedPlace(`nomad:4646/job${at}`))
+    const gate = Promise.withResolvers<void>()
+    for (const job of jobs) Object.assign(job, { gate: gate.promise, yields: true })
+    await store.push('one')
+    await rig.reconciler.configure([specOf(store, { schedule, places: jobs.map((job) => job.spec()) })])
+    await rig.clock.advance(0)
+    const now = () => jobs.reduce((sum, job) => sum + job.now, 0)
+    await until(() => now() === limit)
+    // Whoever has its turn asks first.
+    expect(jobs.filter(({ observations }) => observations > 0)).toHaveLength(limit)
+    gate.resolve()
+    await until(() => rig.deployed.length === limit + 2)
   })
 
   it('puts releases to one registry while others hang', async () => {
