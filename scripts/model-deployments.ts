@@ -5,7 +5,7 @@ import { history, live } from '../test/model/deployments.ts'
 import { removeTempDirs } from '../test/support/temp.ts'
 
 const [histories = 2_000, seed = Date.now() % 1_000_000] = process.argv.slice(2).map(Number)
-const each = 100
+const each = 250
 
 for (let done = 0; done < histories; done += each) {
   const numRuns = Math.min(each, histories - done)

@@ -17,6 +17,7 @@ export interface Deployment {
   attempts: number
   nextAttemptAt: number | null
   lastError: string | null
+  /** When something was last put there, or that failed. */
   lastAttemptAt: number | null
   deployedAt: number | null
   /** How often a person asked for it whatever is there already. */

@@ -13,6 +13,11 @@ export function anew(row: Deployment): Deployment {
   return isGivenUp(row) ? { ...row, attempts: 0 } : row
 }
 
+/** As a start finds it: the end of the process cut an attempt short, and none is under way. */
+export function found(row: Deployment): Deployment {
+  return row.state === 'deploying' ? { ...row, state: 'pending' } : row
+}
+
 export function begun(row: Deployment, at: number): Deployment {
   return { ...attempted(row, at), state: 'deploying', attempts: row.attempts + 1 }
 }
@@ -34,11 +39,16 @@ export function done(
     observed: said?.digest ?? null,
     deployed: release,
     forcedDone: forced,
-    deployedAt: at ?? row.deployedAt,
+    deployedAt: at ?? lastPutAt(row),
     lastAttemptAt: at === null || row.lastAttemptAt === null ? row.lastAttemptAt : Math.min(at, row.lastAttemptAt),
   }
   const isLast = row.desired === release
   return { ...row, ...facts, ...(isLast && ({ state: 'done', nextAttemptAt: null, lastError: null } as const)) }
+}
+
+/** An attempt that seemed to fail may have put it there all the same. */
+function lastPutAt({ deployedAt, lastAttemptAt }: Deployment): number | null {
+  return deployedAt === null || lastAttemptAt === null ? deployedAt : Math.max(deployedAt, lastAttemptAt)
 }
 
 /** `pauseMs` says after how many attempts how long to wait. `isTried`: false where nobody was asked, so that it counts as no attempt. */
@@ -47,12 +57,12 @@ export function failed(
   { lastError, at, isTried }: { lastError: string; at: number; isTried: boolean },
   pauseMs: (attempts: number) => number | null,
 ): Deployment {
-  const isBegun = row.state === 'deploying'
-  const attempts = row.attempts + (isTried && !isBegun ? 1 : 0)
+  // Where it could not even be asked what it holds, nothing was put there.
+  const hadBegun = row.state === 'deploying'
+  const attempts = row.attempts + (isTried && !hadBegun ? 1 : 0)
   const waitMs = pauseMs(attempts)
   const nextAttemptAt = waitMs === null ? null : at + waitMs
-  const about = { state: 'failed', attempts, lastError, nextAttemptAt } as const
-  return isTried || isBegun ? { ...attempted(row, at), ...about } : { ...row, ...about }
+  return { ...(hadBegun ? attempted(row, at) : row), state: 'failed', attempts, lastError, nextAttemptAt }
 }
 
 /** Somebody has put right what somebody else had changed. */

@@ -17,7 +17,7 @@ import { AttemptLog } from './attempt-log.ts'
 import { Attempt, type Site } from './place-attempt.ts'
 import { planOf } from './place-plan.ts'
 import { isLast, isLeftAlone, pauseMs } from './place-retry.ts'
-import { anew, desiring, failed, isWhole, withFacts } from './place-row.ts'
+import { anew, desiring, failed, found, isWhole, withFacts } from './place-row.ts'
 import { keyOf, tookTooLong } from './place-words.ts'
 import { sourceOf, type Origin } from './source.ts'
 import type { PlaceSpec, ReconcileEvents } from './types.ts'
@@ -81,6 +81,7 @@ export class Place {
 
   /** What was persisted says when: a place that failed keeps its time, any other is asked at once whether it is as it should be. */
   begin(current: number | null): void {
+    this.row = found(this.row)
     const { state, nextAttemptAt, desired, attempts } = this.row
     if (current !== null && desired !== current) this.desire(current)
     else if (state === 'failed' && nextAttemptAt !== null) this.#wakeAt(nextAttemptAt)

@@ -1,5 +1,5 @@
 // Random histories of one bundle at two places, over the real reconciler and its real state; stores and places are fakes, which fail when they are told to.
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 import { expect } from 'vitest'
 import type { Deploy, Deployer, Observation } from '../../src/deployers/deployer.ts'
 import { ConfigError, RemoteError, StorageError } from '../../src/lib/errors.ts'
@@ -407,7 +407,7 @@ export class World {
         await reconciler.look('authz', 'request')
         return this.#isAtRest()
       },
-      { intervalMs: 1, timeoutMs: 5_000 },
+      { intervalMs: 1, timeoutMs: 20_000 },
     )
   }
 

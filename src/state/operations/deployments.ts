@@ -108,7 +108,7 @@ async function happeningOf(db: Db, before: Deployment, after: Deployment, now: n
   if (state === 'failed') {
     // Nobody was asked: what failed before was told then.
     if (before.state !== 'deploying' && before.attempts === after.attempts) return undefined
-    const { data, ...told } = await tell('failed', after.lastAttemptAt ?? now)
+    const { data, ...told } = await tell('failed', now)
     return { type: 'deployment.failed', ...told, data: { ...data, error, nextAttemptAt } }
   }
   if (after.deployedAt === null) return undefined

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import fc from 'fast-check'
+import fc from '../../support/fast-check.ts'
 import { describe, expect, it } from 'vitest'
 import { packTarGz, type PackFile } from '../../../src/artifact/pack.ts'
 import { digestOf } from '../../../src/oci/digest.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../../support/fast-check.ts'
 import { describe, expect, it } from 'vitest'
 import { isTag } from '../../../src/oci/reference.ts'
 import { tagOf } from '../../../src/oci/tag.ts'

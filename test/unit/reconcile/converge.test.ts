@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../../support/fast-check.ts'
 import { describe, expect, it } from 'vitest'
 import { tempDir } from '../../support/temp.ts'
 import { waitFor } from '../../support/wait.ts'
@@ -86,7 +86,7 @@ describe('whatever happens', () => {
           await world.rig.close()
         }
       }),
-      { numRuns: 40 },
+      { numRuns: 40, endOnFailure: true },
     )
   }, 60_000)
 })

@@ -338,6 +338,22 @@ describe('deploying after a restart', () => {
     expect(rig.deployed).toEqual([])
     expect(await rows()).toMatchObject([{ state: 'deploying', desired: 1 }])
   })
+
+  it('does not say that an attempt is under way which that stopped, where nobody may try again', async () => {
+    prod.gate = new Promise(() => undefined)
+    await rig.reconciler.configure([spec()])
+    await release('one')
+    await until(() => prod.puts.length === 1)
+    await rig.reconciler.steering.switchAutoDeploy('authz', null, false, { by: 'ann', reason: 'freeze' })
+    const { folder } = rig
+    await rig.close()
+    rig = await openRig({ folder })
+    await rig.reconciler.configure([spec()])
+    expect(rig.reconciler.status('authz')[0]!.deployments).toMatchObject([
+      { state: 'pending', desired: 1, deployed: null, attempts: 1, autoDeploy: false },
+    ])
+    expect(prod.puts).toHaveLength(1)
+  })
 })
 
 describe('changed places', () => {

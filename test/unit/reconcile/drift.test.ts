@@ -170,6 +170,45 @@ describe('a place that somebody else changed', () => {
     expect(await drifts()).toEqual([])
   })
 
+  it('is noticed also where the place could not be asked at a start, and then had what it should', async () => {
+    await deployedOnce()
+    const { deployedAt } = place()
+    const { folder, clock } = rig
+    await rig.close()
+    rig = await openRig({ folder, clock })
+    prod.unreachable = down()
+    await configure()
+    await until(() => place().state === 'failed')
+    prod.unreachable = undefined
+    await rig.clock.advance(place().nextAttemptAt! - rig.clock.now())
+    await until(() => place().state === 'done')
+    expect(place().deployedAt).toBe(deployedAt)
+    prod.holds = theirs
+    await look()
+    await until(() => prod.puts.length === 2 && place().state === 'done')
+    expect(await drifts()).toHaveLength(1)
+  })
+
+  it('is noticed also where an attempt that put it right seemed to fail', async () => {
+    await deployedOnce()
+    prod.holds = theirs
+    prod.onPut = () => {
+      throw down()
+    }
+    await look()
+    await until(() => place().state === 'failed')
+    const puts = { at: rig.clock.now(), count: prod.puts.length }
+    prod.onPut = undefined
+    await rig.clock.advance(place().nextAttemptAt! - rig.clock.now())
+    await until(() => place().state === 'done')
+    expect(place().deployedAt).toBe(puts.at)
+    expect(prod.puts).toHaveLength(puts.count)
+    prod.holds = theirs
+    await look()
+    await until(() => prod.puts.length > puts.count && place().state === 'done')
+    expect(await drifts()).toHaveLength(2)
+  })
+
   it('has not failed when it cannot be asked: the next look asks again', async () => {
     await deployedOnce()
     prod.unreachable = down()

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../../support/fast-check.ts'
 import semver from 'semver'
 import { describe, expect, it } from 'vitest'
 import { nameOf, type Follow, type Order } from '../../../src/model/follow.ts'

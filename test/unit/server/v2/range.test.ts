@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../../../support/fast-check.ts'
 import { describe, expect, it } from 'vitest'
 import { readChunkRange, readRange } from '../../../../src/server/v2/range.ts'
 
