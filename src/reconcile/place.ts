@@ -139,7 +139,9 @@ export class Place {
 
   /** Whether what we put there still is: asked at most once since `since`, and never while something is to be put there. */
   compare(since: number): void {
-    if (this.#flight.running || !isWhole(this.row) || this.#askedAt >= since) return
+    // Later than now: somebody has set the clock back.
+    const isAsked = this.#askedAt >= since && this.#askedAt <= this.#context.clock.now()
+    if (this.#flight.running || !isWhole(this.row) || isAsked) return
     this.#onlyAsks = true
     this.#run()
   }

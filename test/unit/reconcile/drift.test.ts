@@ -45,6 +45,15 @@ describe('a place that somebody else changed', () => {
     expect(place()).toMatchObject({ observed: ours, lastError: null })
   })
 
+  it('is noticed also after somebody set the clock back', async () => {
+    await deployedOnce()
+    rig.clock.jump(-3_600_000)
+    prod.holds = theirs
+    await look()
+    await until(() => prod.puts.length === 2 && place().state === 'done')
+    expect(await drifts()).toHaveLength(1)
+  })
+
   it('is noticed after a look that failed', async () => {
     await deployedOnce()
     prod.holds = null
