@@ -8,7 +8,7 @@ import type { Redactor } from '../lib/redact.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import { untilAborted } from '../lib/until-aborted.ts'
 import type { Explanation } from '../model/explain.ts'
-import { nameOf, type Follow } from '../model/follow.ts'
+import { nameOf } from '../model/follow.ts'
 import type { LeftStatus } from '../model/placement.ts'
 import type { Look, Release } from '../model/release.ts'
 import type { BundleStatus } from '../model/status.ts'
@@ -17,6 +17,7 @@ import type { RepositoryChange } from '../registry/types.ts'
 import { Decisions } from './decisions.ts'
 import { Deployments } from './deployments.ts'
 import { explain } from './explain.ts'
+import { isFollowed, Links } from './links.ts'
 import type { LookContext } from './look.ts'
 import { Notices } from './notices.ts'
 import { pinned } from './pinned.ts'
@@ -56,10 +57,7 @@ class LevelReconciler implements Reconciler {
   readonly #watches = new Map<string, Watch>()
   /** As the config has them, in its order; a watch has what a pin makes of it. */
   #specs = new Map<string, BundleSpec>()
-  /** Names by the repository of the built-in registry that they follow. */
-  #followers = new Map<string, string[]>()
-  /** Names by the bundle and the place that they are promoted from. */
-  #takers = new Map<string, string[]>()
+  readonly #links = new Links()
   #past: { current: Map<string, Release>; looks: Map<string, Look> } | undefined
   #configuring: Promise<unknown> = Promise.resolve()
   #isFirst = true
@@ -136,7 +134,7 @@ class LevelReconciler implements Reconciler {
   }
 
   repositoryChanged({ repository, tag, digest }: RepositoryChange): void {
-    for (const name of this.#followers.get(repository) ?? []) {
+    for (const name of this.#links.followersOf(repository)) {
       const watch = this.#watches.get(name)
       watch?.list.forget()
       if (watch !== undefined && isFollowed(watch.spec.follow, { tag, digest }))
@@ -263,15 +261,7 @@ class LevelReconciler implements Reconciler {
     const watches = specs.map(({ name }) => this.#watches.get(name)!)
     this.#watches.clear()
     for (const watch of watches) this.#watches.set(watch.spec.name, watch)
-    const followed = watches.filter(({ spec }) => spec.store.watches !== undefined)
-    const byRepository = Map.groupBy(followed, ({ spec }) => spec.store.watches!)
-    const promoted = watches.filter(({ spec }) => spec.store.promoter !== undefined)
-    const byOrigin = Map.groupBy(promoted, ({ spec }) => {
-      const { from, place } = spec.store.promoter!.terms
-      return `${from}\n${place ?? ''}`
-    })
-    this.#takers = new Map([...byOrigin].map(([from, some]) => [from, some.map(({ spec }) => spec.name)]))
-    this.#followers = new Map([...byRepository].map(([to, some]) => [to, some.map(({ spec }) => spec.name)]))
+    this.#links.configure(specs)
   }
 
   #released(release: Release): void {
@@ -292,7 +282,7 @@ class LevelReconciler implements Reconciler {
 
   /** Bundles that take what is promoted from there are looked at. */
   #promote(bundle: string, place: string | null): void {
-    for (const name of this.#takers.get(`${bundle}\n${place ?? ''}`) ?? []) {
+    for (const name of this.#links.takersOf(bundle, place)) {
       void this.#watches
         .get(name)
         ?.ask('promotion')
@@ -308,13 +298,6 @@ class LevelReconciler implements Reconciler {
       this.#options.logger.error({ err: error, event }, 'a listener failed')
     }
   }
-}
-
-function isFollowed(follow: Follow, { tag, digest }: { tag: string | null; digest: string }): boolean {
-  if ('tag' in follow) return follow.tag === tag
-  if ('digest' in follow) return follow.digest === digest
-  // Any tag may be the one that counts from now on.
-  return tag !== null
 }
 
 function isBad(look: Look | null): boolean {
