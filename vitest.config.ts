@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config'
 const setupFiles = ['test/support/setup.ts']
 // What unit tests write is small, and is not there to outlive a power cut: memory saves the waiting for the disk.
 const memory = '/dev/shm'
+// No test is about how long it takes. On a machine that has much else to do, each waits for what it waits for.
+const patience = { testTimeout: 300_000, hookTimeout: 300_000 }
 const env: Record<string, string> = existsSync(memory) ? { TMPDIR: memory } : {}
 
 export default defineConfig({
@@ -15,7 +17,7 @@ export default defineConfig({
           include: ['test/unit/**/*.test.ts', 'test/conformance/**/*.unit.test.ts'],
           setupFiles,
           env,
-          testTimeout: 10_000,
+          ...patience,
           maxWorkers: 2,
         },
       },
@@ -24,7 +26,7 @@ export default defineConfig({
           name: 'faults',
           include: ['test/faults/**/*.test.ts', 'test/fuzz/**/*.test.ts'],
           setupFiles,
-          testTimeout: 10_000,
+          ...patience,
         },
       },
       {
@@ -33,7 +35,7 @@ export default defineConfig({
           include: ['test/model/**/*.test.ts'],
           setupFiles,
           env,
-          testTimeout: 10_000,
+          ...patience,
         },
       },
       {
@@ -42,8 +44,7 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts', 'test/conformance/**/*.test.ts'],
           exclude: ['test/conformance/**/*.unit.test.ts'],
           setupFiles,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          ...patience,
           // Real servers share the cores with the tests.
           maxWorkers: 2,
         },

@@ -40,7 +40,7 @@ describe('longshore backup and restore', () => {
     const done = await longshore(['backup', to, '-c', server.configFile])
     expect(done).toMatchObject({ code: 0, stderr: '' })
     expect(done.stdout).toMatch(/monday: the state, \d+ blobs \(/)
-    expect(server.log()).toContainEqual(expect.objectContaining({ audit: true, action: 'backup', to }))
+    await server.logged({ audit: true, action: 'backup', to })
     expect(readdirSync(to)).not.toContain('token')
     // It opened the state a second time, and closed it: the lock is held all the same.
     const locked = await longshore(['serve', '-c', server.configFile])

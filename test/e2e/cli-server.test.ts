@@ -125,7 +125,7 @@ needs('distribution')('a server', () => {
       const verified = await longshore(['verify-content', '-c', server.configFile])
       expect(verified, verified.stderr).toMatchObject({ code: 0, stderr: '' })
       expect(verified.stdout).toMatch(/^\d+ blobs, [\d.]+ \w+, all as they should be\n$/)
-      expect(server.log()).toContainEqual(expect.objectContaining({ audit: true, action: 'verify-content', found: 0 }))
+      await server.logged({ audit: true, action: 'verify-content', found: 0 })
     })
 
     test('finds all well, then a flipped bit, then a lost blob', async () => {

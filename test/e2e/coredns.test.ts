@@ -137,7 +137,7 @@ needs('coredns')('zones that CoreDNS serves from a directory', () => {
     expect(seen.size).toBeGreaterThan(50)
     for (const block of blocks) await answers(block, 'version.example.org', String(first + 99))
     expect(dns.process.output()).not.toMatch(/Parsing zone|Parse zone/)
-  }, 120_000)
+  })
 
   it('puts right after a start what somebody else removed', async () => {
     await server.stop()

@@ -111,7 +111,7 @@ needs('distribution')('credentials', () => {
           const answer = await server.fetch(`/api/v1/bundles/${name}/look`, as(admin))
           return answer.ok && ((await answer.json()) as { outcome: string }).outcome !== 'failed'
         },
-        { timeoutMs: 15_000, intervalMs: 250 },
+        { intervalMs: 250 },
       )
     }
     // All files are read at the same time.

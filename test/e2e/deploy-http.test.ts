@@ -33,7 +33,7 @@ test('a request is sent again with one key, also after a kill, and once more wit
   const keys = () => place.requests.map(({ headers }) => headers['idempotency-key'])
   server = await start()
   await push(server)
-  await waitFor('a request that is not answered', () => keys().length === 2, { timeoutMs: 20_000 })
+  await waitFor('a request that is not answered', () => keys().length === 2)
   await server.process.kill()
   server = await start()
   await waitFor(
@@ -49,7 +49,7 @@ test('a request is sent again with one key, also after a kill, and once more wit
   expect(asked.code, asked.stderr).toBe(0)
   await waitFor('one more request', () => keys().length === 4)
   expect(keys()[3]).not.toBe(keys()[0])
-}, 60_000)
+})
 
 test('over TLS the server is known by the CA of the config, and we by our certificate', async () => {
   const { ca, server: own, client } = await createCertificates()
@@ -86,7 +86,7 @@ test('over TLS the server is known by the CA of the config, and we by our certif
   expect((await stateOf('stranger')).lastError).toMatch(/cannot be reached: .*certificate/)
   // A server that wants a certificate says so, or only hangs up.
   expect((await stateOf('nobody')).lastError).toContain('cannot be reached')
-}, 60_000)
+})
 
 function pemOf({ cert, key }: { cert: string; key: string }) {
   return { cert: readFileSync(cert), key: readFileSync(key) }

@@ -22,7 +22,7 @@ needs()('the Dockerfile', () => {
     chmodSync(root, 0o755)
     copyFileSync(process.execPath, node)
     for (const step of build) await follow(step)
-  }, 120_000)
+  })
 
   it('makes something small that runs as somebody else than root, and is healthy', async () => {
     expect(stepsOf(image, 'USER')).toEqual(['node'])

@@ -27,7 +27,7 @@ async function etagOf(path: string): Promise<string> {
   return (await askFrom('127.0.0.2', `${server.url}${path}`)).headers.etag as string
 }
 
-describe('ten thousand connections', { timeout: 180_000 }, () => {
+describe('ten thousand connections', () => {
   beforeAll(() => start({ headers_timeout: '3s', idle_timeout: '2s', wait_max: '10m' }))
   afterAll(stop)
 
@@ -55,18 +55,11 @@ describe('ten thousand connections', { timeout: 180_000 }, () => {
     await whileServed(server, ['/v2/policies/authz/manifests/latest', '/health/live'], async () => {
       const waiting = get('/bundles/authz', { 'If-None-Match': old, Prefer: 'modes=snapshot,delta;wait=600' })
       await crowd.open('waiting', 10_000, waiting)
-      await waitFor('all of them to wait', async () => (await server.metric('longshore_waiting_clients')) === 10_000, {
-        timeoutMs: 60_000,
-      })
+      await waitFor('all of them to wait', async () => (await server.metric('longshore_waiting_clients')) === 10_000)
     })
     expect(rest.grownBytes()).toBeLessThan(600 * mebibyte)
     await pushPolicy('2', `${server.host}/policies/authz:latest`)
-    const { statuses, bodies } = await crowd.until(
-      'waiting',
-      'every answer',
-      ({ answers }) => answers === 10_000,
-      60_000,
-    )
+    const { statuses, bodies } = await crowd.until('waiting', 'every answer', ({ answers }) => answers === 10_000)
     const now = (await etagOf('/bundles/authz')).slice(1, -1)
     expect(`"${now}"`).not.toBe(old)
     expect([statuses, bodies]).toEqual([{ 200: 10_000 }, { [now]: 10_000 }])

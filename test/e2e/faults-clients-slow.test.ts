@@ -52,7 +52,7 @@ beforeAll(async () => {
     })
   }
   bigLayer = (await server.releases('huge'))[0]!.bundleDigest!
-}, 60_000)
+})
 
 beforeEach(() => {
   crowd = startCrowd(server.port)

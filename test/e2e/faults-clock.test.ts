@@ -60,7 +60,6 @@ async function deployed(number: number): Promise<void> {
   await waitFor(
     `release ${number} at the neighbour`,
     async () => (await server.bundle('authz')).deployments[0]!.deployed === number,
-    { timeoutMs: 30_000 },
   )
 }
 
@@ -93,9 +92,7 @@ needs('opa-1.22.0')('a server that stood still', () => {
       // It asks in vain, and decides all the same.
       await decides(opa, 'authz/version', '1')
     })
-    await waitFor('it to look again', async () => (await server.metric('longshore_looks_total')) > looks, {
-      timeoutMs: 30_000,
-    })
+    await waitFor('it to look again', async () => (await server.metric('longshore_looks_total')) > looks)
     expect(await opa.query('authz/version')).toBe('1')
     await pushPolicy('2', `${server.host}/policies/authz:latest`)
     await decides(opa, 'authz/version', '2', 30_000)

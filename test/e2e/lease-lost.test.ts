@@ -37,7 +37,7 @@ needs('postgresql')('an instance that acts', () => {
         body: '{"version":"x"}',
       }),
     ].map((answer) => answer.then(({ status }) => status).catch(() => 0))
-    await waitFor('the second to take over', () => isReady(second), { timeoutMs: 30_000 })
+    await waitFor('the second to take over', () => isReady(second))
     await push(second, 'y')
     await waitFor('the deployment', () => deployed().length === 2)
     const countEvents = () => postgres.query(url, 'select count(*)::int as count from events')
@@ -66,7 +66,7 @@ needs('postgresql')('an instance that acts', () => {
     await waitFor('the deployment', () => deployed().length === 1)
     const second = await start({ until: 'standby' })
     wire.freeze()
-    await waitFor('the second to take over', () => isReady(second), { timeoutMs: 30_000 })
+    await waitFor('the second to take over', () => isReady(second))
     expect((await first.fetch('/bundles/authz')).status).toBe(200)
     await push(second, 'y')
     wire.thaw()

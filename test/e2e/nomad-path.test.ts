@@ -16,9 +16,9 @@ let server: Longshore | undefined
 needs('nomad', 'distribution')('from a tag to a job', () => {
   beforeAll(async () => {
     nomad = await startNomad({ acl: true })
-  }, 60_000)
+  })
   afterEach(() => server?.stop())
-  afterAll(() => nomad.stop(), 60_000)
+  afterAll(() => nomad.stop())
 
   test('a tag that is pushed runs; what fails is told; a forced deploy restarts; a change by others is put right', async () => {
     const registry = await startDistributionV3()
@@ -57,14 +57,10 @@ needs('nomad', 'distribution')('from a tag to a job', () => {
     server = await start()
     const place = async () => (await server!.bundle('web')).deployments[0]!
     const isDone = (release: number) =>
-      waitFor(
-        `release ${release} at its place`,
-        async () => {
-          const { state, deployed } = await place()
-          return state === 'done' && deployed === release
-        },
-        { timeoutMs: 30_000 },
-      )
+      waitFor(`release ${release} at its place`, async () => {
+        const { state, deployed } = await place()
+        return state === 'done' && deployed === release
+      })
     await isDone(1)
     await runs(job.port, 'v1.0.0')
 
@@ -86,7 +82,7 @@ needs('nomad', 'distribution')('from a tag to a job', () => {
     const body = JSON.stringify({ pinned_tag: 'v1.1.0' })
     const asked = await server.fetch('/tags/web', { method: 'POST', body })
     expect([asked.status, await asked.json()]).toEqual([200, { message: 'Deploying to v1.1.0' }])
-    await waitFor('the forced deploy', async () => (await place()).forcedDone === 1, { timeoutMs: 30_000 })
+    await waitFor('the forced deploy', async () => (await place()).forcedDone === 1)
     expect((await read()).Meta).toEqual({ team: 'shop', longshore_deploy: expect.stringMatching(/^web\/nomad\/2\//) })
 
     // Somebody else has another wish.
@@ -98,7 +94,6 @@ needs('nomad', 'distribution')('from a tag to a job', () => {
     await waitFor(
       'the change to be put right',
       async () => (await place()).state === 'done' && (await read()).TaskGroups[0]!.Tasks[0]!.Env!.VERSION === 'v1.1.0',
-      { timeoutMs: 30_000 },
     )
     const events = await (await server.fetch('/api/v1/bundles/web/events')).text()
     expect(events).toContain('deployment.drifted')
@@ -106,7 +101,7 @@ needs('nomad', 'distribution')('from a tag to a job', () => {
     const output = server.process.output()
     for (const secret of [nomad.token!, 'hvs.not-for-anybody']) expect(output).not.toContain(secret)
     expect(events).not.toContain(nomad.token)
-  }, 90_000)
+  })
 })
 
 const read = () => nomad.ask<ReadJob>('/v1/job/web')

@@ -10,8 +10,8 @@ let nomad: Nomad
 needs('nomad')('a Nomad that restarts', () => {
   beforeAll(async () => {
     nomad = await startNomad({ acl: true })
-  }, 60_000)
-  afterAll(() => nomad.stop(), 60_000)
+  })
+  afterAll(() => nomad.stop())
 
   test('an agent that restarts half-way is waited for, and the job followed on', async () => {
     const job = await serviceJob('long', { update: { MinHealthyTime: 5_000_000_000 } })
@@ -28,5 +28,5 @@ needs('nomad')('a Nomad that restarts', () => {
     await runs(job.port, 'v1.0.0')
     expect(await nomad.ask<ReadJob>('/v1/job/long')).toMatchObject({ Version: 1, Stable: true })
     expect(what.said.at(-1)).toBe('version 1 of job long is there')
-  }, 90_000)
+  })
 })

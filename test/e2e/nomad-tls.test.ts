@@ -18,8 +18,8 @@ needs('nomad', 'distribution')('a Nomad that speaks HTTPS', () => {
   beforeAll(async () => {
     files = await createCertificates()
     nomad = await startNomad({ acl: true, tls: files })
-  }, 60_000)
-  afterAll(() => nomad.stop(), 60_000)
+  })
+  afterAll(() => nomad.stop())
 
   test('is told by who shows what the environment names, and an error says what is missing', async () => {
     const registry = await startDistributionV3()
@@ -54,8 +54,8 @@ needs('nomad', 'distribution')('a Nomad that speaks HTTPS', () => {
     const known = { NOMAD_CACERT: files.ca, NOMAD_CLIENT_CERT: cert, NOMAD_CLIENT_KEY: key }
     const server = await start({ ...known, NOMAD_TLS_SERVER_NAME: 'localhost' })
     const isDone = async () => (await placeOf(server)).state === 'done'
-    await waitFor('the version to be there', isDone, { timeoutMs: 30_000 })
+    await waitFor('the version to be there', isDone)
     await runs(job.port, 'v1.0.0')
     await server.stop()
-  }, 90_000)
+  })
 })

@@ -15,8 +15,8 @@ const read = (id: string) => nomad.ask<ReadJob>(`/v1/job/${id}`)
 needs('nomad')('nomad', () => {
   beforeAll(async () => {
     nomad = await startNomad()
-  }, 60_000)
-  afterAll(() => nomad.stop(), 60_000)
+  })
+  afterAll(() => nomad.stop())
 
   test.concurrent(
     'a job gets the version, and runs it; all else of it stays, and what is there is not put there again',
@@ -56,7 +56,6 @@ needs('nomad')('nomad', () => {
       await deployer.deploy(forced, signal)
       expect((await read('web')).Version).toBe(2)
     },
-    60_000,
   )
 
   test.concurrent(
@@ -81,140 +80,111 @@ needs('nomad')('nomad', () => {
       await deployer.deploy(good, signal)
       await runs(job.port, 'v2.0.0')
     },
-    60_000,
   )
 
-  test.concurrent(
-    'what failed and was not taken back is tried again, though the job would be the same',
-    async () => {
-      await nomad.run(await serviceJob('stuck', { update: { AutoRevert: false, MinHealthyTime: 3 * second } }))
-      const deployer = deployerFor(nomad, 'stuck')
-      const bad = await releaseOf('v-crash', 1)
-      await expect(deployer.deploy(bad, signal)).rejects.toMatchObject({ code: 'deployment_failed' })
-      expect(await deployer.observe(bad, signal)).toMatchObject({ settled: false })
-      const { JobModifyIndex } = await read('stuck')
-      await expect(deployer.deploy(bad, signal)).rejects.toMatchObject({ code: 'deployment_failed' })
-      expect((await read('stuck')).Meta).toEqual({
-        team: 'shop',
-        longshore_deploy: `${bad.idempotencyKey}#${JobModifyIndex}`,
-      })
-    },
-    60_000,
-  )
+  test.concurrent('what failed and was not taken back is tried again, though the job would be the same', async () => {
+    await nomad.run(await serviceJob('stuck', { update: { AutoRevert: false, MinHealthyTime: 3 * second } }))
+    const deployer = deployerFor(nomad, 'stuck')
+    const bad = await releaseOf('v-crash', 1)
+    await expect(deployer.deploy(bad, signal)).rejects.toMatchObject({ code: 'deployment_failed' })
+    expect(await deployer.observe(bad, signal)).toMatchObject({ settled: false })
+    const { JobModifyIndex } = await read('stuck')
+    await expect(deployer.deploy(bad, signal)).rejects.toMatchObject({ code: 'deployment_failed' })
+    expect((await read('stuck')).Meta).toEqual({
+      team: 'shop',
+      longshore_deploy: `${bad.idempotencyKey}#${JobModifyIndex}`,
+    })
+  })
 
-  test.concurrent(
-    'a job that vanished, or was stopped, is an error, and is not registered anew',
-    async () => {
-      const job = await serviceJob('gone')
+  test.concurrent('a job that vanished, or was stopped, is an error, and is not registered anew', async () => {
+    const job = await serviceJob('gone')
+    await nomad.run(job)
+    const deployer = deployerFor(nomad, 'gone')
+    const what = await releaseOf('v1.0.0', 1)
+    await fetch(`${nomad.url}/v1/job/gone`, { method: 'DELETE' })
+    expect(await deployer.observe(what, signal)).toEqual({ digest: null, settled: false })
+    await expect(deployer.deploy(what, signal)).rejects.toMatchObject({
+      code: 'not_found',
+      message: 'the job gone was stopped',
+    })
+    await fetch(`${nomad.url}/v1/job/gone?purge=true`, { method: 'DELETE' })
+    await expect(deployer.deploy(what, signal)).rejects.toMatchObject({
+      code: 'not_found',
+      message: 'there is no job gone',
+      hint: expect.stringMatching(/Nothing was registered/),
+    })
+    expect((await fetch(`${nomad.url}/v1/job/gone`)).status).toBe(404)
+  })
+
+  test.concurrent('a batch job, which has no deployment, is followed by its allocations', async () => {
+    const task = { Name: 'server', Driver: 'raw_exec', Config: { command: '/bin/true', args: ['300'] } }
+    const group = { Name: 'app', RestartPolicy: { Attempts: 0, Mode: 'fail' }, ReschedulePolicy: { Attempts: 0 } }
+    const groups = [{ ...group, Tasks: [{ ...task, Resources: { CPU: 20, MemoryMB: 16 } }] }]
+    await nomad.run({ ID: 'once', Name: 'once', Type: 'batch', Datacenters: ['dc1'], TaskGroups: groups })
+    const deployer = deployerFor(nomad, 'once', { set: { 'config.command': '/bin/{version}' } })
+    const good = await releaseOf('sleep', 1)
+    await deployer.deploy(good, signal)
+    expect(await deployer.observe(good, signal)).toMatchObject({ settled: true })
+    await expect(deployer.deploy(await releaseOf('no-such', 2), signal)).rejects.toMatchObject({
+      message: expect.stringMatching(/an allocation failed: server: .*no-such/),
+    })
+  })
+
+  test.concurrent('a system job, with and without `update`, is followed to its end', async () => {
+    const plain = await serviceJob('everywhere', { isSystem: true })
+    const careful = await serviceJob('carefully', { isSystem: true, update: { MinHealthyTime: second } })
+    const { Update: _, ...withoutUpdate } = plain
+    for (const job of [{ ...withoutUpdate, ID: plain.ID, port: plain.port }, careful]) {
       await nomad.run(job)
-      const deployer = deployerFor(nomad, 'gone')
-      const what = await releaseOf('v1.0.0', 1)
-      await fetch(`${nomad.url}/v1/job/gone`, { method: 'DELETE' })
-      expect(await deployer.observe(what, signal)).toEqual({ digest: null, settled: false })
-      await expect(deployer.deploy(what, signal)).rejects.toMatchObject({
-        code: 'not_found',
-        message: 'the job gone was stopped',
-      })
-      await fetch(`${nomad.url}/v1/job/gone?purge=true`, { method: 'DELETE' })
-      await expect(deployer.deploy(what, signal)).rejects.toMatchObject({
-        code: 'not_found',
-        message: 'there is no job gone',
-        hint: expect.stringMatching(/Nothing was registered/),
-      })
-      expect((await fetch(`${nomad.url}/v1/job/gone`)).status).toBe(404)
-    },
-    60_000,
-  )
-
-  test.concurrent(
-    'a batch job, which has no deployment, is followed by its allocations',
-    async () => {
-      const task = { Name: 'server', Driver: 'raw_exec', Config: { command: '/bin/true', args: ['300'] } }
-      const group = { Name: 'app', RestartPolicy: { Attempts: 0, Mode: 'fail' }, ReschedulePolicy: { Attempts: 0 } }
-      const groups = [{ ...group, Tasks: [{ ...task, Resources: { CPU: 20, MemoryMB: 16 } }] }]
-      await nomad.run({ ID: 'once', Name: 'once', Type: 'batch', Datacenters: ['dc1'], TaskGroups: groups })
-      const deployer = deployerFor(nomad, 'once', { set: { 'config.command': '/bin/{version}' } })
-      const good = await releaseOf('sleep', 1)
+      await runs(job.port, 'v0')
+      const deployer = deployerFor(nomad, job.ID)
+      const good = await releaseOf('v1.0.0', 1)
+      expect(await deployer.observe(good, signal)).toMatchObject({ settled: false })
       await deployer.deploy(good, signal)
-      expect(await deployer.observe(good, signal)).toMatchObject({ settled: true })
-      await expect(deployer.deploy(await releaseOf('no-such', 2), signal)).rejects.toMatchObject({
-        message: expect.stringMatching(/an allocation failed: server: .*no-such/),
-      })
-    },
-    60_000,
-  )
-
-  test.concurrent(
-    'a system job, with and without `update`, is followed to its end',
-    async () => {
-      const plain = await serviceJob('everywhere', { isSystem: true })
-      const careful = await serviceJob('carefully', { isSystem: true, update: { MinHealthyTime: second } })
-      const { Update: _, ...withoutUpdate } = plain
-      for (const job of [{ ...withoutUpdate, ID: plain.ID, port: plain.port }, careful]) {
-        await nomad.run(job)
-        await runs(job.port, 'v0')
-        const deployer = deployerFor(nomad, job.ID)
-        const good = await releaseOf('v1.0.0', 1)
-        expect(await deployer.observe(good, signal)).toMatchObject({ settled: false })
-        await deployer.deploy(good, signal)
-        expect(await deployer.observe(good, signal)).toEqual({ digest: good.release.sourceDigest, settled: true })
-        await runs(job.port, 'v1.0.0')
-        expect((await read(job.ID)).TaskGroups[0]!.Tasks[1]!.Env).toEqual({ VERSION: 'of-its-own' })
-        const bad = await releaseOf('v-crash', 2)
-        await expect(deployer.deploy(bad, signal)).rejects.toMatchObject({
-          message: expect.stringMatching(/server: .*(?:Exit Code: 3|exit|restart)/i) as string,
-        })
-        expect(await deployer.observe(bad, signal)).toMatchObject({ settled: false })
-      }
-    },
-    90_000,
-  )
-
-  test.concurrent(
-    'a canary that nobody promotes is waited for, and told of when the time is over',
-    async () => {
-      await nomad.run(await serviceJob('canary', { update: { Canary: 1 } }))
-      expect(await errorOf('canary', '6s')).toMatch(
-        / took longer than 6s: Deployment is running but requires manual promotion/,
-      )
-    },
-    60_000,
-  )
-
-  test.concurrent(
-    'a version that does not get well is replaced by a newer one without being waited for',
-    async () => {
-      const job = await serviceJob('fixed', { isChecked: true })
-      await nomad.run(job)
-      const deployer = deployerFor(nomad, 'fixed')
-      const stop = new AbortController()
-      const deployed = deployer.deploy(await releaseOf('v-sick', 1), stop.signal)
-      deployed.catch(() => undefined)
-      await waitFor('the sick version', async () => (await read('fixed')).Version === 1, { timeoutMs: 30_000 })
-      stop.abort(new Error('a newer one'))
-      await expect(deployed).rejects.toThrow('a newer one')
-      await deployer.deploy(await releaseOf('v1.0.0', 2), signal)
+      expect(await deployer.observe(good, signal)).toEqual({ digest: good.release.sourceDigest, settled: true })
       await runs(job.port, 'v1.0.0')
-    },
-    60_000,
-  )
+      expect((await read(job.ID)).TaskGroups[0]!.Tasks[1]!.Env).toEqual({ VERSION: 'of-its-own' })
+      const bad = await releaseOf('v-crash', 2)
+      await expect(deployer.deploy(bad, signal)).rejects.toMatchObject({
+        message: expect.stringMatching(/server: .*(?:Exit Code: 3|exit|restart)/i) as string,
+      })
+      expect(await deployer.observe(bad, signal)).toMatchObject({ settled: false })
+    }
+  })
 
-  test.concurrent(
-    'where Nomad finds no room, it says so when the time is over',
-    async () => {
-      // More than half of all memory: there is not enough for two versions at a time.
-      const [node] = await nomad.ask<{ ID: string }[]>('/v1/nodes')
-      const { NodeResources } = await nomad.ask<{ NodeResources: { Memory: { MemoryMB: number } } }>(
-        `/v1/node/${node!.ID}`,
-      )
-      const MemoryMB = Math.ceil(NodeResources.Memory.MemoryMB * 0.6)
-      await nomad.run(await serviceJob('full', { server: { Resources: { CPU: 20, MemoryMB } }, update: { Canary: 1 } }))
-      expect(await errorOf('full', '6s')).toMatch(
-        / took longer than 6s: Deployment is running.*: app: exhausted memory on 1 of 1 nodes/,
-      )
-    },
-    60_000,
-  )
+  test.concurrent('a canary that nobody promotes is waited for, and told of when the time is over', async () => {
+    await nomad.run(await serviceJob('canary', { update: { Canary: 1 } }))
+    expect(await errorOf('canary', '6s')).toMatch(
+      / took longer than 6s: Deployment is running but requires manual promotion/,
+    )
+  })
+
+  test.concurrent('a version that does not get well is replaced by a newer one without being waited for', async () => {
+    const job = await serviceJob('fixed', { isChecked: true })
+    await nomad.run(job)
+    const deployer = deployerFor(nomad, 'fixed')
+    const stop = new AbortController()
+    const deployed = deployer.deploy(await releaseOf('v-sick', 1), stop.signal)
+    deployed.catch(() => undefined)
+    await waitFor('the sick version', async () => (await read('fixed')).Version === 1)
+    stop.abort(new Error('a newer one'))
+    await expect(deployed).rejects.toThrow('a newer one')
+    await deployer.deploy(await releaseOf('v1.0.0', 2), signal)
+    await runs(job.port, 'v1.0.0')
+  })
+
+  test.concurrent('where Nomad finds no room, it says so when the time is over', async () => {
+    // More than half of all memory: there is not enough for two versions at a time.
+    const [node] = await nomad.ask<{ ID: string }[]>('/v1/nodes')
+    const { NodeResources } = await nomad.ask<{ NodeResources: { Memory: { MemoryMB: number } } }>(
+      `/v1/node/${node!.ID}`,
+    )
+    const MemoryMB = Math.ceil(NodeResources.Memory.MemoryMB * 0.6)
+    await nomad.run(await serviceJob('full', { server: { Resources: { CPU: 20, MemoryMB } }, update: { Canary: 1 } }))
+    expect(await errorOf('full', '6s')).toMatch(
+      / took longer than 6s: Deployment is running.*: app: exhausted memory on 1 of 1 nodes/,
+    )
+  })
 })
 
 async function startedAt(id: string): Promise<string> {

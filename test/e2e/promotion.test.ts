@@ -68,4 +68,4 @@ test('a release goes on when somebody agreed, the same to the byte, and what wai
   const refused = await ask('approve', 'authz-prod', '1')
   expect(refused.code).not.toBe(0)
   expect(refused.stderr).toContain('release 2 of authz was promoted since')
-}, 60_000)
+})

@@ -49,4 +49,4 @@ test('what left is pruned by a reload, and by a start', async () => {
   server.writeConfig(configOf('a', 'c'))
   expect((await server.reload()).status).toBe(200)
   await waitFor('a again', () => files().includes('a.tar.gz'))
-}, 60_000)
+})

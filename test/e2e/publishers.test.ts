@@ -112,9 +112,7 @@ test('nothing is lost while the receiver is away and longshore is killed; what c
   const second = await receiver(receiverPort)
   server = await start(folder, publishers, port)
   const all = await happened(server)
-  await waitFor('everything to be told', () => cloudEvents(second).some(({ data }) => data.seq === all.at(-1)!.seq), {
-    timeoutMs: 30_000,
-  })
+  await waitFor('everything to be told', () => cloudEvents(second).some(({ data }) => data.seq === all.at(-1)!.seq))
   const events = [...cloudEvents(first), ...cloudEvents(second)]
   const ids = new Map(events.map(({ id, data }) => [data.seq, id]))
   expect(events.every(({ id, data }) => ids.get(data.seq) === id)).toBe(true)
@@ -138,7 +136,7 @@ test('nothing is lost while the receiver is away and longshore is killed; what c
     ),
   ])
   expect(server.process.output()).not.toContain('hunter2hunter2')
-}, 90_000)
+})
 
 const texts = ({ requests }: Receiver) =>
   requests
@@ -165,7 +163,7 @@ test('what cannot be sent for too long is parked and seen, and sent again when a
     return (JSON.parse(listed.stdout) as { messages: { publisher: string; lastError: string }[] }).messages
   }
   const all = await happened(server)
-  await waitFor('all to be parked', async () => (await parked()).length === all.length, { timeoutMs: 30_000 })
+  await waitFor('all to be parked', async () => (await parked()).length === all.length)
   expect(new Set((await parked()).map(({ publisher }) => publisher))).toEqual(new Set(['dead']))
   expect((await parked())[0]!.lastError).toContain(`127.0.0.1:${deadPort} cannot be reached`)
   expect(await server.metric('longshore_messages', { publisher: 'dead', state: 'parked' })).toBe(all.length)
@@ -176,4 +174,4 @@ test('what cannot be sent for too long is parked and seen, and sent again when a
   await waitFor('it to be told', () => cloudEvents(dead).length >= all.length)
   expect(cloudEvents(dead).map(({ data }) => data.seq)).toEqual(all.map(({ seq }) => seq))
   expect(await parked()).toEqual([])
-}, 60_000)
+})

@@ -170,7 +170,7 @@ needs('distribution', 'olareg')('a place', () => {
     const second = await start({ config, folder, port })
     expect(await bytesOf(second, 'authz')).toBe(digest)
     const back = await startRegistry({ port: place.port, storage: place.storage })
-    await waitFor('the deployment', async () => (await deployment(second)).state === 'done', { timeoutMs: 20_000 })
+    await waitFor('the deployment', async () => (await deployment(second)).state === 'done')
     const { current } = await second.bundle('authz')
     expect(await digestAt(back, 'prod/authz', 'latest')).toBe(current!.manifestDigest)
     expect(await deployment(second)).toMatchObject({ deployed: 1, desired: 1, lastError: null })

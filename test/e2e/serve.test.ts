@@ -16,7 +16,7 @@ const env = { LONGSHORE_CONFIG: undefined, LONGSHORE_SERVER: undefined, LONGSHOR
 
 /** As `npm start` runs it, with nothing configured; only the port is another one, so that tests can run side by side. */
 async function start(folder: string, port: number): Promise<RunningProcess> {
-  return startProcess({
+  const started = await startProcess({
     command: process.execPath,
     args: [programPath, 'serve', '--listen', `127.0.0.1:${port}`],
     name: `longshore in ${folder}`,
@@ -24,12 +24,14 @@ async function start(folder: string, port: number): Promise<RunningProcess> {
     env,
     ready: async () => (await fetch(`http://127.0.0.1:${port}/health/ready`)).ok,
   })
+  await waitFor('its last word', () => started.output().includes('Ctrl-C stops it'))
+  return started
 }
 
 /** One that is expected to end by itself. */
 function startInVain(folder: string, port: number, ...args: string[]): Promise<ExecResult> {
   const listen = ['--listen', `127.0.0.1:${port}`]
-  return exec(process.execPath, [programPath, 'serve', ...listen, ...args], { cwd: folder, env, timeoutMs: 20_000 })
+  return exec(process.execPath, [programPath, 'serve', ...listen, ...args], { cwd: folder, env })
 }
 
 async function releaseOf(port: number): Promise<unknown> {

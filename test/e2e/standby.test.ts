@@ -24,8 +24,8 @@ needs('postgresql')('two instances on one Postgres and one folder', () => {
     await waitFor('the deployment', () => deployed().length === 1)
     const second = await start({ until: 'standby' })
 
-    expect(second.log()).toContainEqual(
-      expect.objectContaining({ msg: expect.stringMatching(/stands by: .*process \d+\) acts/) as string }),
+    await waitFor('it to say so', () =>
+      second.log().some(({ msg }) => /stands by: .*process \d+\) acts/.test(String(msg))),
     )
     const live = await second.fetch('/health/live')
     expect([live.status, await live.json()]).toEqual([200, { ready: true, reasons: [] }])

@@ -29,11 +29,11 @@ test('what needs them is left out, and one line says why and how to bring it', (
   const lines = output.split('\n').filter((line) => line.startsWith('left out what needs '))
   expect(lines).toHaveLength(1)
   expect(lines[0]).toMatch(/olareg.*there is no `go` in PATH.*: bring with `node scripts\/components\.ts .*olareg/)
-}, 60_000)
+})
 
 test('in CI that is a failure', () => {
   const { status, last, output } = runTests({ CI: 'true' })
   expect(status).toBe(1)
   expect(last).toMatch(/^\d+ passed, [1-9]\d* failed$/)
   expect(output).toContain('missing ')
-}, 60_000)
+})

@@ -17,7 +17,7 @@ import { waitFor } from '../support/wait.ts'
 const authz = { store: { type: 'local', repository: 'policies/authz' } }
 const running: { stop(): Promise<void> }[] = []
 /** Files that may change are looked at every ten seconds. */
-const noticed = { timeoutMs: 15_000, intervalMs: 100 }
+const noticed = { intervalMs: 100 }
 
 let certificates: Certificates
 let renewed: Certificates

@@ -92,10 +92,14 @@ needs('distribution', 'oras')('with Bearer tokens', () => {
       },
     })
     await waitFor('the deployment', async () => (await server.bundle('authz')).deployments[0]?.state === 'done')
-    const lines = registry.process.output().split('\n')
-    const uploads = lines.filter(
-      (line) => line.startsWith('127.0.0.1') && line.includes('/v2/prod/policies/blobs/uploads/'),
-    )
+    const linesOf = (path: string) =>
+      registry.process
+        .output()
+        .split('\n')
+        .filter((line) => line.startsWith('127.0.0.1') && line.includes(path))
+    // The last that it is asked.
+    await waitFor('its log', () => linesOf('PUT /v2/prod/policies/manifests/').length > 0)
+    const uploads = linesOf('/v2/prod/policies/blobs/uploads/')
     expect(uploads.length).toBeGreaterThan(0)
     for (const line of uploads) expect(line).toMatch(/POST [^ ]*mount=sha256.* 201 /)
     expect(tokens.requests.flatMap(({ scopes }) => scopes)).toEqual(

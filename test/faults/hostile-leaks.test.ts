@@ -197,7 +197,6 @@ describe('a hostile registry leaves nothing behind', () => {
       await registry[Symbol.asyncDispose]()
       await settled(before)
     },
-    20_000,
   )
 
   it('not even a listener on the signal of a caller who asks for long', async () => {

@@ -23,18 +23,13 @@ export function snapshot(): Snapshot {
 
 /** What was open before may have been closed since; what was not must not be open now. */
 export async function settled(before: Snapshot): Promise<void> {
-  await waitFor(
-    `no more descriptors and resources than ${JSON.stringify(before)}`,
-    () => {
-      const { descriptors, resources } = snapshot()
-      const more = Object.entries(resources).filter(([type, count]) => count > (before.resources[type] ?? 0))
-      const leaked = more.filter(([type]) => !['Timeout', 'Immediate', 'TTYWrap', 'FSReqPromise'].includes(type))
-      if (leaked.length > 0 || descriptors > before.descriptors)
-        throw new Error(JSON.stringify({ descriptors, leaked }))
-      return true
-    },
-    { timeoutMs: 5_000 },
-  )
+  await waitFor(`no more descriptors and resources than ${JSON.stringify(before)}`, () => {
+    const { descriptors, resources } = snapshot()
+    const more = Object.entries(resources).filter(([type, count]) => count > (before.resources[type] ?? 0))
+    const leaked = more.filter(([type]) => !['Timeout', 'Immediate', 'TTYWrap', 'FSReqPromise'].includes(type))
+    if (leaked.length > 0 || descriptors > before.descriptors) throw new Error(JSON.stringify({ descriptors, leaked }))
+    return true
+  })
 }
 
 /** Begins a measurement; what it returns settles when what is left is no more than a leak would be: what is being closed may still hold some. */

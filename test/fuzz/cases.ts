@@ -7,11 +7,7 @@ const cases = 1000
 const seed = 20_261_121
 
 export function test({ properties }: Group): void {
-  it.each(properties)(
-    '$name',
-    async ({ property, share }) => {
-      await fc.assert(property, { numRuns: Math.max(1, Math.round(cases * share)), seed })
-    },
-    60_000,
-  )
+  it.each(properties)('$name', async ({ property, share }) => {
+    await fc.assert(property, { numRuns: Math.max(1, Math.round(cases * share)), seed })
+  })
 }

@@ -13,6 +13,7 @@ import type { PlaceSpec } from '../../src/reconcile/types.ts'
 import { access } from '../../src/state/operations/operation.ts'
 import type { State } from '../../src/state/state.ts'
 import { FakeClock } from '../support/clock.ts'
+import { createRandom } from '../support/random.ts'
 import { tempDir } from '../support/temp.ts'
 import { waitFor } from '../support/wait.ts'
 import { down, openRig, ScriptedPlace, ScriptedStore, specOf, type Rig } from '../unit/reconcile/rig.ts'
@@ -68,14 +69,15 @@ const follow: fc.Arbitrary<Follow> = fc.constantFrom<Follow>(
 export const history = fc.record({
   follow,
   autoDeploy: fc.boolean(),
+  lateTurns: fc.constantFrom(0, 5, 50),
   steps: fc.array(step, { minLength: 10, maxLength: 40 }),
 })
 
 export type History = typeof history extends fc.Arbitrary<infer T> ? T : never
 
 /** One sequence from its beginning to its rest. Throws where something ran that nobody said, or does not run that should. */
-export async function live({ follow, autoDeploy, steps }: History): Promise<World> {
-  const world = new World(follow, autoDeploy)
+export async function live({ steps, ...how }: History): Promise<World> {
+  const world = new World(how)
   await world.open()
   try {
     for (const step of steps) await world.take(step)
@@ -162,6 +164,7 @@ export class World {
   readonly clock = new FakeClock()
   readonly #store = new ScriptedStore()
   readonly #follow: Follow
+  readonly #lateTurns: number
   readonly places: Record<Name, ModelPlace>
   /** How often each kind of step was taken. */
   readonly taken: Record<string, number> = {}
@@ -188,15 +191,16 @@ export class World {
   /** What was seen on the way: an error there would only be one more failure of a place. */
   readonly #wrong: string[] = []
 
-  constructor(follow: Follow, autoDeploy: boolean) {
+  constructor({ follow, autoDeploy, lateTurns }: Omit<History, 'steps'>) {
     this.#follow = follow
     this.#autoDeploy = autoDeploy
+    this.#lateTurns = lateTurns
     this.places = { read: new ModelPlace('read', this), blind: new ModelPlace('blind', this) }
   }
 
   async open(): Promise<void> {
     this.#isDead = false
-    const wrap = (state: State) => mortal(state, () => this.#isDead)
+    const wrap = (state: State) => mortal(state, this.#lateTurns, () => this.#isDead)
     this.#rig = await openRig({ folder: this.#folder, clock: this.clock, wrap })
     this.#rig.reconciler.events.on('released', ({ number }) => {
       this.#madeAfter.set(number, { words: this.#words, pinned: this.#pin !== null || this.#isDeciding })
@@ -353,9 +357,12 @@ export class World {
     read.drifted = true
   }
 
-  /** What had begun before a person said no may still be on its way to the place. */
+  /** What had begun before a person said no may still be on its way to the place: once the state has answered all that it was asked, it is there. */
   async #settle(): Promise<void> {
-    for (let turn = 0; turn < 3; turn++) await this.clock.advance(0)
+    for (let turn = 0; turn < 3; turn++) {
+      await this.#rig.state.facts.get('nothing')
+      await this.clock.advance(0)
+    }
   }
 
   /** Whatever the policy names now may be released from now on. */
@@ -405,9 +412,10 @@ export class World {
       async () => {
         await this.clock.advance(700_000)
         await reconciler.look('authz', 'request')
+        await this.#settle()
         return this.#isAtRest()
       },
-      { intervalMs: 1, timeoutMs: 20_000 },
+      { intervalMs: 1 },
     )
   }
 
@@ -510,8 +518,16 @@ function orAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
   return Promise.race([promise, cut])
 }
 
-/** The same state until nobody reaches it any more: what is under way then fails, and is not done. */
-function mortal(state: State, isDead: () => boolean): State {
+/**
+ * The same state until nobody reaches it any more: what is under way then fails, and is not done. Each answer is late by up to so many
+ * turns of the event loop, in the order of the questions, as on a machine that has more to do.
+ */
+function mortal(state: State, lateTurns: number, isDead: () => boolean): State {
+  const random = createRandom(lateTurns)
+  let last: Promise<unknown> = Promise.resolve()
+  const late = async () => {
+    for (let turns = Math.floor(random() * (lateTurns + 1)); turns > 0; turns--) await new Promise(setImmediate)
+  }
   const parts = Object.keys(access).map((group) => {
     const part = state[group as keyof typeof access] as unknown as Record<
       string,
@@ -519,7 +535,13 @@ function mortal(state: State, isDead: () => boolean): State {
     >
     const methods = Object.entries(part).map(([name, method]) => [
       name,
-      (...args: unknown[]) => (isDead() ? Promise.reject(new StorageError('io', 'killed')) : method(...args)),
+      async (...args: unknown[]) => {
+        if (isDead()) throw new StorageError('io', 'killed')
+        const answer = method(...args)
+        last = Promise.allSettled([last, answer]).then(late)
+        await last
+        return answer
+      },
     ])
     return [group, Object.fromEntries(methods)] as const
   })

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { inspect } from 'node:util'
 import { Agent, fetch, type RequestInit, type Response } from 'undici'
 import type { BundleStatus } from '../../src/model/status.ts'
 import type { Look, Release } from '../../src/model/release.ts'
@@ -7,6 +8,7 @@ import { exec, type ExecOptions, type ExecResult } from './exec.ts'
 import { freePort } from './ports.ts'
 import { startProcess, type RunningProcess } from './process.ts'
 import { tempDir } from './temp.ts'
+import { waitFor } from './wait.ts'
 
 export const programPath = resolve(import.meta.dirname, '../../bin/longshore.js')
 
@@ -51,6 +53,9 @@ export interface Longshore {
   metric(name: string, labels?: Record<string, string>): Promise<number>
   /** The lines of its log that are JSON, of those that are still kept. */
   log(): Record<string, unknown>[]
+  /** The first of those lines that has all of this: it may be read after the answer to what it tells of. */
+  logged(fields: Record<string, unknown>): Promise<Record<string, unknown>>
+  /** With SIGTERM; settles once it ended by itself. */
   stop(): Promise<void>
 }
 
@@ -87,7 +92,8 @@ export async function startLongshore(options: LongshoreOptions = {}): Promise<Lo
     reload: () => ask('/api/v1/config/reload', { method: 'POST' }),
     metric: async (name, labels = {}) => sumOf(await (await ok(await ask('/metrics'))).text(), name, labels),
     log: () => jsonLines(process.output()),
-    stop: () => process.stop(),
+    logged: (fields) => waitFor(`a line with ${inspect(fields)}`, () => find(jsonLines(process.output()), fields)),
+    stop: () => process.stop({ timeoutMs: 60_000 }),
   }
 }
 
@@ -124,6 +130,10 @@ function sumOf(text: string, name: string, labels: Record<string, string>): numb
     .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
     .filter((line) => wanted.every((label) => line.includes(label)))
     .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
+}
+
+function find(lines: Record<string, unknown>[], fields: Record<string, unknown>): Record<string, unknown> | undefined {
+  return lines.find((line) => Object.entries(fields).every(([name, value]) => line[name] === value))
 }
 
 function jsonLines(text: string): Record<string, unknown>[] {

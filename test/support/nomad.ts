@@ -209,15 +209,11 @@ export async function serviceJob(
 
 async function run(ask: Nomad['ask'], job: NomadJob): Promise<void> {
   const { JobModifyIndex: registered } = await ask<{ JobModifyIndex: number }>('/v1/jobs', { Job: job })
-  await waitFor(
-    `job ${job.ID} to run`,
-    async () => {
-      if (job.Update === undefined) return true
-      const latest = await ask<{ JobSpecModifyIndex: number; Status: string } | null>(`/v1/job/${job.ID}/deployment`)
-      return latest?.JobSpecModifyIndex === registered && latest.Status === 'successful'
-    },
-    { timeoutMs: 60_000 },
-  )
+  await waitFor(`job ${job.ID} to run`, async () => {
+    if (job.Update === undefined) return true
+    const latest = await ask<{ JobSpecModifyIndex: number; Status: string } | null>(`/v1/job/${job.ID}/deployment`)
+    return latest?.JobSpecModifyIndex === registered && latest.Status === 'successful'
+  })
 }
 
 /** What it mounted for its tasks is in the way of removing the folder. */

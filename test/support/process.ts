@@ -24,6 +24,7 @@ export interface Exit {
 export interface RunningProcess {
   pid: number
   name: string
+  /** Settles once its output is complete, too. */
   exited: Promise<Exit>
   /** The end of what it wrote to stdout and stderr, in the order of arrival. */
   output(): string
@@ -45,10 +46,9 @@ export async function startProcess(options: StartOptions): Promise<RunningProces
     gone.abort(new Error(`${started.name} ended by itself (${signal ?? `exit code ${code}`})`))
   })
   try {
-    await waitFor(`${started.name} to be ready`, options.ready, {
-      timeoutMs: options.readyTimeoutMs ?? 20_000,
-      signal: gone.signal,
-    })
+    const { readyTimeoutMs: timeoutMs } = options
+    const wait = { signal: gone.signal, ...(timeoutMs !== undefined && { timeoutMs }) }
+    await waitFor(`${started.name} to be ready`, options.ready, wait)
     return started
   } catch (error) {
     await started.kill()
@@ -105,10 +105,17 @@ function collectOutput(child: ChildProcess): { text: string } {
   return output
 }
 
+/** What it wrote last may be read after its end is known; but one that it started may keep its output open for longer. */
+const lingerMs = 1_000
+
 function waitForExit(child: ChildProcess, output: { text: string }): Promise<Exit> {
   const { promise, resolve } = Promise.withResolvers<Exit>()
   child.once('exit', (code, signal) => {
-    resolve({ code, signal })
+    const linger = setTimeout(() => resolve({ code, signal }), lingerMs)
+    child.once('close', () => {
+      clearTimeout(linger)
+      resolve({ code, signal })
+    })
   })
   child.once('error', (error) => {
     output.text += `${error.message}\n`

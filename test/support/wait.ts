@@ -1,5 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
+/** Nobody waits for so long when all is well; a machine that has much else to do may come close. */
+const patienceMs = 60_000
+
 export interface WaitOptions {
   timeoutMs?: number
   intervalMs?: number
@@ -11,14 +14,14 @@ export interface WaitOptions {
 export async function waitFor<T>(
   what: string,
   ask: () => T | Promise<T>,
-  { timeoutMs = 10_000, intervalMs = 20, signal }: WaitOptions = {},
+  { timeoutMs = patienceMs, intervalMs = 20, signal }: WaitOptions = {},
 ): Promise<Exclude<T, undefined | false>> {
-  const deadline = Date.now() + timeoutMs
+  const deadline = performance.now() + timeoutMs
   for (;;) {
     signal?.throwIfAborted()
     const { answer, error } = await attempt(ask)
     if (answer !== undefined && answer !== false) return answer as Exclude<T, undefined | false>
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw new Error(`waited ${timeoutMs} ms in vain for ${what}`, error === undefined ? {} : { cause: error })
     }
     await sleep(intervalMs)

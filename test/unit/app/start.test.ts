@@ -34,4 +34,4 @@ it('leaves nothing open when it fails half-way: the folder can be used at once',
   await app.close()
   const again = await startApp(options)
   await again.close()
-}, 60_000)
+})

@@ -88,7 +88,7 @@ describe('whatever happens', () => {
       }),
       { numRuns: 40, endOnFailure: true },
     )
-  }, 60_000)
+  })
 })
 
 async function check({ rig, store, place }: World): Promise<void> {

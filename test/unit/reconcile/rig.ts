@@ -148,7 +148,7 @@ export function specOf(store: Store, more: Partial<BundleSpec> = {}): BundleSpec
 
 /** Gives way to what is under way in files, until it is so. */
 export async function until(isSo: () => boolean): Promise<void> {
-  await waitFor(isSo.toString(), isSo, { intervalMs: 1, timeoutMs: 8000 })
+  await waitFor(isSo.toString(), isSo, { intervalMs: 1 })
 }
 
 /** A repository behind a store whose every call can be counted, held and made to fail. */
