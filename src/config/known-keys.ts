@@ -10,9 +10,13 @@ interface SchemaNode {
   const?: unknown
 }
 
+let schema: SchemaNode | undefined
+
 /** The keys that the mapping at `path` may have; `value` is the whole file, whose `type`s say which. */
 export function keysAt(value: unknown, path: Path): string[] {
-  let nodes = [jsonSchema() as SchemaNode].flatMap((node) => branches(node, value))
+  // Milliseconds to make: for a thousand unknown keys, seconds.
+  schema ??= jsonSchema()
+  let nodes = [schema].flatMap((node) => branches(node, value))
   let current: unknown = value
   for (const part of path) {
     current = (current as Record<string, unknown> | undefined)?.[part]

@@ -3,9 +3,12 @@ export function nearestWord(word: string, known: readonly string[]): string | un
   const plain = simplify(word)
   const same = known.find((candidate) => simplify(candidate) === plain)
   if (same !== undefined) return same
+  const most = (candidate: string) => Math.max(1, Math.floor(Math.min(word.length, candidate.length) / 3))
   const ranked = known
+    // Each character more is a slip: what is much longer need not be compared, which takes memory for each of its characters.
+    .filter((candidate) => Math.abs(plain.length - simplify(candidate).length) <= most(candidate))
     .map((candidate) => ({ candidate, slips: distance(plain, simplify(candidate)) }))
-    .filter(({ candidate, slips }) => slips <= Math.max(1, Math.floor(Math.min(word.length, candidate.length) / 3)))
+    .filter(({ candidate, slips }) => slips <= most(candidate))
     .sort((a, b) => a.slips - b.slips)
   return ranked[0]?.candidate
 }

@@ -53,14 +53,16 @@ export function firstLookAt(schedule: Schedule, nowMs: number, random: () => num
 export function shortestGapMs(schedule: Schedule, nowMs: number): number | undefined {
   if (schedule.kind === 'off') return undefined
   if (schedule.kind === 'interval') return schedule.minMs
-  let shortest = Infinity
-  let last = nextMatch(schedule.expression, nowMs)
-  for (let run = 0; run < 60 && last !== null; run++) {
-    const next = nextMatch(schedule.expression, last)
-    if (next !== null) shortest = Math.min(shortest, next - last)
-    last = next
-  }
-  return shortest
+  return withCron(schedule.expression, (nextAfter) => {
+    let shortest = Infinity
+    let last = nextAfter(nowMs)
+    for (let run = 0; run < 60 && last !== null; run++) {
+      const next = nextAfter(last)
+      if (next !== null) shortest = Math.min(shortest, next - last)
+      last = next
+    }
+    return shortest
+  })
 }
 
 function parseRange(range: { min: string; max: string }): Schedule {
@@ -94,19 +96,25 @@ function cron(): typeof nodeCron {
   return loadPackage('node-cron') as typeof nodeCron
 }
 
-/** node-cron itself counts from the machine's clock only: it says which days match, the days are walked here. */
 function nextMatch(expression: string, afterMs: number): number | null {
+  return withCron(expression, (next) => next(afterMs))
+}
+
+/** node-cron itself counts from the machine's clock only: it says which days match, the days are walked here. */
+function withCron<T>(expression: string, use: (next: (afterMs: number) => number | null) => T): T {
   const fields = cron().parse(expression)
   const task = cron().createTask(expression, () => undefined)
   try {
-    const first = new Date(afterMs)
-    for (let days = 0; days < farthestDays; days++) {
-      const day = new Date(first.getFullYear(), first.getMonth(), first.getDate() + days)
-      if (!fields.month.includes(day.getMonth() + 1)) continue
-      const time = firstTimeOf(day, fields, afterMs)
-      if (time !== undefined && task.match(time)) return time.getTime()
-    }
-    return null
+    return use((afterMs) => {
+      const first = new Date(afterMs)
+      for (let days = 0; days < farthestDays; days++) {
+        const day = new Date(first.getFullYear(), first.getMonth(), first.getDate() + days)
+        if (!fields.month.includes(day.getMonth() + 1)) continue
+        const time = firstTimeOf(day, fields, afterMs)
+        if (time !== undefined && task.match(time)) return time.getTime()
+      }
+      return null
+    })
   } finally {
     void task.destroy()
   }
