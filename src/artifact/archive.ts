@@ -13,6 +13,7 @@ export type Compression = 'gzip' | 'zstd' | 'none'
 /** Up to here an archive may expand as it likes: an almost empty one that is padded to 10 KiB already does so a hundredfold. */
 const freeUnpackedBytes = 1024 * 1024
 const chunkBytes = 256 * 1024
+const leastChunkBytes = 16 * 1024
 
 export interface ArchiveOptions {
   limits: ArchiveLimits
@@ -32,23 +33,35 @@ export async function compressionOf(path: string): Promise<Compression> {
   const handle = await open(path)
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0)
-    const magic = buffer.subarray(0, bytesRead).toString('hex')
-    if (magic.startsWith('1f8b')) return 'gzip'
-    return magic === '28b52ffd' ? 'zstd' : 'none'
+    return compressionIn(buffer.subarray(0, bytesRead))
   } finally {
     await handle.close()
   }
+}
+
+export function compressionIn(bytes: Buffer): Compression {
+  const magic = bytes.toString('hex', 0, 4)
+  if (magic.startsWith('1f8b')) return 'gzip'
+  return magic === '28b52ffd' ? 'zstd' : 'none'
 }
 
 /**
  * The entries of a tar file, compressed or not, in a stream. Throws IntegrityError `bad_archive` for what is damaged or
  * beyond the limits, and `unsafe_path` for names that leave the folder, links and devices; the file is named.
  */
-export async function* readArchive(path: string, options: ArchiveOptions): AsyncGenerator<ArchiveEntry> {
+export function readArchive(path: string, options: ArchiveOptions): AsyncGenerator<ArchiveEntry> {
+  return entriesIn(unpackedBytes(path, options), options)
+}
+
+/** The same of what is unpacked already. */
+export async function* entriesIn(
+  source: AsyncIterable<Buffer>,
+  options: Omit<ArchiveOptions, 'signal'>,
+): AsyncGenerator<ArchiveEntry> {
   const { limits } = options
   const known = new KnownPaths()
   let entries = 0
-  for await (const entry of readTar(unpackedBytes(path, options))) {
+  for await (const entry of readTar(source)) {
     entries += 1
     if (entries > limits.maxEntries) throw beyond(`has more than ${limits.maxEntries} entries`)
     const inside = safePath(entry.name, 'an entry of the archive', options)
@@ -70,10 +83,25 @@ export async function* readArchive(path: string, options: ArchiveOptions): Async
 
 /** The archive after decompression, counted against the limits. */
 export async function* unpackedBytes(path: string, options: ArchiveOptions): AsyncGenerator<Buffer> {
-  const { limits, signal } = options
+  const { signal } = options
   const compression = await compressionOf(path)
   const packedSize = (await stat(path)).size
-  const stream = openStream(path, compression, signal)
+  const file = createReadStream(path, { highWaterMark: chunkBytes, ...(signal && { signal }) })
+  yield* unpack(file, { compression, packedSize }, options)
+}
+
+interface Packed {
+  compression: Compression
+  /** Bytes. */
+  packedSize: number
+}
+
+export async function* unpack(
+  packed: Readable,
+  { compression, packedSize }: Packed,
+  { limits, signal }: Omit<ArchiveOptions, 'leadingSlash'>,
+): AsyncGenerator<Buffer> {
+  const stream = unpackedStream(packed, compression, Math.min(chunkBytes, Math.max(leastChunkBytes, packedSize)))
   let size = 0
   try {
     for await (const chunk of stream as AsyncIterable<Buffer>) {
@@ -93,13 +121,11 @@ export async function* unpackedBytes(path: string, options: ArchiveOptions): Asy
   }
 }
 
-function openStream(path: string, compression: Compression, signal: AbortSignal | undefined): Readable | Duplex {
-  const file = createReadStream(path, { highWaterMark: chunkBytes, ...(signal && { signal }) })
-  if (compression === 'none') return file
-  const unpack =
-    compression === 'gzip' ? createGunzip({ chunkSize: chunkBytes }) : createZstdDecompress({ chunkSize: chunkBytes })
-  // An error of either destroys the other and surfaces where `unpack` is read.
-  return pipeline(file, unpack, () => undefined)
+function unpackedStream(packed: Readable, compression: Compression, chunkSize: number): Readable | Duplex {
+  if (compression === 'none') return packed
+  const unpacked = compression === 'gzip' ? createGunzip({ chunkSize }) : createZstdDecompress({ chunkSize })
+  // An error of either destroys the other and surfaces where `unpacked` is read.
+  return pipeline(packed, unpacked, () => undefined)
 }
 
 /** zlib's errors say nothing of what was read; our own and the file system's pass. */

@@ -1,6 +1,7 @@
 import { RemoteError } from '../lib/errors.ts'
 import type { Answer } from './answer.ts'
 import type { Limits } from './limits.ts'
+import { readOffset } from './range.ts'
 import type { Descriptor } from './target.ts'
 import type { Session } from './upload.ts'
 
@@ -34,7 +35,10 @@ export async function sendChunks(
       await answer.discard()
       url = options.sessionOf(answer, url)
       const expected = sent + chunk.length
-      sent = answer.status === 416 ? await askOffset(url, options) : (offsetOf(answer, expected) ?? expected)
+      sent =
+        answer.status === 416
+          ? await askOffset(url, options)
+          : (readOffset(answer.header('range') ?? '', expected) ?? expected)
       lost = sent !== expected
       if (lost) break
     }
@@ -57,15 +61,7 @@ function sendOne(url: URL, from: number, chunk: Uint8Array, options: ChunkOption
 async function askOffset(url: URL, options: ChunkOptions): Promise<number> {
   const answer = await options.send('GET', url, {})
   await answer.discard()
-  return offsetOf(answer, 0) ?? 0
-}
-
-/** `Range: 0-1023` is 1024 bytes. `0-0` is one byte to the letter of the specification, and none to most registries. */
-function offsetOf(answer: Answer, expected: number): number | undefined {
-  const range = /^(?:bytes=)?0-(\d+)$/.exec(answer.header('range') ?? '')
-  if (range === null) return undefined
-  const last = Number(range[1])
-  return last === 0 && expected !== 1 ? 0 : last + 1
+  return readOffset(answer.header('range') ?? '', 0) ?? 0
 }
 
 /** Pieces of exactly `bytes`, but for the last; `from` bytes are passed over. */

@@ -7,6 +7,7 @@ import { formatDuration, formatSize } from '../lib/units.ts'
 import type { Answer } from './answer.ts'
 import { algorithmOf, digestOf, type Digest } from './digest.ts'
 import type { Limits } from './limits.ts'
+import { readContentRange } from './range.ts'
 
 export interface Expected {
   digest: Digest
@@ -161,9 +162,8 @@ function wrongRange(answer: Answer, from: number, { size, host, what }: ResumeOp
     const isRight = length === undefined || length === size
     return isRight ? undefined : wrongSize(what, `${length} bytes, not the ${size} that were announced`)
   }
-  const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(answer.header('content-range') ?? '')
-  const isRight = range !== null && Number(range[1]) === from && Number(range[2]) === size - 1
-  if (isRight && (range[3] === '*' || Number(range[3]) === size)) return undefined
+  const range = readContentRange(answer.header('content-range') ?? '')
+  if (range?.first === from && range.last === size - 1 && [null, size].includes(range.size)) return undefined
   const message = `cannot ${what}: ${host} was asked for bytes ${from}-${size - 1} and answered with other ones`
   return new RemoteError('protocol', message, { host, status: answer.status })
 }

@@ -11,6 +11,7 @@ import { exchange, type ExchangeOptions, type Method } from './exchange.ts'
 import type { HostState, Lane } from './host-state.ts'
 import type { Limits } from './limits.ts'
 import type { StreamBody } from './request-body.ts'
+import { retryAfterOf } from './retry-after.ts'
 import type { RegistrySettings } from './settings.ts'
 
 /** Everything that belongs to one repository's registry. */
@@ -247,18 +248,8 @@ function countFailure(state: HostState, error: unknown): void {
   else if (!(error instanceof RemoteError) || error.code !== 'circuit_open') state.abandoned()
 }
 
-/** Docker Hub counts in windows of this length. Who asks for more does not mean it, or means harm. */
-const longestRetryAfterMs = 6 * 3_600_000
-
 /** By the clock of who sent it: ours may be wrong. https://www.rfc-editor.org/rfc/rfc9110#section-6.6.1 */
 function dateOf(answer: Answer): number | undefined {
   const date = Date.parse(answer.header('date') ?? '')
   return Number.isNaN(date) ? undefined : date
-}
-
-/** Seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3. Milliseconds from `now`, at most six hours. */
-export function retryAfterOf(text: string | undefined, now: number): number | undefined {
-  if (text === undefined) return undefined
-  const askedMs = /^\s*\d+\s*$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now
-  return Number.isNaN(askedMs) ? undefined : Math.min(Math.max(0, askedMs), longestRetryAfterMs)
 }

@@ -3,7 +3,11 @@ import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { parseServer } from '../../src/cli/server-address.ts'
 import { parseConfigDocument } from '../../src/config/document.ts'
+import { readEnvironment } from '../../src/config/environment.ts'
+import { parseConfig } from '../../src/config/parse.ts'
+import { configOf } from '../../src/config/read.ts'
 import { substitute } from '../../src/config/substitute.ts'
+import type { ConfigError } from '../../src/lib/errors.ts'
 import { parsePax } from '../../src/artifact/tar-header.ts'
 import { durationSchema } from '../../src/lib/schema.ts'
 import { parseSchedule } from '../../src/lib/schedule.ts'
@@ -11,7 +15,7 @@ import { parseDuration, parseSize } from '../../src/lib/units.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { parseManifest } from '../../src/oci/manifest.ts'
 import { ociConfig, ociManifest } from '../../src/oci/media.ts'
-import { nextLink } from '../../src/oci/pages.ts'
+import { nextLink } from '../../src/oci/link.ts'
 import { parsePlatform } from '../../src/oci/platform.ts'
 import { isHost, parseReference } from '../../src/oci/reference.ts'
 import { mergeDocuments, parseYaml } from '../../src/opa/data.ts'
@@ -264,6 +268,25 @@ describe('the config', () => {
     expect(parseConfigDocument('a: 1\n? [b]\n: 2\n').problems).toEqual([
       expect.objectContaining({ line: 2, message: 'a key is text, this one is a list or a mapping' }),
     ])
+  })
+
+  it('a key that many bundles have wrong, and one of 300,000 characters, are said at once and in few words', async () => {
+    const store = { type: 'local', repository: 'a' }
+    const bundles = Object.fromEntries(Array.from({ length: 500 }, (_, at) => [`b${at}`, { store, x: 1 }]))
+    const problemsOf = async (value: unknown) => {
+      const place = { name: 'longshore.yaml', file: null, folder: '/nowhere' }
+      const parsed = parseConfig(configOf(value), place, { environment: readEnvironment({}) })
+      return parsed.then(
+        () => [],
+        (error: ConfigError) => error.problems,
+      )
+    }
+    const before = process.threadCpuUsage()
+    expect(await problemsOf({ bundles })).toHaveLength(500)
+    const [problem] = await problemsOf({ server: { limits: { ['m'.repeat(300_000)]: 1 } } })
+    const { user, system } = process.threadCpuUsage(before)
+    expect((user + system) / 1000).toBeLessThan(1000)
+    expect(problem!.message.length + problem!.key!.length).toBeLessThan(5000)
   })
 
   it('a tag of YAML does not make bytes of text', () => {

@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici'
 import { RemoteError, type RemoteCode } from '../../lib/errors.ts'
 import type { Redactor } from '../../lib/redact.ts'
-import { retryAfterOf } from '../../oci/transport.ts'
+import { retryAfterOf } from '../../oci/retry-after.ts'
 
 const maxReadBytes = 16 * 1024
 const maxShownChars = 500

@@ -2,6 +2,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import type { Clock } from '../../lib/clock.ts'
 import { digestOf } from '../../oci/digest.ts'
 import type { Call } from './call.ts'
+import { isNotModified } from './etag.ts'
 import type { Refusal } from './refusal.ts'
 
 /** What is left of a refused request's body up to this much is read away, so that the connection can go on. */
@@ -29,7 +30,7 @@ export function sendList(call: Call, value: unknown, headers: OutgoingHttpHeader
   const bytes = Buffer.from(JSON.stringify(value))
   const etag = `"${digestOf(Buffer.concat([bytes, Buffer.from(headers.Link ?? '')]))}"`
   const all = { 'Content-Type': 'application/json', ETag: etag, ...headers }
-  if (isNotModified(call.exchange.request, etag)) sendEmpty(call, 304, all)
+  if (isNotModified(call.exchange.request.headers['if-none-match'], etag)) sendEmpty(call, 304, all)
   else sendBytes(call, bytes, all)
 }
 
@@ -38,16 +39,6 @@ export function sendBytes(call: Call, bytes: Uint8Array, headers: OutgoingHttpHe
   const { response } = call.exchange
   writeHead(response, 200, { ...headers, 'Content-Length': bytes.length })
   response.end(bytes)
-}
-
-/** RFC 9110, section 13.1.2; a digest is compared whether or not it is quoted, since clients do both. */
-export function isNotModified(request: IncomingMessage, etag: string): boolean {
-  const header = request.headers['if-none-match']
-  if (header === undefined) return false
-  return header.split(',').some((entry) => {
-    const bare = entry.trim().replace(/^W\//, '')
-    return bare === '*' || bare === etag || `"${bare}"` === etag
-  })
 }
 
 /** Sends the refusal; the rest of the request's body is read away, or the connection ends. */

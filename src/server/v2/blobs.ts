@@ -3,8 +3,9 @@ import type { ByteRange } from '../../content/content.ts'
 import { release } from '../../lib/lent.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { sourceOf } from '../guard/address.ts'
-import { isNotModified, sendEmpty, writeHead } from './answer.ts'
+import { sendEmpty, writeHead } from './answer.ts'
 import { audit, demand, digestIn, repositoryOf, type Call } from './call.ts'
+import { isNotModified } from './etag.ts'
 import { readRange } from './range.ts'
 import { Refusal, refusal } from './refusal.ts'
 
@@ -22,7 +23,7 @@ export async function getBlob(call: Call): Promise<void> {
   }
   const etag = `"${digest}"`
   const headers = { 'Docker-Content-Digest': digest, ETag: etag, 'Accept-Ranges': 'bytes' }
-  if (isNotModified(request, etag)) {
+  if (isNotModified(request.headers['if-none-match'], etag)) {
     sendEmpty(call, 304, headers)
     return
   }

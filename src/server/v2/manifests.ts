@@ -5,9 +5,10 @@ import { parseJsonObject } from '../../oci/json.ts'
 import { bareMediaType } from '../../oci/manifest.ts'
 import { isTag } from '../../oci/reference.ts'
 import type { RawManifest } from '../../oci/target.ts'
-import { isNotModified, sendBytes, sendEmpty, writeHead } from './answer.ts'
+import { sendBytes, sendEmpty, writeHead } from './answer.ts'
 import { readBody } from './body.ts'
 import { audit, demand, digestIn, repositoryOf, type Call } from './call.ts'
+import { isNotModified } from './etag.ts'
 import { Refusal, refusal } from './refusal.ts'
 
 /**
@@ -22,7 +23,7 @@ export async function getManifest(call: Call): Promise<void> {
     const found = await repositoryOf(call).head(reference, call.exchange.signal)
     if (found === undefined) throw manifestUnknown(call)
     const headers = manifestHeaders(found)
-    if (isNotModified(request, headers.ETag)) sendEmpty(call, 304, headers)
+    if (isNotModified(request.headers['if-none-match'], headers.ETag)) sendEmpty(call, 304, headers)
     else {
       writeHead(response, 200, { ...headers, 'Content-Length': found.size })
       response.end()
@@ -31,7 +32,7 @@ export async function getManifest(call: Call): Promise<void> {
   }
   const manifest = await read(call, reference)
   const headers = manifestHeaders(manifest)
-  if (isNotModified(request, headers.ETag)) sendEmpty(call, 304, headers)
+  if (isNotModified(request.headers['if-none-match'], headers.ETag)) sendEmpty(call, 304, headers)
   else sendBytes(call, manifest.bytes, headers)
 }
 

@@ -1,0 +1,178 @@
+import fc from 'fast-check'
+import { stringify } from 'yaml'
+import { hostileText } from '../mutate/text.ts'
+import { hostileTree } from '../mutate/tree.ts'
+
+export const secret = 'hunter2-of-the-test'
+
+const stores = {
+  hub: { type: 'oci', repository: 'ghcr.io/acme/policies' },
+  here: { type: 'local', repository: 'policies/a' },
+  dir: { type: 'oci-layout', path: './x' },
+}
+const deployers = {
+  prod: { type: 'oci', repository: 'registry.prod/policies' },
+  copy: { type: 'oci', repository: 'registry.copy/policies' },
+}
+const access = fc.constantFrom(
+  { anonymous: 'read', tokens: { ci: { token: '${SECRET}', allow: ['push:policies/*', 'read'] } } },
+  { users: { ann: { password_hash: `$2y$05$${'a'.repeat(53)}`, allow: ['admin'] } } },
+)
+const limits = fc.record(
+  {
+    wait_max: fc.constantFrom('55s', '1m', '0.5h'),
+    max_manifest: fc.constantFrom('4MiB', '1KiB'),
+    max_uploads: fc.integer({ min: 1, max: 2 ** 53 - 1 }),
+    max_connections: fc.integer({ min: 1, max: 1000 }),
+  },
+  { requiredKeys: [] },
+)
+const servers = fc.oneof(
+  fc.record({ access, public_url: fc.constantFrom('https://policy.example.com', 'http://localhost:8085') }),
+  fc.record({ access, limits, cors_origins: fc.subarray(['https://watcher.example.com']) }),
+  fc.record({
+    listen: fc.constantFrom('127.0.0.1:8085', '[::1]:0', '127.0.0.1:${meta.port}'),
+    shutdown_timeout: fc.constantFrom('10s', '1h'),
+  }),
+)
+const registries = fc.constantFrom(
+  { 'ghcr.io': { username: 'u', password: '${SECRET}' } },
+  { '*': { concurrency: 3 } },
+  { 'ghcr.io/acme': { token: '${SECRET}' } },
+  { 'localhost:5000': { plain_http: true, identity_token: '${SECRET}', requests_per_second: 1.5 } },
+)
+
+/** `to` and `alias` are this bundle's own: no two may have the same. */
+const bundle = (to: string, alias: string) =>
+  fc.record(
+    {
+      store: fc.constantFrom<unknown>(
+        'hub',
+        'here',
+        'dir',
+        { type: 'local', repository: 'policies/x' },
+        { type: 'oci', repository: 'ghcr.io/acme/app', username: 'u', password: '${SECRET}' },
+      ),
+      kind: fc.constantFrom('opa', 'files'),
+      follow: fc.constantFrom<unknown>(
+        'latest',
+        `sha256:${'a'.repeat(64)}`,
+        '${meta.env}',
+        { semver: '^1.2' },
+        { semver: '*', prerelease: true },
+        { pattern: '^prod-', order: 'semver' },
+      ),
+      schedule: fc.constantFrom<unknown>('60s', 'off', '1h', { min: '60s', max: '120s' }),
+      deploy: fc.constantFrom<unknown>([], [{ to }], [{ to, form: 'source', retry: { max_attempts: 3 } }]),
+      aliases: fc.constantFrom([], [alias]),
+      keep: fc.constantFrom(1, 10),
+      limits: fc.constantFrom({}, { max_unpacked: '1GiB', max_ratio: 5 }),
+      platform: fc.constantFrom('linux/amd64', 'linux/arm/v7'),
+    },
+    { requiredKeys: ['store'] },
+  )
+
+/** Sound ones, each with a few sections only: what a section costs is paid in every case. */
+export const configs = fc
+  .record({
+    meta: fc.constantFrom({ env: 'prod', port: 8085, deep: { a: '${meta.env}', b: '${NAME:-x}' } }),
+    section: fc.oneof(
+      servers.map((server) => ({ server })),
+      registries.map((one) => ({ registries: one })),
+      fc.constantFrom<object>({ log: { level: 'info' } }, { log: { level: 'debug', format: 'json' } }, { opa: {} }),
+    ),
+    rest: fc.oneof(
+      { weight: 1, arbitrary: fc.constant({}) },
+      {
+        weight: 3,
+        arbitrary: fc.oneof(
+          bundle('prod', '/service/v1/bundle.tar.gz').map((authz) => ({ stores, deployers, bundles: { authz } })),
+          bundle('copy', '/b.tar.gz').map((one) => ({ stores, deployers, bundles: { 'a/b': one } })),
+        ),
+      },
+      {
+        weight: 1,
+        arbitrary: fc
+          .tuple(bundle('prod', '/a'), bundle('copy', '/b'))
+          .map(([one, other]) => ({ stores, deployers, bundles: { 'c.d': one, e: other } })),
+      },
+    ),
+  })
+  .map(({ meta, section, rest }): object => ({ meta, ...section, ...rest }))
+const keys = [
+  'server',
+  'bundles',
+  'stores',
+  'store',
+  'type',
+  'repository',
+  'follow',
+  'schedule',
+  'limits',
+  'min',
+  'max',
+  'to',
+  'listen',
+  'tokens',
+  'access',
+  'meta',
+  'registries',
+  '*',
+  'file',
+]
+const words = [
+  '${SECRET}',
+  '${meta.env}',
+  '${meta.deep.a}',
+  '${',
+  '$${',
+  '${NAME}',
+  '${NAME:-',
+  '}',
+  'latest',
+  '60s',
+  'off',
+  'oci',
+  'local',
+  '* * * * *',
+  'ghcr.io/acme/app',
+  'docker.io',
+  '1GiB',
+  '-1s',
+  '/dev/null',
+]
+export const yamlTokens = [
+  ...words,
+  ': ',
+  '- ',
+  '? ',
+  '&a ',
+  '*a',
+  '<<: *a',
+  '!!binary x',
+  '!!set',
+  '|',
+  '>',
+  '---\n',
+  '\n',
+  '  ',
+  '\t',
+  '#',
+  '{',
+  '}',
+  '[',
+  ']',
+  '"',
+  "'",
+]
+export const texts = fc.oneof(
+  { weight: 2, arbitrary: hostileTree(configs, words, keys).map((value) => JSON.stringify(value) ?? '') },
+  { weight: 2, arbitrary: hostileTree(configs, words, keys).map((value) => stringify(value ?? null)) },
+  {
+    weight: 1,
+    arbitrary: hostileText(
+      configs.map((value) => stringify(value)),
+      yamlTokens,
+    ),
+  },
+)

@@ -1,0 +1,85 @@
+import fc from 'fast-check'
+import { RemoteError } from '../../../src/lib/errors.ts'
+import { Redactor } from '../../../src/lib/redact.ts'
+import { hasSpecCode, maxErrorBytes, refused } from '../../../src/oci/errors.ts'
+import { pumped } from '../mutate/pumped.ts'
+import { hostileJson } from '../mutate/tree.ts'
+import { ok, property, same } from '../property.ts'
+
+const redactor = new Redactor()
+const statuses = fc.oneof(
+  fc.constantFrom(401, 403, 404, 405, 408, 409, 410, 412, 429, 500, 501, 503),
+  fc.integer({ min: 100, max: 599 }),
+)
+const word = fc.stringMatching(/^[A-Z_]{1,12}$/)
+
+export const errorProperties = [
+  property(
+    'error documents that were written',
+    fc.tuple(
+      statuses,
+      fc.array(fc.record({ code: word, message: fc.stringMatching(/^[a-z ]{0,12}$/) }), { maxLength: 12 }),
+    ),
+    ([status, errors]) => {
+      const error = refused({ host: 'h', status, what: 'try', body: Buffer.from(JSON.stringify({ errors })), redactor })
+      const shown = errors.slice(0, 10)
+      same(
+        error.specCodes,
+        shown.map(({ code }) => code),
+      )
+      same(error.status, status)
+      if (error.message.length < 300)
+        ok(shown.every(({ code, message }) => error.message.includes(`${code}: ${message}`.trim())))
+    },
+  ),
+  property(
+    'error documents',
+    fc.tuple(
+      fc.record({
+        status: statuses,
+        retryAfterMs: fc.option(fc.nat(), { nil: undefined }),
+      }),
+      hostileJson(
+        fc.record({
+          errors: fc.array(
+            fc.record(
+              {
+                code: fc.constantFrom<unknown>('TOOMANYREQUESTS', 'UNSUPPORTED', 'DENIED', '', 7),
+                message: fc.string(),
+                detail: fc.anything(),
+              },
+              { requiredKeys: [] },
+            ),
+          ),
+        }),
+        ['\u001b[31m', '<html>', '\u202e'],
+        ['errors', 'code', 'message', 'detail'],
+      ),
+    ),
+    ([{ status, retryAfterMs }, text]) => {
+      const body = Buffer.from(text)
+      const error = refused({
+        host: 'h',
+        status,
+        what: 'try',
+        body,
+        redactor,
+        ...(retryAfterMs !== undefined && { retryAfterMs }),
+      })
+      same(hasSpecCode(error, 'DENIED'), error.specCodes.includes('DENIED'))
+      ok(!hasSpecCode(new Error('DENIED'), 'DENIED'))
+      ok(error.specCodes.length <= 10)
+      ok(error instanceof RemoteError && error.message.length < 7000)
+      // eslint-disable-next-line no-control-regex
+      ok(!/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/.test(error.message))
+    },
+  ),
+  property(
+    'long error documents',
+    pumped(['{"errors":[', '{"code":"', '<', '\u0000', '\u202e', '{"a":']),
+    (text) => {
+      refused({ host: 'h', status: 500, what: 'try', body: Buffer.from(text).subarray(0, maxErrorBytes) })
+    },
+    { share: 0.1 },
+  ),
+]

@@ -1,0 +1,105 @@
+import fc from 'fast-check'
+import { hostName, isLoopbackAddress, sourceOf } from '../../../src/server/guard/address.ts'
+import { readCredentials } from '../../../src/server/guard/credentials.ts'
+import { readRights } from '../../../src/server/guard/rights.ts'
+import { pumped } from '../mutate/pumped.ts'
+import { hostileText } from '../mutate/text.ts'
+import { ok, property, same } from '../property.ts'
+
+/** Whether `*` can stand for what is there, tried one by one. */
+function matchesSlowly(pattern: string, text: string): boolean {
+  const reachable = new Set([0])
+  for (const character of pattern) {
+    const from = [...reachable]
+    reachable.clear()
+    for (const at of from) {
+      if (character === '*') for (let end = at; end <= text.length; end++) reachable.add(end)
+      else if (text[at] === character) reachable.add(at + 1)
+    }
+  }
+  return reachable.has(text.length)
+}
+
+const patternText = fc.string({
+  unit: fc.constantFrom('a', 'b', '/', '*', '.', '-', '[', '\\', '$', '\n'),
+  maxLength: 8,
+})
+/** Not the library's `binary`, which takes a second to set up. */
+const characters = fc.oneof(fc.nat({ max: 0x7f }), fc.nat({ max: 0xd7ff })).map((code) => String.fromCodePoint(code))
+const credentialTexts = fc.tuple(
+  fc.string({ unit: characters, maxLength: 8 }).map((text) => text.replaceAll(':', '')),
+  fc.string({ unit: characters, maxLength: 8 }),
+)
+const groups = fc.array(fc.nat({ max: 0xffff }), { minLength: 8, maxLength: 8 })
+
+export const guardProperties = [
+  property('Basic that was written', credentialTexts, ([user, password]) => {
+    const [name, word] = [Buffer.from(user).toString(), Buffer.from(password).toString()]
+    const found = readCredentials(`bAsIc ${Buffer.from(`${name}:${word}`).toString('base64')}`)
+    same(found, name === '' && word === '' ? { scheme: 'none' } : { scheme: 'basic', user: name, password: word })
+  }),
+  property(
+    'Authorization',
+    hostileText(
+      fc.oneof(
+        credentialTexts.map((pair) => `Basic ${Buffer.from(pair.join(':')).toString('base64')}`),
+        fc.base64String().map((text) => `Bearer ${text}`),
+      ),
+      ['Bearer ', 'Basic ', 'bearer', ' ', '=', ':'],
+    ),
+    (header) => {
+      const found = readCredentials(header)
+      if (found.scheme === 'bearer') ok(found.token !== '' && header.includes(found.token))
+      if (found.scheme === 'basic') ok(!found.user.includes(':') && typeof found.password === 'string')
+      if (found.scheme === 'none') ok(header === '' || /^basic/i.test(header))
+    },
+  ),
+  property('long Authorization', pumped(['Bearer ', 'Basic ', 'QQ==', ':']), (text) => void readCredentials(text), {
+    share: 0.1,
+  }),
+  property(
+    'rights',
+    fc.tuple(
+      fc.array(fc.record({ action: fc.constantFrom('read', 'push', 'admin'), pattern: fc.option(patternText) }), {
+        maxLength: 3,
+      }),
+      fc.constantFrom('read', 'push', 'delete'),
+      fc.option(patternText, { nil: undefined }),
+    ),
+    ([grants, action, target]) => {
+      const expected = grants.some(
+        (grant) =>
+          (grant.action === action || grant.action === 'admin') &&
+          (target === undefined || grant.pattern === null || matchesSlowly(grant.pattern, target)),
+      )
+      same(readRights(grants)(action, target), expected)
+    },
+  ),
+  property(
+    'long names against patterns',
+    fc.tuple(pumped(['*a', '*', 'a*', 'ab'], 200), pumped(['a', 'ab', 'b'], 1000)),
+    ([pattern, target]) => void readRights([{ action: 'read', pattern }])('read', target),
+    { share: 0.1 },
+  ),
+  property(
+    'addresses',
+    hostileText(
+      fc.oneof(
+        fc.ipV4(),
+        fc.ipV6(),
+        fc.ipV4().map((address) => `::ffff:${address}`),
+      ),
+      ['::', ':', '%eth0', '127.0.0.1', '::ffff:', '[', ']'],
+    ),
+    (text) => {
+      ok(typeof sourceOf(text) === 'string' && typeof hostName(text) === 'string')
+      ok(!isLoopbackAddress(text) || /^(::1|(::ffff:)?127\.)/.test(text))
+    },
+  ),
+  property('one /64 is one source', fc.tuple(groups, groups), ([front, back]) => {
+    const long = [...front.slice(0, 4), ...back.slice(4)].map((group) => group.toString(16))
+    const address = new URL(`http://[${long.join(':')}]`).hostname.slice(1, -1)
+    same(sourceOf(address), sourceOf(long.join(':')))
+    same(sourceOf(address), `${long.slice(0, 4).join(':')}::/64`)
+  }),
+]
