@@ -27,6 +27,11 @@ export interface Listing {
   gone: Set<string>
 }
 
+/** What counts, and where: as the state keeps it, to be compared with what counts later. */
+export function followedBy({ store, follow }: { store: { address: string }; follow: Follow }): string {
+  return JSON.stringify({ store: store.address, follow })
+}
+
 /** Each is a request or two at each look. */
 const mostTimed = 1_000
 const timedAtOnce = 8

@@ -6,7 +6,7 @@ import { tagOf } from '../oci/tag.ts'
 import type { Registry } from '../registry/types.ts'
 import type { ReleaseDraft, State } from '../state/state.ts'
 import type { Candidate } from '../stores/store.ts'
-import { findCandidate, type Held, type Listing } from './candidate.ts'
+import { findCandidate, followedBy, type Held, type Listing } from './candidate.ts'
 import { decide, isGarbled, triedAgainAt } from './decide.ts'
 import { isWhole, mend } from './mend.ts'
 import { prepare, repositoryOf, unpulled, withdraw } from './prepare.ts'
@@ -164,6 +164,7 @@ async function bringIn(
     places: places.map(({ name }) => name),
     keep,
     at: clock.now(),
+    followed: followedBy(spec),
   })
   return { outcome: 'released', candidate, bytes, release }
 }

@@ -58,7 +58,7 @@ class LevelReconciler implements Reconciler {
   /** As the config has them, in its order; a watch has what a pin makes of it. */
   #specs = new Map<string, BundleSpec>()
   readonly #links = new Links()
-  #past: { current: Map<string, Release>; looks: Map<string, Look> } | undefined
+  #past: { current: Map<string, Release>; looks: Map<string, Look>; followed: Map<string, string> } | undefined
   #configuring: Promise<unknown> = Promise.resolve()
   #isFirst = true
 
@@ -102,13 +102,19 @@ class LevelReconciler implements Reconciler {
 
   async start(): Promise<Release[]> {
     const { bundles } = this.#options.state
-    const [current, looks] = await Promise.all([bundles.current(), bundles.looks(), this.#decisions.load()])
+    const [current, looks, followed] = await Promise.all([
+      bundles.current(),
+      bundles.looks(),
+      bundles.followed(),
+      this.#decisions.load(),
+    ])
     for (const hold of this.#decisions.holds()) {
       this.#options.logger.warn(hold, `${hold.bundle} is not deployed: ${hold.reason}`)
     }
     this.#past = {
       current: new Map(current.map((release) => [release.bundle, release])),
       looks: new Map(looks.map((look) => [look.bundle, look])),
+      followed: new Map(followed.map((one) => [one.bundle, one.followed])),
     }
     return current
   }
@@ -239,8 +245,13 @@ class LevelReconciler implements Reconciler {
 
   #add(spec: BundleSpec): Watch {
     if (this.#past === undefined) throw new Error('the reconciler is configured before it was started')
-    const { current, looks } = this.#past
-    const past = { current: current.get(spec.name) ?? null, look: looks.get(spec.name) ?? null }
+    const { current, looks, followed } = this.#past
+    const { name } = spec
+    const past = {
+      current: current.get(name) ?? null,
+      look: looks.get(name) ?? null,
+      followed: followed.get(name) ?? null,
+    }
     const watch = new Watch(spec, past, this.#watchContext)
     this.#watches.set(spec.name, watch)
     return watch
@@ -252,6 +263,7 @@ class LevelReconciler implements Reconciler {
     // It may come back with a later reload.
     if (watch.current !== null) this.#past?.current.set(name, watch.current)
     if (watch.look !== null) this.#past?.looks.set(name, watch.look)
+    if (watch.followed !== null) this.#past?.followed.set(name, watch.followed)
     this.#options.metrics?.forget(name)
     this.#tell('removed', name)
   }

@@ -9,7 +9,7 @@ import type { Look, Memo, Release } from '../model/release.ts'
 import type { Candidate } from '../stores/store.ts'
 import { hostOf } from './host.ts'
 import { Alarm, type Due } from './alarm.ts'
-import type { Listing } from './candidate.ts'
+import { followedBy, type Listing } from './candidate.ts'
 import { lookAt, type LookContext } from './look.ts'
 import { failureOf, isSettled, nextDue, outcomeOf, sameOutcome, soonerOf, type Found } from './outcome.ts'
 import { TagList } from './tag-list.ts'
@@ -26,6 +26,13 @@ export interface WatchContext extends LookContext {
   released(release: Release): void
   /** `bytes` were fetched for it; `error` is why it failed, where it did. */
   looked(look: Look, more: { bytes: number; error: unknown }): void
+}
+
+/** What is known of it from before. */
+interface Past {
+  current: Release | null
+  look: Look | null
+  followed: string | null
 }
 
 const removed = new Error('the bundle left the config')
@@ -45,13 +52,17 @@ export class Watch {
   #trigger = 'schedule'
   #stop = new AbortController()
   #finding = false
-  #isRedirected = false
+  /** By the last look that found what counts; null where that is not known. */
+  #followed: string | null
+  /** A person's word has come since. */
+  #wasTold = false
   #closed = false
 
-  constructor(spec: BundleSpec, past: { current: Release | null; look: Look | null }, context: WatchContext) {
+  constructor(spec: BundleSpec, past: Past, context: WatchContext) {
     this.spec = spec
     this.current = past.current
     this.look = past.look
+    this.#followed = past.followed
     this.#settled = isSettled(past.look) ? past.look : null
     this.list = new TagList(context)
     this.#context = context
@@ -66,7 +77,11 @@ export class Watch {
 
   /** Whether something else counts than what the current release was taken by. */
   get isRedirected(): boolean {
-    return this.#isRedirected
+    return this.#wasTold || (this.#followed !== null && this.#followed !== followedBy(this.spec))
+  }
+
+  get followed(): string | null {
+    return this.#followed
   }
 
   get looking(): boolean {
@@ -97,9 +112,7 @@ export class Watch {
   change(spec: BundleSpec): boolean {
     const old = this.spec
     this.spec = spec
-    const isRedirected = old.store.address !== spec.store.address || !isDeepStrictEqual(old.follow, spec.follow)
-    this.#isRedirected ||= isRedirected
-    const bearsOnContent = old.recipe !== spec.recipe || isRedirected
+    const bearsOnContent = old.recipe !== spec.recipe || followedBy(old) !== followedBy(spec)
     // Its credentials may be what was put right, or the terms of a promotion are others.
     const mayBeMended = old.store !== spec.store && (this.look?.outcome === 'failed' || isPromoted(spec))
     // A step down that was refused before is allowed now.
@@ -114,7 +127,7 @@ export class Watch {
   /** By a person's word something else counts from now on: looked at at once. */
   redirect(spec: BundleSpec): Promise<Look | undefined> {
     this.spec = spec
-    this.#isRedirected = true
+    this.#wasTold = true
     if (this.#finding) this.#stop.abort(new Error('something else is followed'))
     return this.ask('request')
   }
@@ -154,14 +167,15 @@ export class Watch {
     return undefined
   }
 
-  async #find(trigger: string, signal: AbortSignal): Promise<Found> {
+  async #find(trigger: string, signal: AbortSignal): Promise<Found & { followed: string }> {
     let offered: Candidate | null = null
     const { spec } = this
+    const followed = followedBy(spec)
     const known = {
       current: this.current,
       settled: this.#settled,
       trigger,
-      isRedirected: this.#isRedirected,
+      isRedirected: this.isRedirected,
       memo: this.#memo,
       remembered: (memo: Memo | undefined) => {
         this.#memo = memo
@@ -180,9 +194,9 @@ export class Watch {
     try {
       const finding = await lookAt(spec, known, this.#context, AbortSignal.any([signal, deadline.signal]))
       if (finding.outcome === 'released') this.current = finding.release
-      return { finding, outcome: outcomeOf(finding) }
+      return { finding, outcome: outcomeOf(finding), followed }
     } catch (error) {
-      return { error, outcome: failureOf(error, offered) }
+      return { error, outcome: failureOf(error, offered), followed }
     } finally {
       this.#finding = false
       deadline.cancel()
@@ -201,9 +215,9 @@ export class Watch {
     return { signal: late.signal, cancel }
   }
 
-  async #conclude(begun: Found & Pick<Look, 'trigger' | 'startedAt'>): Promise<Look> {
-    const { trigger, startedAt, outcome, finding, error } = begun
-    const { clock, random, state } = this.#context
+  async #conclude(begun: Found & { followed: string } & Pick<Look, 'trigger' | 'startedAt'>): Promise<Look> {
+    const { trigger, startedAt, outcome, finding, error, followed } = begun
+    const { clock, random } = this.#context
     const endedAt = clock.now()
     const failures = outcome.outcome === 'failed' ? (this.look?.failures ?? 0) + 1 : 0
     const due = nextDue(this.spec.schedule, endedAt, { failures, finding, error }, random)
@@ -214,19 +228,30 @@ export class Watch {
     if (finding?.outcome === 'released') this.#context.released(finding.release)
     const isNews = !sameOutcome(this.look, look)
     this.look = look
-    if (isSettled(look)) {
-      this.#settled = look
-      this.#isRedirected = false
-    }
+    const isFollowedAnew = this.#settle(look, followed)
     if (next !== null) this.#ringAt(next, 'schedule')
-    if (isNews) {
-      await state.bundles.saveLook(look).catch((failed: unknown) => {
-        this.#logger.error({ err: failed }, 'the outcome of a look could not be saved')
-      })
-    }
+    if (isNews || isFollowedAnew) await this.#save(look, followed)
     this.#say(look, isNews, error)
     this.#context.looked(look, { bytes: finding?.bytes ?? 0, error })
     return look
+  }
+
+  /** True where something else counts than at the last look that found what counts. */
+  #settle(look: Look, followed: string): boolean {
+    if (!isSettled(look)) return false
+    const isAnew = followed !== this.#followed
+    this.#settled = look
+    this.#followed = followed
+    // What came meanwhile is for the next look.
+    if (followed === followedBy(this.spec)) this.#wasTold = false
+    return isAnew
+  }
+
+  async #save(look: Look, followed: string): Promise<void> {
+    const { bundles } = this.#context.state
+    await bundles.saveLook(look, isSettled(look) ? followed : undefined).catch((failed: unknown) => {
+      this.#logger.error({ err: failed }, 'the outcome of a look could not be saved')
+    })
   }
 
   #say(look: Look, isNews: boolean, error: unknown): void {

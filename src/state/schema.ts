@@ -10,8 +10,8 @@ export interface Schema {
   /** What each manifest names. */
   links: { repository: string; digest: string; target: string; kind: 'blob' | 'manifest' }
   blobs: { repository: string; digest: string; size: number; usedAt: number }
-  /** `newest` is the number of the newest release. */
-  bundles: { name: string; newest: number }
+  /** `newest` is the number of the newest release; `followed` what counted at the last look that was well. */
+  bundles: { name: string; newest: number; followed: string | null }
   releases: ReleaseTable
   /** `verdict` is JSON. */
   memos: { bundle: string; fingerprint: string; recipe: string; verdict: string; at: number }

@@ -139,11 +139,18 @@ export interface BundleState {
   /**
    * Appends to the history, moves the tags of `bundles/NAME`, remembers the memo, sets each place's desired release, and
    * lets releases beyond `keep` that no place holds or wants go (their manifests leave the catalog); all in one transaction.
-   * The manifest is in the catalog already.
+   * The manifest is in the catalog already. `followed`: what it was taken by.
    */
   append(
     draft: ReleaseDraft,
-    context: { tags: string[]; memo: Omit<Memo, 'verdict' | 'at'>; places: string[]; keep: number; at: number },
+    context: {
+      tags: string[]
+      memo: Omit<Memo, 'verdict' | 'at'>
+      places: string[]
+      keep: number
+      at: number
+      followed?: string
+    },
   ): Promise<Release>
   /** Makes it the bundle's first release, of a manifest that is in the catalog. Nothing happens where there is one already. */
   adopt(draft: ReleaseDraft, at: number): Promise<void>
@@ -151,7 +158,10 @@ export interface BundleState {
   remember(memo: Memo): Promise<void>
   look(bundle: string): Promise<Look | undefined>
   looks(): Promise<Look[]>
-  saveLook(look: Look): Promise<void>
+  /** `followed`: what was followed, where it found what counts. */
+  saveLook(look: Look, followed?: string): Promise<void>
+  /** What each bundle followed when it was last found what counts; of those that have a release. */
+  followed(): Promise<{ bundle: string; followed: string }[]>
 }
 
 export interface DeploymentState {

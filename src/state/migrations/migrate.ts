@@ -5,6 +5,7 @@ import { up as collection } from './0002-collection.ts'
 import { up as decisions } from './0003-decisions.ts'
 import { up as outbox } from './0004-outbox.ts'
 import { up as steering } from './0005-steering.ts'
+import { up as followed } from './0006-followed.ts'
 import { sqliteWords, type Words } from './words.ts'
 
 export interface Migration {
@@ -19,6 +20,7 @@ export const migrations: readonly Migration[] = [
   { version: 3, up: decisions },
   { version: 4, up: outbox },
   { version: 5, up: steering },
+  { version: 6, up: followed },
 ]
 
 /**

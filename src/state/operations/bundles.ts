@@ -65,12 +65,13 @@ export const bundleOperations: Operations<BundleState> = {
     return rows as { bundle: string; digest: Digest }[]
   },
 
-  async append(db, draft, { tags, memo, places, keep, at }) {
+  async append(db, draft, { tags, memo, places, keep, at, followed }) {
     const release: Release = { ...draft, number: await nextNumber(db, draft.bundle), activatedAt: at, kept: true }
     await db
       .insertInto('releases')
       .values({ ...release, kept: 1 })
       .execute()
+    if (followed !== undefined) await noteFollowed(db, release.bundle, followed)
     const repository = `bundles/${release.bundle}`
     for (const tag of tags) await pointTag(db, repository, tag, release.manifestDigest)
     if (tags.length > 0) await noteChange(db, repository)
@@ -118,7 +119,7 @@ export const bundleOperations: Operations<BundleState> = {
     return (await db.selectFrom('looks').selectAll().orderBy('bundle').execute()) as Look[]
   },
 
-  async saveLook(db, look) {
+  async saveLook(db, look, followed) {
     const { bundle, ...columns } = look
     const before = await db.selectFrom('looks').selectAll().where('bundle', '=', bundle).executeTakeFirst()
     await db
@@ -126,9 +127,21 @@ export const bundleOperations: Operations<BundleState> = {
       .values({ bundle, ...columns })
       .onConflict((conflict) => conflict.column('bundle').doUpdateSet(columns))
       .execute()
+    if (followed !== undefined) await noteFollowed(db, bundle, followed)
     const happening = happeningOf(before as Look | undefined, look)
     if (happening !== undefined) await note(db, happening)
   },
+
+  async followed(db) {
+    const query = db.selectFrom('bundles').select(['name as bundle', 'followed']).orderBy('name')
+    const rows = await query.where('followed', 'is not', null).execute()
+    return rows as { bundle: string; followed: string }[]
+  },
+}
+
+/** Before the first release there is nothing to step down from. */
+async function noteFollowed(db: Db, bundle: string, followed: string): Promise<void> {
+  await db.updateTable('bundles').set({ followed }).where('name', '=', bundle).execute()
 }
 
 function createdOf({ bundle, number, version, bundleDigest, manifestDigest, reason, activatedAt }: Release): Happening {

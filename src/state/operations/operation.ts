@@ -74,6 +74,7 @@ export const access: { [Group in keyof Groups]: Access<Groups[Group]> } = {
     look: 'read',
     looks: 'read',
     saveLook: 'write',
+    followed: 'read',
   },
   deployments: { list: 'read', configure: 'write', save: 'write', force: 'write' },
   collection: {

@@ -239,6 +239,27 @@ export function testBundles(open: OpenState): void {
       expect(await state.bundles.look('b')).toEqual(look)
       expect(await state.bundles.looks()).toEqual([{ ...look, bundle: 'a', nextAt: 9 }, look])
     })
+
+    it('tell what was followed when it was found, by a release or a look, and not what was not found', async () => {
+      const look: Look = {
+        ...{ bundle: 'authz', startedAt: 1, endedAt: 2, outcome: 'unchanged', trigger: 'schedule', version: 'v1' },
+        ...{ fingerprint: 'f', message: null, code: null, failures: 0, nextAt: null },
+      }
+      await state.bundles.saveLook(look, 'before the first release')
+      expect(await state.bundles.followed()).toEqual([])
+      await append('a')
+      expect(await state.bundles.followed()).toEqual([])
+      const memo = { bundle: 'authz', fingerprint: 'b', recipe: 'r' }
+      await state.bundles.append(draft('b'), { tags: [], memo, places: [], keep: 10, at: 8, followed: 'v1' })
+      await append('c', {}, { bundle: 'other' })
+      expect(await state.bundles.followed()).toEqual([{ bundle: 'authz', followed: 'v1' }])
+      await state.bundles.saveLook({ ...look, bundle: 'other' }, 'v2')
+      await state.bundles.saveLook({ ...look, outcome: 'failed' })
+      expect(await state.bundles.followed()).toEqual([
+        { bundle: 'authz', followed: 'v1' },
+        { bundle: 'other', followed: 'v2' },
+      ])
+    })
   })
 
   describe('deployments', () => {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { RemoteError } from '../../../src/lib/errors.ts'
 import type { Follow } from '../../../src/model/follow.ts'
 import type { BundleSpec } from '../../../src/reconcile/types.ts'
 import { imageOf } from '../../support/repository.ts'
@@ -144,6 +145,70 @@ describe('a version that is gone', () => {
     await configure(caret, { store: other })
     await until(() => rig.released.length === 2)
     expect(rig.released[1]).toMatchObject({ version: 'v1.0.5' })
+  })
+})
+
+describe('over a restart', () => {
+  const restart = async (follow: Follow, more: Partial<BundleSpec> = {}) => {
+    const { folder, clock } = rig
+    await rig.close()
+    rig = await openRig({ folder, clock })
+    await configure(follow, { schedule: { kind: 'off' }, ...more })
+  }
+  const said = { by: 'ann', reason: '' }
+
+  beforeEach(async () => {
+    await store.push('policy v1.0.0', 'v1.0.0')
+    await store.push('policy v1.1.0', 'v1.1.0')
+    await configure(caret, { schedule: { kind: 'off' } })
+    await look()
+    await store.repository.deleteTag('v1.1.0')
+  })
+
+  it('never steps down by itself', async () => {
+    await restart(caret)
+    expect(await look()).toMatchObject({ outcome: 'refused', code: 'step_down' })
+    await restart(caret)
+    expect(await look()).toMatchObject({ outcome: 'refused', code: 'step_down' })
+  })
+
+  it('gives way where the config follows something else since', async () => {
+    await restart({ semver: '*', prerelease: false })
+    expect(await look()).toMatchObject({ outcome: 'released', version: 'v1.0.0' })
+  })
+
+  it('gives way where the config names another store since', async () => {
+    const other = new ScriptedStore('test/other')
+    await other.push('other', 'v1.0.5')
+    await restart(caret, { store: other })
+    expect(await look()).toMatchObject({ outcome: 'released', version: 'v1.0.5' })
+  })
+
+  it('gives way where a person took a pin off whose look failed', async () => {
+    await store.push('policy v1.2.0', 'v1.2.0')
+    await rig.reconciler.steering.pin('authz', { tag: 'v1.2.0' }, said, AbortSignal.timeout(5000))
+    await store.repository.deleteTag('v1.2.0')
+    const versions = store.versions.bind(store)
+    store.versions = () => Promise.reject(new RemoteError('unavailable', 'it is down', { host: 'test' }))
+    expect(await rig.reconciler.steering.unpin('authz', said)).toMatchObject({ look: { outcome: 'failed' } })
+    await restart(caret)
+    expect(await look()).toMatchObject({ outcome: 'failed' })
+    await restart(caret)
+    store.versions = versions
+    expect(await look()).toMatchObject({ outcome: 'released', version: 'v1.0.0' })
+    await store.repository.deleteTag('v1.0.0')
+    await store.push('policy v0.9.0', 'v1.0.0-rc.1')
+    expect(await look()).toMatchObject({ outcome: 'failed', code: 'not_found' })
+  })
+
+  it('takes what is there for found once the new wish was looked at', async () => {
+    await store.push('policy v1.2.0', 'v1.2.0')
+    const any: Follow = { semver: '*', prerelease: false }
+    await restart(any)
+    expect(await look()).toMatchObject({ outcome: 'released', version: 'v1.2.0' })
+    await store.repository.deleteTag('v1.2.0')
+    await restart(any)
+    expect(await look()).toMatchObject({ outcome: 'refused', code: 'step_down' })
   })
 })
 
