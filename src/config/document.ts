@@ -129,9 +129,15 @@ function wordAt(text: string, offset: number): string {
 /** Noncharacters that no text holds: https://www.unicode.org/faq/private_use.html#noncharacters */
 const [opening, closing] = ['\uFDD0', '\uFDD1']
 
-/** Unquoted, `{ password: ${TOKEN} }` would be a mapping within a mapping: the parser sees other braces, of the same length. */
+/**
+ * Unquoted, `{ password: ${TOKEN} }` would be a mapping within a mapping: the parser sees other braces, of the same length. A `$${` may
+ * stand alone in quotes: the brace behind them is not its own.
+ */
 function hideReferences(text: string): string {
-  return text.replace(/\$\{([^{}\n]*)\}/g, `$${opening}$1${closing}`)
+  return text.replace(
+    /(?<=\$)\$\{([^{}"'\n]*)\}|(?<!\$)\$\{([^{}\n]*)\}/g,
+    (whole) => `$${opening}${whole.slice(2, -1)}${closing}`,
+  )
 }
 
 function showReferences(value: unknown): unknown {

@@ -34,7 +34,7 @@ export function meaningFaults(document: Document, lines: LineCounter): Problem[]
   const anchors = new Map<string, Node>()
   let found: Problem | undefined
   const stop = (node: Node, message: string, hint?: string) => {
-    const { line } = lines.linePos(node.range?.[0] ?? 0)
+    const { line } = lines.linePos(node.range![0])
     found = { line, message, ...(hint === undefined ? {} : { hint }) }
     return visit.BREAK
   }

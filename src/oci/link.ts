@@ -14,7 +14,7 @@ export function nextLink(headers: readonly string[]): string | undefined {
 /** Those of the first `rel`; one that stands in quotes, in a title, is none. */
 function relationsOf(parameters: string): string[] {
   for (const match of parameters.matchAll(/;\s*([\w*-]+)\s*=\s*(?:"([^"]*)"|([^\s;,"]*))/g)) {
-    if (match[1]!.toLowerCase() === 'rel') return (match[2] ?? match[3] ?? '').toLowerCase().split(/\s+/)
+    if (match[1]!.toLowerCase() === 'rel') return (match[2] ?? match[3]!).toLowerCase().split(/\s+/)
   }
   return []
 }

@@ -1,3 +1,4 @@
+import { documentProperties } from './config/documents.ts'
 import { fileProperties } from './config/files.ts'
 import { substitutionProperties } from './config/substitution.ts'
 import { unitProperties } from './config/units.ts'
@@ -25,6 +26,7 @@ export const config: Group = {
     'src/lib/schedule.ts',
   ],
   properties: [
+    ...documentProperties,
     ...fileProperties,
     ...substitutionProperties,
     ...unitProperties,

@@ -24,6 +24,7 @@ import { completeManifest, parseOpaManifest, withoutLeadingSlashes } from '../..
 import { packageOf } from '../../src/opa/rego.ts'
 import { normalizeRoots, showRoots } from '../../src/opa/roots.ts'
 import { readWaitSeconds } from '../../src/server/bundles/prefer.ts'
+import { isNotModified } from '../../src/server/v2/etag.ts'
 import { readRights } from '../../src/server/guard/rights.ts'
 import { file, limits, pax, read, refusal, tar } from '../unit/artifact/support.ts'
 import { refusalOf } from '../unit/opa/support.ts'
@@ -226,6 +227,11 @@ describe('headers', () => {
     expect(nextLink(['<a>; rel=prev; rel=next'])).toBeUndefined()
   })
 
+  it('a weak star is no entity tag', () => {
+    expect(isNotModified('W/*', '"a"')).toBe(false)
+    expect(isNotModified('"b", *', '"a"')).toBe(true)
+  })
+
   it('rights with many stars take no time', () => {
     const may = readRights([{ action: 'read', pattern: '*a*a*a*a*a*a*a*a*b' }])
     expect(cpuMsOf(() => expect(may('read', 'a'.repeat(255))).toBe(false))).toBeLessThan(1000)
@@ -261,6 +267,14 @@ describe('the config', () => {
 
   it('a server named with many slashes takes no time', () => {
     expect(cpuMsOf(() => parseServer(`http://h/${'/'.repeat(100_000)}x//`))).toBeLessThan(1000)
+  })
+
+  it('a `$${` in quotes does not take the brace behind them', () => {
+    expect(parseConfigDocument('{ "a": "$${" }')).toMatchObject({ value: { a: '$${' }, problems: [] })
+    expect(parseConfigDocument('{ a: $${x}, b: ${x} }')).toMatchObject({
+      value: { a: '$${x}', b: '${x}' },
+      problems: [],
+    })
   })
 
   it('keys within keys within keys are a problem, said at once', () => {

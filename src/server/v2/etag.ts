@@ -2,7 +2,8 @@
 export function isNotModified(header: string | undefined, etag: string): boolean {
   if (header === undefined) return false
   return header.split(',').some((entry) => {
-    const bare = entry.trim().replace(/^W\//, '')
-    return bare === '*' || bare === etag || `"${bare}"` === etag
+    const tag = entry.trim()
+    const bare = tag.replace(/^W\//, '')
+    return tag === '*' || bare === etag || `"${bare}"` === etag
   })
 }

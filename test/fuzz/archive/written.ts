@@ -106,7 +106,7 @@ export function write({ name, type, content, mode, records, magic, hasPrefix }: 
     type === '5'
       ? Buffer.alloc(0)
       : type === 'x' || type === 'g'
-        ? paxRecord('path', name)
+        ? paxRecord(type === 'g' && mode % 2 === 0 ? 'comment' : 'path', name)
         : type === 'L'
           ? Buffer.from(`${name}\0`)
           : content
@@ -143,6 +143,7 @@ const tokens = [
   end,
   block('a', '0', Buffer.from('x'), 0o644),
   block('a', '2', Buffer.alloc(0), 0o644),
+  encodeHeader({ name: 'x', type: 'x', size: 2 * 1024 ** 2, mode: 0o644 }),
   block('././@LongLink', 'L', Buffer.from('../../x\0'), 0o644),
   paxRecord('path', '../x'),
   Buffer.from('\xff', 'latin1'),

@@ -1,74 +1,68 @@
+// From a value, or a whole file, to a config.
 import fc from 'fast-check'
-import { parseConfigDocument, readConfigDocument } from '../../../src/config/document.ts'
+import { stringify } from 'yaml'
+import type { Config } from '../../../src/config/config.ts'
 import { readEnvironment } from '../../../src/config/environment.ts'
 import { parseConfig } from '../../../src/config/parse.ts'
-import { readConfig } from '../../../src/config/read.ts'
-import type { Config } from '../../../src/config/config.ts'
 import { formatProblems } from '../../../src/config/problems.ts'
+import { configOf, readConfig, type ReadConfig } from '../../../src/config/read.ts'
 import { ConfigError } from '../../../src/lib/errors.ts'
-import { hostileBytes } from '../mutate/bytes.ts'
-import { pumped } from '../mutate/pumped.ts'
-import { asyncOutcome, asyncProperty, ok, property, same } from '../property.ts'
-import { secret, texts, yamlTokens } from './written.ts'
+import { hostileTree } from '../mutate/tree.ts'
+import { asyncOutcome, asyncProperty, ok, same } from '../property.ts'
+import { configs, keys, secret, texts, words } from './written.ts'
 
-const environment = readEnvironment({ SECRET: secret, NAME: 'name' })
+const environment = readEnvironment({ SECRET: secret, NAME: 'name', SHORT: 'abc', LONG: 'long-'.repeat(20) })
+const place = { name: 'longshore.yaml', file: '/nowhere/longshore.yaml', folder: '/nowhere' }
+const now = () => Date.UTC(2026, 0, 1)
 
-async function parse(text: string, listen: string | undefined): Promise<Config> {
-  const place = { name: 'longshore.yaml', file: '/nowhere/longshore.yaml', folder: '/nowhere' }
-  return parseConfig(await readConfig(Buffer.from(text)), place, {
-    environment,
-    listen,
-    now: () => Date.UTC(2026, 0, 1),
-  })
+/** What is wrong is said in words of ours, and never what a secret is. */
+async function parse(document: ReadConfig, listen?: string): Promise<Config> {
+  try {
+    return await parseConfig(document, place, { environment, listen, now })
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    const shown = `${error.message}\n${formatProblems(error.problems)}`
+    ok(error.problems.length > 0)
+    ok(!shown.includes(secret) && !shown.includes('[object') && !shown.includes('undefined'))
+    throw error
+  }
 }
 
-/** Whoever writes it into a URL or a name has it stand there. */
-function isOnlyWhereSecretsGo(text: string): boolean {
-  const written = /^ *(?:token|password): \$\{SECRET\}$|"(?:token|password)":"\$\{SECRET\}"/gm
-  return !text.replaceAll(written, '').includes('SECRET')
+function checkSecrets(config: Config, text: string): void {
+  // Whoever writes it into a URL or a name has it stand there.
+  const written =
+    /^ *(?:token|password|identity_token): \$\{SECRET\}$|"(?:token|password|identity_token)":"\$\{SECRET\}"/gm
+  if (!text.replaceAll(written, '').includes('SECRET')) ok(!JSON.stringify(config).includes(secret))
 }
 
 const listens = fc.option(fc.constantFrom('127.0.0.1:0', '[::1]:8085'), { nil: undefined, freq: 2 })
 
-const lines = fc.constantFrom('a: 1\n', 'b: wörd\n', '# ☃\n', '😀: [x]\n', '- ${A}\n')
-
 export const fileProperties = [
-  property(
-    'config files as bytes',
-    hostileBytes(
-      fc.array(lines, { maxLength: 4 }).map((list) => Buffer.from(list.join(''))),
-      ['\xff', '\xfe', '\0', '\xef\xbb\xbf', '\r\n', '\xc3'].map((text) => Buffer.from(text, 'latin1')),
-    ),
-    (bytes) => {
-      const document = readConfigDocument(bytes)
-      const isText = bytes.equals(Buffer.from(bytes.toString())) && !bytes.includes(0)
-      if (isText) same(document.problems, parseConfigDocument(bytes.toString()).problems)
-      else same([document.value, document.problems[0]?.message], [undefined, 'not UTF-8'])
+  asyncProperty('configs', fc.tuple(hostileTree(configs, words, keys), listens), async ([value, listen]) => {
+    const config = await asyncOutcome(() => parse(configOf(value), listen), ConfigError)
+    if (config !== undefined) checkSecrets(config, JSON.stringify(value))
+  }),
+  asyncProperty(
+    'config files',
+    texts,
+    async (text) => {
+      const config = await asyncOutcome(async () => parse(await readConfig(Buffer.from(text))), ConfigError)
+      if (config !== undefined) checkSecrets(config, text)
     },
+    { share: 0.1 },
   ),
-  asyncProperty('config files', fc.tuple(texts, listens), async ([text, listen]) => {
-    const config = await asyncOutcome(async () => {
-      try {
-        return await parse(text, listen)
-      } catch (error) {
-        if (error instanceof ConfigError) {
-          const shown = `${error.message}\n${formatProblems(error.problems)}`
-          ok(error.problems.length > 0)
-          ok(!shown.includes(secret) && !shown.includes('[object') && !shown.includes('undefined'))
-        }
-        throw error
-      }
-    }, ConfigError)
-    if (config !== undefined && isOnlyWhereSecretsGo(text)) ok(!JSON.stringify(config).includes(secret))
-  }),
-  property('config documents', texts, (text) => {
-    const document = parseConfigDocument(text)
-    ok(document.problems.every(({ message }) => typeof message === 'string' && !message.includes('\ufdd0')))
-    ok(!JSON.stringify(document.value ?? null).includes('\ufdd0'))
-    document.lineOf(['bundles', 'authz', 'store', 0])
-    document.textAt(['bundles', 'authz', 'follow'])
-  }),
-  property('long config documents', pumped(yamlTokens, 20_000), (text) => void parseConfigDocument(text), {
-    share: 0.02,
-  }),
+  asyncProperty(
+    'config files that were written',
+    fc.tuple(configs, fc.boolean()),
+    async ([written, isYaml]) => {
+      const text = isYaml ? stringify(written) : JSON.stringify(written)
+      const { bundles } = await parse(await readConfig(Buffer.from(text)))
+      const names = Object.keys((written as { bundles?: object }).bundles ?? {})
+      same(
+        bundles.map(({ name }) => name),
+        names,
+      )
+    },
+    { share: 0.01 },
+  ),
 ]

@@ -1,9 +1,11 @@
 import fc from 'fast-check'
-import { durationSchema, sizeSchema } from '../../../src/lib/schema.ts'
-import { formatDuration, formatSize, parseDuration, parseSize } from '../../../src/lib/units.ts'
+import { durationSchema, sizeSchema, textOrSecretSchema } from '../../../src/lib/schema.ts'
+import { counted, formatDuration, formatSize, parseDuration, parseSize } from '../../../src/lib/units.ts'
 import { pumped } from '../mutate/pumped.ts'
+import { Secret } from '../../../src/lib/secret.ts'
+import { hostileTree } from '../mutate/tree.ts'
 import { hostileText } from '../mutate/text.ts'
-import { ok, property } from '../property.ts'
+import { ok, same, property } from '../property.ts'
 
 export const unitTokens = [
   'ms',
@@ -26,7 +28,21 @@ export const unitTokens = [
 export const isUsable = (value: number | undefined) =>
   value === undefined || (Number.isSafeInteger(value) && value >= 0)
 
+const textsOrSecrets = fc.oneof<fc.Arbitrary<unknown>[]>(
+  fc.string({ maxLength: 5 }),
+  fc.record({ secret: fc.string({ maxLength: 5 }) }),
+  fc.record({ file: fc.string({ maxLength: 5 }) }),
+)
+
 export const unitProperties = [
+  property('text or a secret', hostileTree(textsOrSecrets, ['x'], ['secret', 'file']), (value) => {
+    const found = textOrSecretSchema.safeParse(value)
+    if (typeof value === 'string') return same(found.data, value)
+    const [[key, text] = [], ...others] = Object.entries(value ?? {})
+    const isSecret = others.length === 0 && ['secret', 'file'].includes(key ?? '') && typeof text === 'string'
+    same(found.success, isSecret && text !== '' && !Array.isArray(value))
+    if (found.success) ok(found.data instanceof Secret)
+  }),
   property(
     'durations and sizes',
     hostileText(
@@ -44,6 +60,7 @@ export const unitProperties = [
       ok(!found.success || (found.data === parseDuration(text) && found.data > 0))
       const size = sizeSchema.safeParse(text)
       ok(!size.success || (size.data === parseSize(text) && size.data > 0))
+      ok(['1 file', `${text.length} files`].includes(counted(text.length, 'file')))
       ok(!/NaN|Infinity|e\+/.test(`${formatDuration(parseDuration(text) ?? 0)} ${formatSize(parseSize(text) ?? 0)}`))
     },
   ),

@@ -42,64 +42,78 @@ const registries = fc.constantFrom(
   { 'localhost:5000': { plain_http: true, identity_token: '${SECRET}', requests_per_second: 1.5 } },
 )
 
-/** `to` and `alias` are this bundle's own: no two may have the same. */
-const bundle = (to: string, alias: string) =>
-  fc.record(
-    {
-      store: fc.constantFrom<unknown>(
-        'hub',
-        'here',
-        'dir',
-        { type: 'local', repository: 'policies/x' },
-        { type: 'oci', repository: 'ghcr.io/acme/app', username: 'u', password: '${SECRET}' },
-      ),
-      kind: fc.constantFrom('opa', 'files'),
-      follow: fc.constantFrom<unknown>(
-        'latest',
-        `sha256:${'a'.repeat(64)}`,
-        '${meta.env}',
-        { semver: '^1.2' },
-        { semver: '*', prerelease: true },
-        { pattern: '^prod-', order: 'semver' },
-      ),
-      schedule: fc.constantFrom<unknown>('60s', 'off', '1h', { min: '60s', max: '120s' }),
-      deploy: fc.constantFrom<unknown>([], [{ to }], [{ to, form: 'source', retry: { max_attempts: 3 } }]),
-      aliases: fc.constantFrom([], [alias]),
-      keep: fc.constantFrom(1, 10),
-      limits: fc.constantFrom({}, { max_unpacked: '1GiB', max_ratio: 5 }),
-      platform: fc.constantFrom('linux/amd64', 'linux/arm/v7'),
-    },
-    { requiredKeys: ['store'] },
-  )
+const sources = fc.constantFrom<unknown>(
+  'hub',
+  'here',
+  'dir',
+  { type: 'local', repository: 'policies/x' },
+  { type: 'oci', repository: 'ghcr.io/acme/app', username: 'u', password: '${SECRET}' },
+)
 
-/** Sound ones, each with a few sections only: what a section costs is paid in every case. */
+/** A few keys in each: what a document costs goes by its length. `to` and `alias` are this bundle's own: no two may have the same. */
+const bundle = (to: string, alias: string) => {
+  const settings = {
+    kind: fc.constantFrom('opa', 'files'),
+    follow: fc.constantFrom<unknown>(
+      'latest',
+      `sha256:${'a'.repeat(64)}`,
+      '${meta.env}',
+      { semver: '^1.2' },
+      { semver: '*', prerelease: true },
+      { pattern: '^prod-', order: 'semver' },
+    ),
+    schedule: fc.constantFrom<unknown>('60s', 'off', '1h', { min: '60s', max: '120s' }),
+    deploy: fc.constantFrom<unknown>([], [{ to }], [{ to, form: 'source', retry: { max_attempts: 3 } }]),
+    aliases: fc.constantFrom([], [alias]),
+    keep: fc.constantFrom(1, 10),
+    limits: fc.constantFrom({}, { max_unpacked: '1GiB', max_ratio: 5 }),
+    platform: fc.constantFrom('linux/amd64', 'linux/arm/v7'),
+  }
+  const some = fc.subarray(Object.entries<fc.Arbitrary<unknown>>(settings), { maxLength: 3 })
+  return some.chain((list) => fc.record({ store: sources, ...Object.fromEntries(list) }))
+}
+
+type Bundle = Record<string, unknown> & { store: unknown; deploy?: unknown }
+
+/** With what the bundles name. */
+function withNamed(bundles: Record<string, Bundle>): object {
+  const used = Object.entries(stores).filter(([name]) => Object.values(bundles).some(({ store }) => store === name))
+  const deploys = Object.values(bundles).some(({ deploy }) => deploy !== undefined)
+  return {
+    ...(used.length > 0 && { stores: Object.fromEntries(used) }),
+    ...(deploys && { deployers }),
+    bundles,
+  }
+}
+
+/** Sound ones, each with a few sections only. */
 export const configs = fc
   .record({
-    meta: fc.constantFrom({ env: 'prod', port: 8085, deep: { a: '${meta.env}', b: '${NAME:-x}' } }),
+    meta: fc.oneof(
+      { weight: 4, arbitrary: fc.constant({ env: 'prod', port: 8085 }) },
+      {
+        weight: 1,
+        arbitrary: fc.constant({ env: '${meta.deep.a}', port: 8085, deep: { a: 'test', b: '${NAME:-x}' } }),
+      },
+    ),
     section: fc.oneof(
       servers.map((server) => ({ server })),
       registries.map((one) => ({ registries: one })),
-      fc.constantFrom<object>({ log: { level: 'info' } }, { log: { level: 'debug', format: 'json' } }, { opa: {} }),
+      fc.constantFrom<object>({ log: { level: 'info' } }, { log: { level: 'debug', format: 'json' } }, { opa: {} }, {}),
     ),
     rest: fc.oneof(
       { weight: 1, arbitrary: fc.constant({}) },
-      {
-        weight: 3,
-        arbitrary: fc.oneof(
-          bundle('prod', '/service/v1/bundle.tar.gz').map((authz) => ({ stores, deployers, bundles: { authz } })),
-          bundle('copy', '/b.tar.gz').map((one) => ({ stores, deployers, bundles: { 'a/b': one } })),
-        ),
-      },
+      { weight: 4, arbitrary: bundle('prod', '/service/v1/bundle.tar.gz').map((one) => withNamed({ authz: one })) },
       {
         weight: 1,
         arbitrary: fc
           .tuple(bundle('prod', '/a'), bundle('copy', '/b'))
-          .map(([one, other]) => ({ stores, deployers, bundles: { 'c.d': one, e: other } })),
+          .map(([one, other]) => withNamed({ 'c/d': one, e: other })),
       },
     ),
   })
   .map(({ meta, section, rest }): object => ({ meta, ...section, ...rest }))
-const keys = [
+export const keys = [
   'server',
   'bundles',
   'stores',
@@ -120,13 +134,15 @@ const keys = [
   '*',
   'file',
 ]
-const words = [
+export const words = [
   '${SECRET}',
   '${meta.env}',
   '${meta.deep.a}',
   '${',
   '$${',
   '${NAME}',
+  '${SHORT}',
+  '${LONG}',
   '${NAME:-',
   '}',
   'latest',
@@ -151,6 +167,8 @@ export const yamlTokens = [
   '<<: *a',
   '!!binary x',
   '!!set',
+  '? [x]\n: ',
+  ': &a [*a]\n',
   '|',
   '>',
   '---\n',
@@ -166,8 +184,8 @@ export const yamlTokens = [
   "'",
 ]
 export const texts = fc.oneof(
-  { weight: 2, arbitrary: hostileTree(configs, words, keys).map((value) => JSON.stringify(value) ?? '') },
-  { weight: 2, arbitrary: hostileTree(configs, words, keys).map((value) => stringify(value ?? null)) },
+  { weight: 4, arbitrary: hostileTree(configs, words, keys).map((value) => JSON.stringify(value) ?? '') },
+  { weight: 1, arbitrary: hostileTree(configs, words, keys).map((value) => stringify(value ?? null)) },
   {
     weight: 1,
     arbitrary: hostileText(

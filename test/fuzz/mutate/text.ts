@@ -145,6 +145,11 @@ function swapCase(text: string): string {
   return text === text.toUpperCase() ? text.toLowerCase() : text.toUpperCase()
 }
 
+/** Now and then nothing: of a header, that it is not there. */
+export function orNone<T>(values: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> {
+  return fc.option(values, { nil: undefined, freq: 50 })
+}
+
 /** Most of it is valid input that was mutated; the rest valid input as it is, and words of the format in any order. `tokens`: the format's own words. */
 export function hostileText(valid: fc.Arbitrary<string>, tokens: readonly string[]): fc.Arbitrary<string> {
   const mutations = fc.array(textMutation(tokens), { minLength: 1, maxLength: 4 })

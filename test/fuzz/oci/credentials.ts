@@ -120,12 +120,12 @@ export const credentialProperties = [
         ),
         place: fc.oneof(
           { weight: 30, arbitrary: fc.constant('inline') },
-          { weight: 1, arbitrary: fc.constantFrom('missing', 'folder') },
+          { weight: 1, arbitrary: fc.constantFrom('missing', 'folder', 'read') },
         ),
       }),
     ),
     async ([text, stdout, { host, own, place }]) => {
-      const paths = place === 'missing' ? ['/nowhere/config.json'] : place === 'folder' ? ['/'] : []
+      const paths = place === 'inline' ? [] : place === 'folder' ? ['/'] : ['/nowhere/config.json']
       const inline = place === 'inline' ? text : ''
       const credential = await asyncOutcome(
         () =>
@@ -135,6 +135,7 @@ export const credentialProperties = [
               dockerConfig: { paths, inline },
               redactor: new Redactor(),
               logger: { warn: () => undefined },
+              ...(place === 'read' && { readConfig: async () => ({ auths: { 'ghcr.io': { registrytoken: text } } }) }),
               runHelper: async () => ({
                 outcome: stdout.startsWith('{') ? 'done' : stdout === '[]' ? 'missing' : 'failed',
                 stdout,
@@ -147,7 +148,12 @@ export const credentialProperties = [
       )
       if (credential === undefined) return
       ok(Object.values(credential).every((one) => typeof one === 'string'))
-      ok(Object.keys(own).length > 0 || /ghcr\.io|docker\.io/i.test(inline) || inline.includes('credsStore'))
+      ok(
+        Object.keys(own).length > 0 ||
+          place === 'read' ||
+          /ghcr\.io|docker\.io/i.test(inline) ||
+          inline.includes('credsStore'),
+      )
     },
   ),
 ]

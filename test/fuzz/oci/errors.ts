@@ -38,6 +38,7 @@ export const errorProperties = [
       fc.record({
         status: statuses,
         retryAfterMs: fc.option(fc.nat(), { nil: undefined }),
+        isPlain: fc.boolean(),
       }),
       hostileJson(
         fc.record({
@@ -56,13 +57,14 @@ export const errorProperties = [
         ['errors', 'code', 'message', 'detail'],
       ),
     ),
-    ([{ status, retryAfterMs }, text]) => {
+    ([{ status, retryAfterMs, isPlain }, text]) => {
       const body = Buffer.from(text)
       const error = refused({
         host: 'h',
         status,
         what: 'try',
         body,
+        isPlain,
         redactor,
         ...(retryAfterMs !== undefined && { retryAfterMs }),
       })

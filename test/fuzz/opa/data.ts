@@ -113,7 +113,7 @@ export const dataProperties = [
         outcome(() => parseData(Buffer.from(text), file), IntegrityError, bad)
       outcome(() => parseData(Buffer.from(text), 'data.json', { exact: true }), IntegrityError, bad)
     },
-    { share: 0.01 },
+    { share: 0.004 },
   ),
   property(
     'data files together',

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { IntegrityError } from '../../../src/lib/errors.ts'
 import { completeManifest, parseOpaManifest, withoutLeadingSlashes } from '../../../src/opa/manifest.ts'
-import { hasRootBelow, isUnderRoots, normalizeRoots, rootsOverlap } from '../../../src/opa/roots.ts'
+import { hasRootBelow, isUnderRoots, normalizeRoots, rootsOverlap, showRoots } from '../../../src/opa/roots.ts'
 import { parseSignatures } from '../../../src/opa/signatures.ts'
 import { pumped } from '../mutate/pumped.ts'
 import { hostileJson } from '../mutate/tree.ts'
@@ -95,6 +95,9 @@ export const manifestProperties = [
         ),
     )
     same(found, overlap ? undefined : bare)
+    const [one, other] = bare
+    if (one !== undefined && other !== undefined && bare.length === 2) same(rootsOverlap(one, other), overlap)
+    same(JSON.parse(showRoots(bare)), bare)
     const text = path.join('/')
     if (path.length > 0)
       same(
@@ -121,7 +124,7 @@ export const manifestProperties = [
     (roots) => {
       outcome(() => normalizeRoots(roots, '.manifest'), IntegrityError, bad)
     },
-    { share: 0.1 },
+    { share: 0.02 },
   ),
   property(
     '.signatures.json',
