@@ -1,4 +1,5 @@
 import { Agent, request } from 'undici'
+import { collect } from '../lib/collect.ts'
 import { RemoteError, type RemoteCode } from '../lib/errors.ts'
 import type { Deployment, Plan } from '../model/deployment.ts'
 import type { Event } from '../model/event.ts'
@@ -215,14 +216,9 @@ export class ServerClient {
         signal: this.#signal,
         ...(method === 'POST' && { body: JSON.stringify(sent) }),
       })
-      const chunks: Buffer[] = []
-      let size = 0
-      for await (const chunk of answer.body) {
-        size += (chunk as Buffer).length
-        if (size > maxAnswerBytes) throw new Error(`it sent more than ${maxAnswerBytes} bytes`)
-        chunks.push(chunk as Buffer)
-      }
-      return { status: answer.statusCode, text: Buffer.concat(chunks).toString('utf8') }
+      const tooMuch = () => new Error(`it sent more than ${maxAnswerBytes} bytes`)
+      const body = await collect(answer.body as AsyncIterable<Buffer>, maxAnswerBytes, tooMuch)
+      return { status: answer.statusCode, text: body.toString('utf8') }
     } catch (error) {
       if (this.#signal.aborted) throw this.#signal.reason as Error
       throw this.#unreachable(what, error)

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { parseJsonText } from '../lib/json.ts'
 
 /** What nests deeper is for the parser of YAML to refuse. */
 const maxDepth = 64
@@ -11,7 +12,7 @@ export function parsePlainJson(bytes: Uint8Array): unknown {
   if (!isUtf8(bytes)) return undefined
   const text = Buffer.from(bytes).toString('utf8')
   try {
-    const value: unknown = JSON.parse(text)
+    const value = parseJsonText(text)
     return countKeys(value, 0) === countWrittenKeys(text) ? value : undefined
   } catch {
     return undefined
@@ -26,13 +27,7 @@ function countKeys(value: unknown, depth: number): number {
   return Array.isArray(value) ? within : Object.keys(value).length + within
 }
 
-/** Of valid JSON: strings that a colon follows. NaN where one is escaped: V8 takes such a key for another one that it saw before. */
+/** Of valid JSON: strings that a colon follows. */
 function countWrittenKeys(text: string): number {
-  let count = 0
-  for (const [string, colon] of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?/g)) {
-    if (colon === undefined) continue
-    if (string.includes('\\')) return NaN
-    count++
-  }
-  return count
+  return [...text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?/g)].filter(([, colon]) => colon !== undefined).length
 }

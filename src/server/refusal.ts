@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { nodeHttp } from '../lib/http.ts'
 import type { Caller } from './types.ts'
 import { isWatcherPath } from './watcher/path.ts'
+import { jsonType, sendWhole } from './whole.ts'
 
 /** An answer that is not what was asked for. */
 export interface Refusal {
@@ -45,16 +46,8 @@ const registryCodes: Record<number, string> = {
 export function refuse(response: ServerResponse, path: string, requestId: string, refusal: Refusal): void {
   if (response.headersSent || response.destroyed) return
   const [type, body] = render(path, requestId, refusal)
-  const bytes = Buffer.from(body)
-  response.writeHead(refusal.status, {
-    ...refusal.headers,
-    'Content-Type': type,
-    'Content-Length': bytes.length,
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
-    'X-Request-Id': requestId,
-  })
-  response.end(response.req.method === 'HEAD' ? undefined : bytes)
+  const { status, headers } = refusal
+  sendWhole(response, requestId, { status, type, text: body, headers })
 }
 
 function render(path: string, requestId: string, refusal: Refusal): [type: string, body: string] {
@@ -77,6 +70,6 @@ function render(path: string, requestId: string, refusal: Refusal): [type: strin
     }
     return ['application/problem+json', JSON.stringify(problem)]
   }
-  if (isWatcherPath(path)) return ['application/json; charset=utf-8', JSON.stringify({ message })]
+  if (isWatcherPath(path)) return [jsonType, JSON.stringify({ message })]
   return ['text/plain; charset=utf-8', `${message}\n${hint === undefined ? '' : `${hint}\n`}(request ${requestId})\n`]
 }

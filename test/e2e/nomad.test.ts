@@ -152,6 +152,21 @@ needs('nomad')('nomad', () => {
     }
   })
 
+  test.concurrent('a job of another namespace is found there, and its namesake is left alone', async () => {
+    await nomad.ask('/v1/namespace/shop', { Name: 'shop' })
+    const [job, other] = [await serviceJob('named'), await serviceJob('named')]
+    await nomad.run(other)
+    await nomad.run({ ...job, Namespace: 'shop' })
+    const deployer = deployerFor(nomad, 'named', { namespace: 'shop', region: 'global' })
+    const what = await releaseOf('v1.0.0', 1)
+    await deployer.deploy(what, signal)
+    await runs(job.port, 'v1.0.0')
+    await runs(other.port, 'v0')
+    expect(await deployer.observe(what, signal)).toMatchObject({ settled: true })
+    const elsewhere = deployerFor(nomad, 'named', { namespace: 'nowhere' })
+    await expect(elsewhere.deploy(what, signal)).rejects.toMatchObject({ message: 'there is no job named' })
+  })
+
   test.concurrent('a canary that nobody promotes is waited for, and told of when the time is over', async () => {
     await nomad.run(await serviceJob('canary', { update: { Canary: 1 } }))
     expect(await errorOf('canary', '6s')).toMatch(

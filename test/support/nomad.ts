@@ -103,8 +103,9 @@ function createAsk(url: string, tls: Certificates | undefined): Asking {
     async ask<T>(path: string, body?: unknown): Promise<T> {
       const more = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }
       const response = await asking.send(path, more)
-      if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`)
-      return (await response.json()) as T
+      const text = await response.text()
+      if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}`)
+      return (text === '' ? undefined : JSON.parse(text)) as T
     },
   }
   return asking
@@ -211,7 +212,9 @@ async function run(ask: Nomad['ask'], job: NomadJob): Promise<void> {
   const { JobModifyIndex: registered } = await ask<{ JobModifyIndex: number }>('/v1/jobs', { Job: job })
   await waitFor(`job ${job.ID} to run`, async () => {
     if (job.Update === undefined) return true
-    const latest = await ask<{ JobSpecModifyIndex: number; Status: string } | null>(`/v1/job/${job.ID}/deployment`)
+    const latest = await ask<{ JobSpecModifyIndex: number; Status: string } | null>(
+      `/v1/job/${job.ID}/deployment?namespace=${(job.Namespace as string | undefined) ?? 'default'}`,
+    )
     return latest?.JobSpecModifyIndex === registered && latest.Status === 'successful'
   })
 }
@@ -227,11 +230,11 @@ function unmountBelow(folder: string): void {
 
 /** Its tasks do not end with the agent. */
 async function stopJobs(nomad: Asking): Promise<void> {
-  for (const { ID } of await nomad.ask<{ ID: string }[]>('/v1/jobs')) {
-    await nomad.send(`/v1/job/${encodeURIComponent(ID)}`, { method: 'DELETE' })
+  for (const { ID, Namespace } of await nomad.ask<{ ID: string; Namespace: string }[]>('/v1/jobs?namespace=*')) {
+    await nomad.send(`/v1/job/${encodeURIComponent(ID)}?namespace=${Namespace}`, { method: 'DELETE' })
   }
   await waitFor('every task to end', async () => {
-    const allocations = await nomad.ask<{ ClientStatus: string }[]>('/v1/allocations')
+    const allocations = await nomad.ask<{ ClientStatus: string }[]>('/v1/allocations?namespace=*')
     return allocations.every(({ ClientStatus }) => ClientStatus !== 'running' && ClientStatus !== 'pending')
   })
 }

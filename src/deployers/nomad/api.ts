@@ -1,6 +1,7 @@
 import { Agent, request } from 'undici'
 import { refusalOf } from '../../clients/http/refusal.ts'
 import { reasonOf, secure } from '../../clients/http/secure.ts'
+import { collect } from '../../lib/collect.ts'
 import { LongshoreError, RemoteError } from '../../lib/errors.ts'
 import { parseJsonText } from '../../lib/json.ts'
 import type { Redactor } from '../../lib/redact.ts'
@@ -145,15 +146,8 @@ function one(header: string | string[] | undefined): string | undefined {
 }
 
 async function textOf(body: AsyncIterable<Uint8Array>, host: string): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of body) {
-    size += chunk.length
-    if (size > maxAnswerBytes)
-      throw new RemoteError('protocol', `Nomad at ${host} answers with more than 16 MiB`, { host })
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
+  const tooMuch = () => new RemoteError('protocol', `Nomad at ${host} answers with more than 16 MiB`, { host })
+  return (await collect(body, maxAnswerBytes, tooMuch)).toString('utf8')
 }
 
 /** What goes back must be what came: numbers that are too large for JavaScript stay as they are written. */

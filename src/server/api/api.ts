@@ -2,8 +2,9 @@ import { LongshoreError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { refuse } from '../refusal.ts'
 import type { Exchange, Route } from '../types.ts'
+import { sendWhole } from '../whole.ts'
 import type { Framework, FrameworkOptions } from './framework.ts'
-import { demand, refusalFor, Refused, type Answer } from './operation.ts'
+import { demand, refusalFor, Refused } from './operation.ts'
 import { createProbes, type Probe } from './probes.ts'
 
 export type ApiOptions = Omit<FrameworkOptions, 'draining'>
@@ -45,23 +46,13 @@ export function createApi(options: ApiOptions): Api {
 async function answer(probe: Probe, exchange: Exchange, logger: Logger): Promise<void> {
   try {
     demand(probe, exchange.caller, '')
-    send(await probe.handle(), exchange)
+    const { status, body, type } = await probe.handle()
+    const text = type === undefined ? JSON.stringify(body) : String(body)
+    sendWhole(exchange.response, exchange.requestId, { text, ...(status && { status }), ...(type && { type }) })
   } catch (error) {
     if (!(error instanceof Refused || error instanceof LongshoreError)) throw error
     const { response, requestId } = exchange
     if (error instanceof LongshoreError) logger.error({ err: error, url: probe.path, requestId }, 'a request failed')
     refuse(response, probe.path, requestId, refusalFor(error))
   }
-}
-
-function send({ status = 200, body, type }: Answer, { response, requestId }: Exchange): void {
-  const bytes = Buffer.from(type === undefined ? JSON.stringify(body) : String(body))
-  response.writeHead(status, {
-    'Content-Type': type ?? 'application/json; charset=utf-8',
-    'Content-Length': bytes.length,
-    'X-Request-Id': requestId,
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
-  })
-  response.end(bytes)
 }

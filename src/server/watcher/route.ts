@@ -3,6 +3,7 @@ import type { Logger } from '../../lib/logger.ts'
 import type { BundleStatus } from '../../model/status.ts'
 import { notAllowed, refuse, type Refusal } from '../refusal.ts'
 import type { Action, Control, Exchange, Route } from '../types.ts'
+import { sendWhole } from '../whole.ts'
 import { readText } from './body.ts'
 import { BadWish } from './bad-wish.ts'
 import type { ChangeParts } from './change.ts'
@@ -54,7 +55,8 @@ export function createWatcherRoute(options: WatcherOptions): Route {
       const handler = methods[request.method === 'HEAD' ? 'GET' : (request.method ?? '')]
       if (handler === undefined) throw new Refused(notThat(path, Object.keys(methods)))
       const name = meant !== undefined && 'name' in meant ? meant.name : ''
-      send(exchange, await handler({ ...exchange, signal, url: exchange.url, options, name }))
+      const body = await handler({ ...exchange, signal, url: exchange.url, options, name })
+      sendWhole(response, requestId, { text: JSON.stringify(body) })
     } catch (error) {
       if (signal.aborted) return void response.destroy()
       refuse(response, path, requestId, refusalFor(error, exchange, options.logger))
@@ -117,18 +119,6 @@ async function watched({ caller, name, options: { control } }: Call, action: Act
   const bundle = (await control.status()).find((status) => status.name === name)
   if (bundle === undefined) throw new BadWish(`Error: ${name.slice(0, 200)} is not watched here`)
   return bundle
-}
-
-function send({ request, response, requestId }: Exchange, body: object): void {
-  const bytes = Buffer.from(JSON.stringify(body))
-  response.writeHead(200, {
-    'Content-Type': 'application/json; charset=utf-8',
-    'Content-Length': bytes.length,
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
-    'X-Request-Id': requestId,
-  })
-  response.end(request.method === 'HEAD' ? undefined : bytes)
 }
 
 function refusalFor(error: unknown, { requestId, request }: Exchange, logger: Logger): Refusal {

@@ -1,6 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { abortable } from '../../content/abortable.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { collect } from '../../lib/collect.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { Metrics } from '../../lib/metrics.ts'
 import type { Delivery } from '../../webhooks/webhook.ts'
@@ -8,6 +9,7 @@ import { sourceOf } from '../guard/address.ts'
 import { refuse, type Refusal } from '../refusal.ts'
 import type { Control, Exchange, Route } from '../types.ts'
 import { bodyOf, bodyTimeoutMs, declaredLength } from '../v2/body.ts'
+import { sendWhole } from '../whole.ts'
 
 /** Of one delivery; a registry sends a few KiB. */
 export const maxWebhookBytes = 1024 * 1024
@@ -81,7 +83,9 @@ export function createWebhookRoute(options: WebhookRouteOptions): Route {
     }
     receiving++
     try {
-      answer(response, requestId, await take(exchange, path))
+      const body = await take(exchange, path)
+      // What a registry reads of it is the status.
+      sendWhole(response, requestId, { status: 202, text: `${JSON.stringify(body)}\n` })
     } catch (error) {
       if (!(error instanceof NotTaken)) throw error
       refuse(response, path, requestId, error.refusal)
@@ -102,31 +106,12 @@ async function readAll(request: IncomingMessage, signal: AbortSignal, clock: Clo
   if ((declaredLength(request) ?? 0) > maxWebhookBytes) throw new NotTaken(tooLong)
   const late = new AbortController()
   const cancel = clock.after(bodyTimeoutMs, () => late.abort(new NotTaken(tooSlow)))
-  const chunks: Buffer[] = []
-  let size = 0
   try {
-    for await (const chunk of abortable(bodyOf(request), AbortSignal.any([signal, late.signal]))) {
-      size += chunk.length
-      if (size > maxWebhookBytes) throw new NotTaken(tooLong)
-      chunks.push(chunk)
-    }
-    return Buffer.concat(chunks, size)
+    const body = abortable(bodyOf(request), AbortSignal.any([signal, late.signal]))
+    return await collect(body, maxWebhookBytes, () => new NotTaken(tooLong))
   } finally {
     cancel()
   }
-}
-
-/** What a registry reads of it is the status. */
-function answer(response: ServerResponse, requestId: string, body: Record<string, unknown>): void {
-  const bytes = Buffer.from(`${JSON.stringify(body)}\n`)
-  response.writeHead(202, {
-    'Content-Type': 'application/json',
-    'Content-Length': bytes.length,
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
-    'X-Request-Id': requestId,
-  })
-  response.end(bytes)
 }
 
 function pathOf({ url = '' }: IncomingMessage): string {
