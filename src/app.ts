@@ -90,6 +90,9 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
   let inForce = () => config
   const opaPath = () => inForce().opa.path
   const reconciler = openReconciler({ ...options, metrics, content, state, registry, opaPath }, lifecycle)
+  // Asked for while the rest is made.
+  const current = reconciler.start()
+  current.catch(() => undefined)
   const { table, serving } = openServing({ ...options, metrics, content, state, registry, reconciler }, lifecycle)
   const cors = createCors(config.server.corsOrigins)
   const guard = await openGuard({ ...options, metrics, cors }, lifecycle)
@@ -114,22 +117,30 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
   // What is under way is broken off, and nothing is begun any more: another one does all of it now.
   void lost.then(() => Promise.allSettled([reconciler, outbox, maintenance].map((room) => room.close())))
 
-  const reload = () =>
-    setup.apply(async () => {
+  const checkRestored = () => serving.check((name) => void reconciler.look(name, 'start').catch(() => undefined))
+  const reload = async () => {
+    const changes = await setup.apply(async () => {
       const next = await options.loadConfig()
       shareSecrets(next, secretsOf(setup.config))
       await readSecrets(secretsOf(next), redactor)
       return next
     })
+    checkRestored()
+    return changes
+  }
   const { readyTimeoutMs } = config.server
   const control = createControl({
     ...{ reconciler, outbox, serving, state, feed, registry, clock, reload, maintenance, readyTimeoutMs },
     webhook: (name) => setup.webhooks.get(name),
   })
-  await reconciler.start()
-  await setup.apply(() => Promise.resolve(config))
+  await setup.apply(() => Promise.resolve(config), current)
   await standby.end()
-  const url = await openServer({ ...options, metrics, state, registry, guard, cors, table, control }, lifecycle)
+  const url = await openServer(
+    { ...options, metrics, state, registry, guard, cors, table, control, serving },
+    lifecycle,
+  )
+  // Whoever asks is answered first.
+  checkRestored()
   return { url, reload, lost }
 }
 

@@ -1,9 +1,16 @@
 import { readFileSync } from 'node:fs'
-import { Output } from './cli/output.ts'
-import { runCommand } from './cli/program.ts'
-import { readEnvironment } from './config/environment.ts'
-import { systemClock } from './lib/clock.ts'
-import { Redactor } from './lib/redact.ts'
+import { startAhead } from './cli/ahead.ts'
+
+// All that follows is loaded while these start.
+const argv = process.argv.slice(2)
+const ahead = startAhead(argv)
+const [{ Output }, { runCommand }, { readEnvironment }, { systemClock }, { Redactor }] = await Promise.all([
+  import('./cli/output.ts'),
+  import('./cli/program.ts'),
+  import('./config/environment.ts'),
+  import('./lib/clock.ts'),
+  import('./lib/redact.ts'),
+])
 
 // One Ctrl-C arrives twice where npm, or the Node that handed over to this one, passes on what the whole group was sent.
 const echoMs = 500
@@ -21,7 +28,6 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 // Whoever reads the result may have read enough: `longshore tags REPO | head -1`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
 
-const argv = process.argv.slice(2)
 const environment = readEnvironment()
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 const status = await runCommand(argv, version, {
@@ -39,6 +45,7 @@ const status = await runCommand(argv, version, {
   cwd: process.cwd(),
   stdin: process.stdin,
   stderr: process.stderr,
+  ahead,
   signal: interrupted.signal,
   onHangup(run) {
     process.on('SIGHUP', run)

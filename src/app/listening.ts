@@ -17,6 +17,7 @@ import type { Cors } from '../server/watcher/cors.ts'
 import { createWatcherRoute } from '../server/watcher/route.ts'
 import { createWebhookRoute } from '../server/webhooks/route.ts'
 import { boundByDescriptors } from './descriptors.ts'
+import type { Serving } from './serving.ts'
 import type { Storage } from './storage.ts'
 
 const pageMax = 1000
@@ -32,11 +33,12 @@ type ServerParts = Pick<Storage, 'registry' | 'state'> & {
   cors: Cors
   table: ReturnType<typeof createBundleTable>
   control: Control
+  serving: Pick<Serving, 'hold'>
 }
 
 /** Everything that HTTP answers. Resolves to the URL for clients on this machine. */
 export async function openServer(parts: ServerParts, lifecycle: Lifecycle): Promise<string> {
-  const { config, registry, state, guard, cors, table, control, clock, logger, metrics, version } = parts
+  const { config, registry, state, guard, cors, table, control, serving, clock, logger, metrics, version } = parts
   const { limits } = config.server
   const { waitMaxMs: maxWaitMs, maxWaiting: maxWaiters, stallTimeoutMs: stallMs } = limits
   const { maxManifestBytes, maxBlobBytes, maxDownloads } = limits
@@ -45,6 +47,7 @@ export async function openServer(parts: ServerParts, lifecycle: Lifecycle): Prom
     ...{ table, clock, logger, metrics, downloads, limits: { maxWaitMs, maxWaiters, stallMs } },
     findRelease: (bundle, digest) => state.bundles.releaseByDigest(bundle, digest),
     readBlob: (bundle, digest) => registry.repository(`bundles/${bundle}`).readBlob(digest),
+    missed: (bundle) => serving.hold(bundle),
   })
   const v2 = createV2Route({
     ...{ registry, clock, logger, downloads, limits: { maxManifestBytes, maxBlobBytes, pageMax } },

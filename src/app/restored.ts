@@ -4,57 +4,71 @@ import type { Logger } from '../lib/logger.ts'
 import type { Release } from '../model/release.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { BundleTable } from '../server/bundles/table.ts'
-import type { ServedBundle } from '../server/types.ts'
 
 export interface RestoredOptions {
   table: BundleTable
   logger: Logger
-  /** Verified bytes; undefined for what stays on disk, verified too. */
+  /** Throws StorageError `corrupt` where the stored bytes are gone, or not what they were. */
+  verify: (digest: Digest, size: number) => Promise<void>
+  /** Verified bytes; undefined for what stays on disk. */
   read: (digest: Digest, size: number) => Promise<Buffer | undefined>
   /** Takes damaged bytes away. */
   discard: (bundle: string, digest: Digest) => Promise<void>
 }
 
-/** What is served from disk since the start, and is to be read. */
+/** What is served from disk since the start: nobody knows what happened to it since it was written, nor who wants it. */
 export interface Restored {
   /** In the background. `lost` is told of a bundle whose bytes are lost or damaged, and which is not served any more. */
-  load(releases: readonly Release[], lost: (bundle: string) => void): void
-  /** Once what was restored of the bundle is read. */
-  settled(bundle: string): Promise<void> | undefined
+  check(releases: readonly Release[], lost: (bundle: string) => void): void
+  /** It was asked for: it is in memory soon. */
+  hold(bundle: string): void
+  /** Once what was restored of the bundle is checked, and held if it was asked for. */
+  settled(bundle: string): Promise<unknown> | undefined
   close(): Promise<void>
 }
 
-/** What is more than the ceiling on memory is let go only when it was read. */
-const loadedAtOnce = 4
-/** The table is replaced once for so many. */
+const readAtOnce = 4
+/** So many are told to be checked at once. */
 const pageLength = 50
 
-export function createRestored({ table, logger, read, discard }: RestoredOptions): Restored {
-  const loads = new Map<string, Promise<void>>()
-  let loading: Promise<void> = Promise.resolve()
+export function createRestored({ table, logger, verify, read, discard }: RestoredOptions): Restored {
+  const underWay = new Map<string, Promise<unknown>>()
+  /** What nobody has asked for. */
+  const resting = new Map<string, Release>()
+  const holding = new Limit(readAtOnce)
+  let checking: Promise<void> = Promise.resolve()
   let isClosed = false
 
-  /** Undefined for what is not to be put on the table. */
-  async function check(release: Release, lost: (bundle: string) => void): Promise<ServedBundle | undefined> {
+  async function check(release: Release, lost: (bundle: string) => void): Promise<void> {
     const { bundle, bundleDigest, size } = release
-    if (isClosed || bundleDigest === null || !isCurrent(release)) return undefined
+    if (isClosed || bundleDigest === null || !isCurrent(release)) return
     try {
-      return { release, bytes: await read(bundleDigest, size) }
+      await verify(bundleDigest, size)
     } catch (error) {
-      if (isClosed) return undefined
+      if (isClosed) return
       if (isCorrupt(error)) await discard(bundle, bundleDigest)
-      if (!isCurrent(release)) return undefined
+      if (!isCurrent(release)) return
       logger.error({ err: error, bundle, release: release.number }, 'a release is served no more: its bytes are lost')
       table.withdraw(bundle)
       lost(bundle)
-      return undefined
     }
   }
 
-  async function loadPage(releases: readonly Release[], lost: (bundle: string) => void): Promise<void> {
-    const limit = new Limit(loadedAtOnce)
-    const checked = await Promise.all(releases.map((release) => limit.do(() => check(release, lost))))
-    table.activate(...checked.filter((one) => one !== undefined).filter(({ release }) => isCurrent(release)))
+  async function checkPage(releases: readonly Release[], lost: (bundle: string) => void): Promise<void> {
+    const limit = new Limit(readAtOnce)
+    await Promise.all(releases.map((release) => limit.do(() => check(release, lost))))
+  }
+
+  async function readInto(release: Release, digest: Digest): Promise<void> {
+    try {
+      const bytes = isClosed || !isCurrent(release) ? undefined : await read(digest, release.size)
+      if (bytes !== undefined && isCurrent(release)) table.activate({ release, bytes })
+    } catch (error) {
+      // It is tried again when it is asked for again; damage is found by who checks it, or answers with it.
+      if (isCurrent(release)) resting.set(release.bundle, release)
+      const { bundle, number } = release
+      logger.warn({ err: error, bundle, release: number }, 'a release is not held in memory: its bytes cannot be read')
+    }
   }
 
   function isCurrent({ bundle, number }: Release): boolean {
@@ -62,17 +76,28 @@ export function createRestored({ table, logger, read, discard }: RestoredOptions
   }
 
   return {
-    load(releases, lost) {
+    check(releases, lost) {
       for (let at = 0; at < releases.length; at += pageLength) {
         const page = releases.slice(at, at + pageLength)
-        loading = loading.then(() => loadPage(page, lost))
-        for (const { bundle } of page) loads.set(bundle, loading)
+        checking = checking.then(() => checkPage(page, lost))
+        for (const release of page) {
+          underWay.set(release.bundle, checking)
+          resting.set(release.bundle, release)
+        }
       }
     },
-    settled: (bundle) => loads.get(bundle),
+    hold(bundle) {
+      const release = resting.get(bundle)
+      if (release === undefined || release.bundleDigest === null) return
+      const { bundleDigest } = release
+      resting.delete(bundle)
+      const held = holding.do(() => readInto(release, bundleDigest))
+      underWay.set(bundle, Promise.all([underWay.get(bundle), held]))
+    },
+    settled: (bundle) => underWay.get(bundle),
     async close() {
       isClosed = true
-      await loading
+      await Promise.all(underWay.values())
     },
   }
 }

@@ -26,13 +26,15 @@ export interface Serving {
    */
   restore(releases: readonly Release[]): Promise<void>
   /**
-   * Reads what was restored, in the background, and has it in memory from then on. What is lost or damaged is not served any
-   * more, and told: it has to be fetched again.
+   * Reads what was restored, in the background. What is lost or damaged is not served any more, and told: it has to be fetched
+   * again.
    */
-  load(lost: (bundle: string) => void): void
+  check(lost: (bundle: string) => void): void
+  /** Has what was restored in memory from now on, where there is room: it was asked for. */
+  hold(bundle: string): void
   /** Nothing happens when it is served already, or a newer one is. */
   activate(release: Release): void
-  /** Once every release of the bundle that was activated so far is served, and what was restored is read. */
+  /** Once every release of the bundle that was activated so far is served, and what was restored is checked. */
   settled(bundle: string): Promise<void>
   /** Stops reading. */
   close(): Promise<void>
@@ -44,7 +46,7 @@ const rememberedReleases = 100
 export function createServing({ table, content, state, logger, maxMemoryBytes }: ServingOptions): Serving {
   const chains = new Map<string, Promise<void>>()
   const waiting: Release[] = []
-  const restored = createRestored({ table, logger, read: readAgain, discard })
+  const restored = createRestored({ table, logger, verify, read, discard })
 
   /** When its bytes cannot be had, what was served before stays. */
   async function put(release: Release): Promise<void> {
@@ -66,10 +68,8 @@ export function createServing({ table, content, state, logger, maxMemoryBytes }:
     return size <= maxMemoryBytes ? content.bytes(digest, maxMemoryBytes) : undefined
   }
 
-  /** What stays on disk is read too: nobody knows what happened to it since it was written. */
-  async function readAgain(digest: Digest, size: number): Promise<Buffer | undefined> {
-    const bytes = await read(digest, size)
-    if (bytes !== undefined || (await content.verify(digest))) return bytes
+  async function verify(digest: Digest, size: number): Promise<void> {
+    if (await content.verify(digest)) return
     throw new StorageError('corrupt', `the ${size} bytes stored as ${digest} hash to something else`)
   }
 
@@ -102,7 +102,8 @@ export function createServing({ table, content, state, logger, maxMemoryBytes }:
       if (bundles > 0) logger.info({ bundles }, `serving ${counted(bundles, 'bundle')} again, as before the start`)
       waiting.push(...configured)
     },
-    load: (lost) => restored.load(waiting.splice(0), lost),
+    check: (lost) => restored.check(waiting.splice(0), lost),
+    hold: (bundle) => restored.hold(bundle),
     activate(release) {
       const before = chains.get(release.bundle) ?? Promise.resolve()
       chains.set(

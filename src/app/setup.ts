@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts'
 import type { Clock } from '../lib/clock.ts'
 import { ConfigError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
+import type { Release } from '../model/release.ts'
 import type { Outbox } from '../reconcile/outbox.ts'
 import type { BundleSpec, Reconciler } from '../reconcile/types.ts'
 import type { Registry } from '../registry/types.ts'
@@ -33,9 +34,12 @@ export interface Setup {
   readonly webhooks: ReadonlyMap<string, LinkedWebhook>
   /**
    * One after the other, `load` too: of two that come at once, the one that was read last stays. Throws ConfigError, before
-   * anything is changed.
+   * anything is changed. `current`: each bundle's newest release, where somebody has asked the state for them already.
    */
-  apply(load: () => Promise<Config>): Promise<{ added: string[]; changed: string[]; removed: string[] }>
+  apply(
+    load: () => Promise<Config>,
+    current?: Promise<readonly Release[]>,
+  ): Promise<{ added: string[]; changed: string[]; removed: string[] }>
   /** Takes up nothing more, and waits for what is being taken up. */
   stop(): Promise<void>
   close(): Promise<void>
@@ -48,7 +52,7 @@ const retireMs = 600_000
 
 /** Nothing is looked at before the first `apply`. */
 export async function createSetup(first: Config, options: SetupOptions): Promise<Setup> {
-  const { reconciler, outbox, registry, state, table, serving, guard, logger, remote } = options
+  const { reconciler, outbox, registry, state, table, guard, logger, remote } = options
   let config = first
   let clients: RegistryClients = await createRegistryClients(first, remote)
   const retirement = createRetirement(remote.clock)
@@ -59,7 +63,7 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
   let applying: Promise<unknown> = Promise.resolve()
   let stopped = false
 
-  async function replace(next: Config) {
+  async function replace(next: Config, current?: Promise<readonly Release[]>) {
     // What is in force already, as after a start, differs from itself in nothing.
     const sections = next === config ? [] : changedSections(config, next)
     const unchanged = new Set(next === config ? [] : diffBundles(config, next).unchanged)
@@ -80,12 +84,11 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
     specs = new Map(made.map((spec) => [spec.name, spec]))
     guard.setAccess(next.server.access)
     table.configure(next.bundles)
-    await serveLastGood(options)
-    // Before anything happens that they are to be told of.
-    await outbox.configure(publishers)
+    const lastGood = current ?? state.bundles.current()
+    // They are to be told of whatever happens.
+    await Promise.all([serveLastGood(await lastGood, options), outbox.configure(publishers)])
     const changes = await reconciler.configure(made, pruners)
     webhooks = hooks
-    serving.load((name) => void reconciler.look(name, 'start').catch(() => undefined))
     return changes
   }
 
@@ -105,11 +108,11 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
     get webhooks() {
       return webhooks
     },
-    apply(load) {
+    apply(load, current) {
       const applied = applying.then(async () => {
         const next = await load()
         if (stopped) throw new ConfigError('longshore is stopping and takes up no config', { code: 'stopping' })
-        return replace(next)
+        return replace(next, current)
       })
       applying = applied.catch(() => undefined)
       return applied
@@ -125,8 +128,7 @@ export async function createSetup(first: Config, options: SetupOptions): Promise
 }
 
 /** What is new here may have been here before. */
-async function serveLastGood({ state, serving, table }: SetupOptions): Promise<void> {
-  const current = await state.bundles.current()
+async function serveLastGood(current: readonly Release[], { serving, table }: SetupOptions): Promise<void> {
   await serving.restore(current.filter(({ bundle }) => table.get(bundle)?.release === undefined))
 }
 

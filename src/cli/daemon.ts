@@ -2,7 +2,7 @@ import { startApp, type App, type AppOptions } from '../app.ts'
 import type { Config } from '../config/config.ts'
 import { formatProblems } from '../config/problems.ts'
 import { ConfigError, logFields } from '../lib/errors.ts'
-import { holdYoungGeneration } from '../lib/heap.ts'
+import { endStart, holdYoungGeneration } from '../lib/heap.ts'
 import { createLogger, type Logger } from '../lib/logger.ts'
 import type { CommandContext } from './command.ts'
 
@@ -15,7 +15,7 @@ const startedMs = 10_000
 export async function runDaemon(options: DaemonOptions, context: CommandContext): Promise<void> {
   const { config, version } = options
   const { environment, redactor, clock, signal } = context
-  const letYoungGenerationGrow = holdYoungGeneration()
+  holdYoungGeneration()
   const logger = openLog(config, context)
   const random = () => Math.random()
   let app: App | undefined
@@ -27,7 +27,7 @@ export async function runDaemon(options: DaemonOptions, context: CommandContext)
   })
   try {
     app = await startApp({ ...options, environment, clock, random, logger, redactor, signal })
-    clock.after(startedMs, letYoungGenerationGrow)
+    clock.after(startedMs, endStart)
     const { url } = app
     logger.info({ url, config: config.file, data: config.content.path }, `longshore ${version} at ${url}`)
     if (config.file === null) context.output.note(await nextSteps(url, config.content.path))

@@ -1,6 +1,7 @@
+import type { Worker } from 'node:worker_threads'
 import type { Command } from 'commander'
 import { loadConfigAside } from '../config/aside.ts'
-import { startStateThread } from '../state/sqlite/client.ts'
+import { startStateThread } from '../state/sqlite/thread.ts'
 import type { AddCommand, CommandContext } from './command.ts'
 
 interface ServeOptions {
@@ -25,8 +26,9 @@ export const addServe: AddCommand = (program, context) => {
 /** Three things take long and do not need each other: the config, what opens a state, and all of the rest. */
 async function serve(options: ServeOptions, version: string, context: CommandContext): Promise<void> {
   const { config: path, listen, rebuildState = false } = options
-  const loadConfig = () => loadConfigAside({ path, listen, cwd: context.cwd, nowMs: context.clock.now() })
-  const stateThread = startStateThread()
-  const [config, { runDaemon }] = await Promise.all([loadConfig(), import('./daemon.ts')])
-  await runDaemon({ config, loadConfig, stateThread, rebuildState, version }, context)
+  const { ahead, cwd, clock } = context
+  const loadConfig = (thread?: Worker) => loadConfigAside({ path, listen, cwd, nowMs: clock.now() }, thread)
+  const stateThread = ahead?.state ?? startStateThread()
+  const [config, { runDaemon }] = await Promise.all([loadConfig(ahead?.config), import('./daemon.ts')])
+  await runDaemon({ config, loadConfig: () => loadConfig(), stateThread, rebuildState, version }, context)
 }

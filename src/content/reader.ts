@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { open, type FileHandle } from 'node:fs/promises'
 import { StorageError } from '../lib/errors.ts'
 import { GrowingHash } from '../lib/hash/growing.ts'
@@ -10,6 +11,10 @@ import type { ByteRange } from './content.ts'
 import { isMissing, onDisk, storageError } from './errors.ts'
 
 const chunkBytes = 256 * 1024
+/** What is no larger is read into a buffer that is used again. */
+const smallBytes = 64 * 1024
+const mostSpareSmall = 4
+const spareSmall: Buffer[] = []
 
 /** A stored file, open for reading; whoever opened it closes it. */
 export interface OpenFile {
@@ -74,7 +79,33 @@ export function damaged(path: string): StorageError {
 }
 
 export async function hashFile(path: string, algorithm: Algorithm, signal?: AbortSignal): Promise<Digest> {
-  return hashChunks(readFileChunks(path), algorithm, signal)
+  const file = await openFile(path)
+  try {
+    signal?.throwIfAborted()
+    return file.state.size <= smallBytes
+      ? await hashSmall(file, algorithm)
+      : await hashChunks(chunksOf(file), algorithm, signal)
+  } finally {
+    await file.handle.close()
+  }
+}
+
+/** Of thousands of them, one after the other, no garbage is left: V8 lets tens of MiB of it lie for as long as its own heap is small. */
+async function hashSmall({ path, handle, state }: OpenFile, algorithm: Algorithm): Promise<Digest> {
+  const buffer = spareSmall.pop() ?? Buffer.allocUnsafeSlow(smallBytes)
+  const attempt = { what: 'reading a blob', path }
+  const hash = createHash(algorithm)
+  try {
+    for (let at = 0; at < state.size;) {
+      const { bytesRead } = await onDisk(attempt, () => handle.read(buffer, 0, state.size - at, at))
+      if (bytesRead === 0) break
+      hash.update(buffer.subarray(0, bytesRead))
+      at += bytesRead
+    }
+    return `${algorithm}:${hash.digest('hex')}`
+  } finally {
+    if (spareSmall.length < mostSpareSmall) spareSmall.push(buffer)
+  }
 }
 
 export async function hashChunks(

@@ -7,6 +7,18 @@ require('node:module').enableCompileCache()
 import(require('node:worker_threads').workerData)
 `
 
+/** What runs in a thread that does tasks. */
+export interface TaskProgram {
+  /** A module that calls `serveTasks`. */
+  program: URL
+  /** Of JavaScript values in one thread. Buffers do not count: tasks limit those themselves. */
+  maxHeapBytes: number
+}
+
+export function startTaskThread({ program, maxHeapBytes }: TaskProgram): Worker {
+  return startThread(program, { resourceLimits: { maxOldGenerationSizeMb: Math.ceil(maxHeapBytes / 1024 ** 2) } })
+}
+
 /** Runs a module in a thread, with the compile cache where this process has one. */
 export function startThread(program: URL, options: Omit<WorkerOptions, 'eval' | 'workerData'> = {}): Worker {
   return getCompileCacheDir() === undefined

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, type Worker } from 'node:worker_threads'
 import { ConfigError, IntegrityError, RemoteError, StorageError } from './errors.ts'
 import { Limit } from './limit.ts'
-import { startThread } from './start-thread.ts'
+import { startTaskThread, type TaskProgram } from './start-thread.ts'
 
 /** Worker threads for what would hold the event loop. */
 export interface Threads {
@@ -15,13 +15,11 @@ export interface Threads {
   close(): Promise<void>
 }
 
-export interface ThreadsOptions {
-  /** A module that calls `serveTasks`. */
-  program: URL
+export interface ThreadsOptions extends TaskProgram {
   /** At most so many tasks at once; the others wait. */
   threads: number
-  /** Of JavaScript values in one thread. Buffers do not count: tasks limit those themselves. */
-  maxHeapBytes: number
+  /** The first of them, where it was started before. */
+  started?: Worker | undefined
 }
 
 const idleTimeoutMs = 10_000
@@ -44,14 +42,14 @@ interface Request {
 }
 
 /** Starts no thread before there is work, keeps none for long without. Idle threads do not hold the process open. */
-export function createThreads({ program, threads, maxHeapBytes }: ThreadsOptions): Threads {
+export function createThreads({ threads, started, ...program }: ThreadsOptions): Threads {
   const limit = new Limit(threads)
   const closing = new AbortController()
   const idle = new Map<Worker, NodeJS.Timeout>()
+  let first = started
   const start = () => {
-    const worker = startThread(program, {
-      resourceLimits: { maxOldGenerationSizeMb: Math.ceil(maxHeapBytes / 1024 ** 2) },
-    })
+    const worker = first ?? startTaskThread(program)
+    first = undefined
     // A task hears of its own thread's end; one that ends while idle is no loss.
     worker.on('error', () => undefined)
     worker.on('exit', () => idle.delete(worker))

@@ -67,6 +67,8 @@ export function createOciClient(options: OciClientOptions): OciClient {
   const turns = new Turns()
   const states = new Map<string, HostState>()
   const auths = new Map<string, Authenticator>()
+  /** As they are written, and as they are spoken to: of thousands of repositories, most are at one. */
+  const hosts = new Map<string, string>()
 
   const siteOf = (host: string, repository: string, own?: RegistrySettings): Site => {
     const settings = settingsFor(registries, host, repository, own)
@@ -94,7 +96,7 @@ export function createOciClient(options: OciClientOptions): OciClient {
   return {
     repository(reference, own) {
       const { host, repository } = typeof reference === 'string' ? parseReference(reference) : reference
-      const canonical = checkedHost(host)
+      const canonical = remembered(hosts, host, () => checkedHost(host))
       if (!isRepositoryName(repository))
         throw new ConfigError(`not a repository name: ${JSON.stringify(repository.slice(0, 200))}`)
       return new Repository(contextOf(canonical, repository, own))

@@ -32,6 +32,8 @@ export interface BundleRouteOptions {
   findRelease(bundle: string, digest: Digest): Promise<Release | undefined>
   /** The bytes of a release that is not in memory. */
   readBlob: (bundle: string, digest: Digest) => AsyncIterable<Uint8Array>
+  /** Told of a bundle whose current release is not in memory, and was asked for. */
+  missed?: (bundle: string) => void
   clock: Clock
   logger: Logger
   metrics: Pick<Metrics, 'answered' | 'limited' | 'served' | 'setWaiting'>
@@ -216,7 +218,11 @@ class BundleAnswers implements BundleRoute {
     const { response, request, entry } = wanted
     const done = this.#sender.full(response, served, wanted.waitSeconds !== undefined)
     this.#count(wanted, 200, stay)
-    if (request.method !== 'HEAD') this.#options.metrics.served(entry.name, served.release.size)
+    if (request.method !== 'HEAD') {
+      this.#options.metrics.served(entry.name, served.release.size)
+      const isCurrent = served === this.#table.get(entry.name)?.served
+      if (isCurrent && served.body === undefined) this.#options.missed?.(entry.name)
+    }
     done?.then(
       (isSent) => {
         if (!isSent) this.#refuseAt('max_downloads', wanted, tooManyDownloads)

@@ -4,12 +4,12 @@ import { diskReason } from '../../lib/disk.ts'
 import { StorageError } from '../../lib/errors.ts'
 import { makeFolders } from '../../lib/folders.ts'
 import type { Logger } from '../../lib/logger.ts'
-import { startThread } from '../../lib/start-thread.ts'
 import { access, type Groups } from '../operations/operation.ts'
 import { rememberCatalog } from '../remembered.ts'
 import type { State } from '../state.ts'
 import { unpackError } from './errors.ts'
 import { startId, type Reply, type Request, type WorkerStart } from './messages.ts'
+import { startStateThread } from './thread.ts'
 
 export interface SqliteOptions {
   /** The folder of `state.db` and `lock.db`; made when it is not there. */
@@ -20,9 +20,6 @@ export interface SqliteOptions {
   /** One that was started before; another one unless given. */
   thread?: Worker | undefined
 }
-
-/** What one operation makes is small, and most of it gone with its answer. */
-const maxYoungGenerationSizeMb = 4
 
 interface Waiter {
   resolve: (result: unknown) => void
@@ -65,15 +62,6 @@ export async function createSqliteState({ path, contentId, logger, thread: worke
       return openSnapshot(file)
     },
     close: () => thread.close(),
-  })
-}
-
-/** Its program takes longer to load than a state to open: it may begin before anybody knows which state that is. */
-export function startStateThread(): Worker {
-  return startThread(new URL('./worker.ts', import.meta.url), {
-    resourceLimits: { maxYoungGenerationSizeMb },
-    // Flags of the process may make no sense for a thread (--input-type, --test).
-    execArgv: [],
   })
 }
 

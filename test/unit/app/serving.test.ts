@@ -20,24 +20,30 @@ let serving: Serving
 let failures: Error[]
 let earlier: { bundle: string; digest: Digest }[]
 let asked: number
-let reading: { now: number; most: number }
+/** How many of the next verifications fail though the disk is fine. */
+let flipped: number
+/** Into memory. */
+let reading: { now: number; most: number; all: number }
 
 beforeEach(async () => {
   const real = await createFolderContent({ path: tempDir('serving'), logger: silentLogger })
   failures = []
-  reading = { now: 0, most: 0 }
+  flipped = 0
+  reading = { now: 0, most: 0, all: 0 }
+  const count = async <T>(read: () => Promise<T>) => {
+    reading.all += 1
+    reading.most = Math.max(reading.most, ++reading.now)
+    return read().finally(() => (reading.now -= 1))
+  }
   content = {
     ...real,
-    async bytes(...args) {
-      reading.most = Math.max(reading.most, ++reading.now)
-      try {
+    bytes: (...args) =>
+      count(async () => {
         const failure = failures.shift()
         if (failure !== undefined) throw failure
-        return await real.bytes(...args)
-      } finally {
-        reading.now -= 1
-      }
-    },
+        return real.bytes(...args)
+      }),
+    verify: async (...args) => (flipped-- > 0 ? false : real.verify(...args)),
   }
   table = createBundleTable({
     metrics: { setBundleMemory: () => undefined, released: () => undefined, forget: () => undefined },
@@ -65,6 +71,7 @@ function configure(...names: string[]): void {
   table.configure(names.map((name) => ({ name, aliases: [], pull: true })))
 }
 
+const body = (bundle: string) => table.get(bundle)!.served!.body
 const served = (bundle = 'authz') => table.get(bundle)?.release?.number
 
 describe('serving', () => {
@@ -94,20 +101,49 @@ describe('serving', () => {
 })
 
 describe('after a restart', () => {
-  /** What was told to be lost, once all is read. */
-  async function load(...names: string[]): Promise<string[]> {
+  /** What was told to be lost, once all is checked. */
+  async function check(...names: string[]): Promise<string[]> {
     const lost: string[] = []
-    serving.load((bundle) => lost.push(bundle))
+    serving.check((bundle) => lost.push(bundle))
     await Promise.all(names.map((name) => serving.settled(name)))
     return lost
   }
 
-  it('serves from disk at once, and has it in memory once it is read', async () => {
+  /** Asks for them all, and waits until what is read for that is there. */
+  async function hold(...names: string[]): Promise<void> {
+    for (const name of names) serving.hold(name)
+    await Promise.all(names.map((name) => serving.settled(name)))
+  }
+
+  it('serves from disk at once, and has in memory only what is asked for', async () => {
+    configure('authz', 'other')
+    await serving.restore([await release(1, 'short'), await release(1, 'other', 'other')])
+    expect(await check('authz', 'other')).toEqual([])
+    expect(body('authz')).toBeUndefined()
+    await hold('authz')
+    expect([body('authz'), body('other')]).toEqual(['short', undefined])
+  })
+
+  it('reads it once, however often it is asked for, and not at all where there is no room', async () => {
+    const names = ['authz', 'other']
+    configure(...names)
+    await serving.restore([await release(1, 'short'), await release(1, 'larger than what is held in memory', 'other')])
+    await check(...names)
+    await hold('authz', 'authz', 'other', 'unknown')
+    await hold(...names)
+    expect([body('authz'), body('other')]).toEqual(['short', undefined])
+    expect(reading.all).toBe(1)
+  })
+
+  it('tries again to have it in memory when it is asked for again', async () => {
     configure('authz')
     await serving.restore([await release(1, 'short')])
-    expect(table.get('authz')!.served).toMatchObject({ digest: digestOf('short'), body: undefined })
-    expect(await load('authz')).toEqual([])
-    expect(table.get('authz')!.served!.body).toBe('short')
+    await check('authz')
+    failures = [new StorageError('io', 'reading failed')]
+    await hold('authz')
+    expect(body('authz')).toBeUndefined()
+    await hold('authz')
+    expect(body('authz')).toBe('short')
   })
 
   it('asks the state once for what was served before, however many bundles there are', async () => {
@@ -122,13 +158,14 @@ describe('after a restart', () => {
     expect(table.isKnown('other', `"${digestOf('zero')}"`)).toBe(false)
   })
 
-  it('reads few at a time: what is more than the ceiling is let go only when it was read', async () => {
+  it('reads few at a time, whoever asks', async () => {
     const names = Array.from({ length: 120 }, (_, at) => `b${at}`)
     configure(...names)
     await serving.restore(await Promise.all(names.map((name) => release(1, `of ${name}`, name))))
     expect(names.map((name) => served(name))).toEqual(names.map(() => 1))
-    expect(await load(...names)).toEqual([])
+    expect(await check(...names)).toEqual([])
     expect(names.map((name) => served(name))).toEqual(names.map(() => 1))
+    await hold(...names)
     expect(reading.most).toBe(4)
   })
 
@@ -136,19 +173,23 @@ describe('after a restart', () => {
     configure('authz')
     const [before, after] = [await release(1, 'before'), await release(2, 'after')]
     await serving.restore([before])
-    const loaded = load('authz')
+    const checked = check('authz')
+    const held = hold('authz')
     table.activate({ release: after, bytes: Buffer.from('after') })
-    expect(await loaded).toEqual([])
-    expect(table.get('authz')!.served!.body).toBe('after')
+    expect(await checked).toEqual([])
+    await held
+    expect(body('authz')).toBe('after')
   })
 
   it('reads no more once it is closed', async () => {
     const names = Array.from({ length: 120 }, (_, at) => `b${at}`)
     configure(...names)
     await serving.restore(await Promise.all(names.map((name) => release(1, `of ${name}`, name))))
-    serving.load(() => undefined)
+    serving.check(() => undefined)
+    for (const name of names) serving.hold(name)
     await serving.close()
-    expect(names.every((name) => table.get(name)!.served!.body === undefined)).toBe(true)
+    expect(names.every((name) => body(name) === undefined)).toBe(true)
+    expect(reading.all).toBeLessThanOrEqual(8)
   })
 
   it.each([
@@ -159,7 +200,7 @@ describe('after a restart', () => {
     const [damaged, other] = [await release(1, text), await release(1, 'other', 'other')]
     writeFileSync(await content.file(damaged.bundleDigest!), text.toUpperCase())
     await serving.restore([damaged, other])
-    expect(await load('authz', 'other')).toEqual(['authz'])
+    expect(await check('authz', 'other')).toEqual(['authz'])
     expect([served(), served('other')]).toEqual([undefined, 1])
     expect(await content.stat(damaged.bundleDigest!)).toBeUndefined()
   })
@@ -169,15 +210,15 @@ describe('after a restart', () => {
     const lost = await release(1, 'lost')
     rmSync(await content.file(lost.bundleDigest!))
     await serving.restore([lost])
-    expect(await load('authz')).toEqual(['authz'])
+    expect(await check('authz')).toEqual(['authz'])
   })
 
   it('does not take a blob away that reads well the second time', async () => {
     configure('authz')
     const fine = await release(1, 'fine')
-    failures = [new StorageError('corrupt', 'a bit flipped in memory')]
+    flipped = 1
     await serving.restore([fine])
-    expect(await load('authz')).toEqual(['authz'])
+    expect(await check('authz')).toEqual(['authz'])
     expect(await content.stat(fine.bundleDigest!)).toBeDefined()
   })
 })

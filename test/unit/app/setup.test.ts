@@ -37,7 +37,7 @@ async function rig(first: Config) {
     registry: { repository: () => ({ name: 'local' }) },
     state: { bundles: { current: async () => [] } },
     table: { configure: () => undefined, get: () => undefined },
-    serving: { restore: async () => undefined, load: () => undefined },
+    serving: { restore: async () => undefined },
     guard: { setAccess: () => undefined },
     logger,
     remote: {

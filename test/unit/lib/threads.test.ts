@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { ConfigError, IntegrityError, RemoteError, StorageError } from '../../../src/lib/errors.ts'
 import { createThreads, type Threads } from '../../../src/lib/threads.ts'
+import { startTaskThread } from '../../../src/lib/start-thread.ts'
 import { tempDir } from '../../support/temp.ts'
 
 const lib = new URL('../../../src/lib/', import.meta.url)
@@ -95,6 +96,17 @@ describe('threads', () => {
     const threads = open(2)
     const ids = await Promise.all(Array.from({ length: 20 }, () => threads.run('thread', null)))
     expect(new Set(ids).size).toBeLessThanOrEqual(2)
+  })
+
+  it('begin with the one that was started before', async () => {
+    const program = { program: pathToFileURL(file), maxHeapBytes: 64 * 1024 ** 2 }
+    const started = startTaskThread(program)
+    const threads = createThreads({ ...program, threads: 1, started })
+    opened.push(threads)
+    expect(await threads.run('thread', null)).toBe(started.threadId)
+    expect(await threads.run('thread', null)).toBe(started.threadId)
+    await expect(threads.run('exit', null)).rejects.toThrow('ended with 3')
+    expect(await threads.run('double', 4)).toBe(8)
   })
 
   it('that end by themselves fail their task alone', async () => {

@@ -150,6 +150,23 @@ describe('a bundle over HTTP', () => {
     expect(head).toMatchObject({ status: 200, body: '', headers: { 'content-length': '300000' } })
   })
 
+  it('is told to have been asked for while it is not in memory: its current release, not another, and not by HEAD', async () => {
+    const missed: string[] = []
+    const server = await startServer({
+      bundles: [{ name: 'authz' }, { name: 'other' }],
+      route: { missed: (name) => missed.push(name) },
+    })
+    const { digest } = release(server, 'authz', 'one')
+    await ask(`${server.url}/bundles/authz`)
+    const current = release(server, 'authz', 'two', 'disk')
+    await ask(`${server.url}/bundles/authz`, {}, { method: 'HEAD' })
+    await ask(`${server.url}/bundles/authz`, { 'If-None-Match': current.etag })
+    await ask(`${server.url}/bundles/authz@${digest}`)
+    expect(missed).toEqual([])
+    expect((await ask(`${server.url}/bundles/authz`)).body).toBe('two')
+    expect(missed).toEqual(['authz'])
+  })
+
   it('is 500 with a request id when its bytes cannot be read', async () => {
     const server = await startServer()
     const { digest } = release(server, 'authz', 'one', 'disk')
