@@ -3,7 +3,7 @@ import type { Answer } from './answer.ts'
 import type { Limits } from './limits.ts'
 import { readOffset } from './range.ts'
 import type { Descriptor } from './target.ts'
-import type { Session } from './upload.ts'
+import type { Session } from './session.ts'
 
 export interface ChunkOptions {
   limits: Limits

@@ -8,7 +8,7 @@ import { deleteAt, getManifest, headManifest, putManifest, subjectOf } from './m
 import { isTag } from './reference.ts'
 import { changeTagIndex, listReferrers, referrerOf, referrersByApi } from './referrers.ts'
 import type { Descriptor, RawManifest, Sink, Source } from './target.ts'
-import { Uploads } from './upload.ts'
+import { smallBytes, Uploads } from './upload.ts'
 
 /** A repository at a registry. https://github.com/opencontainers/distribution-spec/blob/main/spec.md */
 export class Repository implements Sink {
@@ -74,9 +74,12 @@ export class Repository implements Sink {
     { unasked = false }: { unasked?: boolean } = {},
   ): Promise<void> {
     // Asked for it, or to mount it, the registry has just said that it is not there.
-    const isMissing = this.#missing.delete(descriptor.digest) || unasked || this.#uploads.isOffered(descriptor)
-    if (!isMissing && (await this.hasBlob(descriptor, signal))) return
-    await this.#uploads.put(descriptor, open, () => this.hasBlob(descriptor, signal), signal)
+    const isMissing = this.#missing.delete(descriptor.digest) || this.#uploads.isOffered(descriptor)
+    if (!isMissing && !unasked && (await this.hasBlob(descriptor, signal))) return
+    const isThere = () => this.hasBlob(descriptor, signal)
+    if (unasked && !isMissing && descriptor.size <= smallBytes) {
+      await this.#uploads.putAtOnce(descriptor, open, isThere, signal)
+    } else await this.#uploads.put(descriptor, open, isThere, signal)
     this.#missing.delete(descriptor.digest)
   }
 

@@ -1,13 +1,13 @@
 import type { Clock } from '../lib/clock.ts'
-import { IntegrityError, RemoteError } from '../lib/errors.ts'
+import { RemoteError } from '../lib/errors.ts'
 import { backoffMs } from '../lib/retry.ts'
 import type { Answer } from './answer.ts'
 import { sendChunks } from './chunks.ts'
-import { nextHop } from './redirect.ts'
 import { repositoryScope } from './scope.ts'
+import { checkStored, sessionOf, storedInstead, withDigest, type Session } from './session.ts'
 import { verified, verifiedBytes } from './stream.ts'
 import type { Descriptor } from './target.ts'
-import type { Site, Transport } from './transport.ts'
+import type { Call, Site, Transport } from './transport.ts'
 
 export interface UploadOptions {
   transport: Transport
@@ -16,20 +16,18 @@ export interface UploadOptions {
   random: () => number
 }
 
-/** Where the registry wants the bytes. https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-blobs */
-export interface Session {
-  url: URL
-  minChunkBytes: number
-}
-
 /** Up to this a blob goes in one piece: a stream would cost more than what it carries. */
-const smallBytes = 16 * 1024
+export const smallBytes = 16 * 1024
+const nothing = new Uint8Array()
+const octets = { 'content-type': 'application/octet-stream' }
 
 /** Uploads of blobs to one repository. */
 export class Uploads {
   readonly #options: UploadOptions
-  /** Sessions that a registry opened when it was asked to mount. */
+  /** Sessions that a registry opened when it was asked to mount, or sent a blob at once. */
   readonly #offered = new Map<string, Session>()
+  /** False once the registry would not have it. */
+  #takesAtOnce = true
 
   constructor(options: UploadOptions) {
     this.#options = options
@@ -59,11 +57,54 @@ export class Uploads {
         signal?.throwIfAborted()
         const isTooBig: boolean = !inChunks && hasStatus(error, 413)
         inChunks ||= isTooBig
-        if (isTooBig || (offered !== undefined && hasStatus(error, 404))) continue
+        if (isTooBig || (offered !== undefined && hasStatus(error, 400, 404, 416))) continue
         await this.#pauseAfter(error, attempt, signal)
         if (await isThere()) return
       }
     }
+  }
+
+  /**
+   * As `put`, for a small blob of which nobody knows whether it is there: it goes with the first request, where the registry takes
+   * that, and who has it already says the same. Whatever stands against it is for `put` to find out, or to mend.
+   * https://github.com/opencontainers/distribution-spec/blob/main/spec.md#single-post
+   */
+  async putAtOnce(
+    descriptor: Descriptor,
+    open: () => AsyncIterable<Uint8Array>,
+    isThere: () => Promise<boolean>,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const bytes = await verifiedBytes(open(), descriptor, `the source of ${descriptor.digest}`)
+    if (this.#takesAtOnce && (await this.#atOnce(descriptor, bytes, signal))) return
+    await this.put(descriptor, () => onePiece(bytes), isThere, signal)
+  }
+
+  async #atOnce(descriptor: Descriptor, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<boolean> {
+    const call = {
+      method: 'POST',
+      url: this.#path(`?digest=${descriptor.digest}`),
+      ok: [201, 202],
+      body: bytes,
+    } as const
+    let answer: Answer
+    try {
+      answer = await this.#send(descriptor, { ...call, headers: octets, commits: true, retry: false, signal })
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!(error instanceof RemoteError)) throw error
+      this.#takesAtOnce &&= error.retryable
+      return false
+    }
+    await answer.discard()
+    if (answer.status === 201) {
+      checkStored(answer, descriptor)
+      return true
+    }
+    // Many registries only ever open a session.
+    this.#takesAtOnce = false
+    this.#offered.set(descriptor.digest, this.#sessionOf(answer, descriptor))
+    return false
   }
 
   /** Waits before the next try; throws the error where there is none. */
@@ -79,16 +120,15 @@ export class Uploads {
 
   /** True when the registry took the blob from `from`; a session that it opened instead is used by the next `put`. */
   async mount(descriptor: Descriptor, from: string, signal?: AbortSignal): Promise<boolean> {
-    const { site, transport } = this.#options
-    const query = `mount=${descriptor.digest}&from=${encodeURIComponent(from)}`
-    const answer = await transport.send(site, {
+    const { host, repository } = this.#options.site
+    const answer = await this.#send(descriptor, {
       method: 'POST',
-      url: `/v2/${site.repository}/blobs/uploads/?${query}`,
-      what: `mount ${descriptor.digest} from ${from} in ${site.host}/${site.repository}`,
+      url: this.#path(`?mount=${descriptor.digest}&from=${encodeURIComponent(from)}`),
+      what: `mount ${descriptor.digest} from ${from} in ${host}/${repository}`,
       lane: 'metadata',
-      scopes: [repositoryScope(site.repository, 'pull', 'push'), repositoryScope(from, 'pull')],
+      scopes: [repositoryScope(repository, 'pull', 'push'), repositoryScope(from, 'pull')],
       ok: [201, 202],
-      body: new Uint8Array(),
+      body: nothing,
       signal,
     })
     await answer.discard()
@@ -103,17 +143,8 @@ export class Uploads {
   }
 
   async start(descriptor: Descriptor, signal?: AbortSignal): Promise<Session> {
-    const { site, transport } = this.#options
-    const answer = await transport.send(site, {
-      method: 'POST',
-      url: `/v2/${site.repository}/blobs/uploads/`,
-      what: this.#what(descriptor),
-      lane: 'metadata',
-      scopes: this.#scopes(),
-      ok: [202],
-      body: new Uint8Array(),
-      signal,
-    })
+    const call = { method: 'POST', url: this.#path(), lane: 'metadata', ok: [202], body: nothing, signal } as const
+    const answer = await this.#send(descriptor, call)
     await answer.discard()
     return this.#sessionOf(answer, descriptor)
   }
@@ -124,30 +155,13 @@ export class Uploads {
     open: () => AsyncIterable<Uint8Array>,
     signal?: AbortSignal,
   ): Promise<void> {
-    const { site, transport } = this.#options
-    const what = this.#what(descriptor)
     const { size } = descriptor
     const source = `the source of ${descriptor.digest}`
     const body =
       size <= smallBytes
         ? await verifiedBytes(open(), descriptor, source)
         : { open: () => verified(open(), descriptor, source), size }
-    const answer = await transport.send(site, {
-      method: 'PUT',
-      url: withDigest(session.url, descriptor),
-      what,
-      lane: 'upload',
-      scopes: this.#scopes(),
-      ok: [200, 201, 204],
-      headers: { 'content-type': 'application/octet-stream' },
-      body,
-      commits: true,
-      // A session that was cut off may hold a part of the blob: the next try opens another.
-      retry: false,
-      signal,
-    })
-    await answer.discard()
-    checkStored(answer, descriptor)
+    await this.#finish(session.url, descriptor, { headers: octets, body, signal })
   }
 
   async #chunked(
@@ -156,128 +170,79 @@ export class Uploads {
     open: () => AsyncIterable<Uint8Array>,
     signal?: AbortSignal,
   ): Promise<void> {
-    const { site, transport } = this.#options
+    const { limits, host } = this.#options.site
     const send = (method: 'PATCH' | 'GET', url: URL, headers: Record<string, string>, body?: Uint8Array) =>
-      transport.send(site, {
+      this.#send(descriptor, {
         method,
         url,
-        what: this.#what(descriptor),
         lane: method === 'PATCH' ? 'upload' : 'metadata',
-        scopes: this.#scopes(),
         ok: method === 'PATCH' ? [202, 201, 204, 416] : [204, 200, 202],
         headers,
         ...(body === undefined ? {} : { body }),
         retry: method === 'GET',
         signal,
       })
-    const end = await sendChunks(
-      session,
-      descriptor,
-      () => verified(open(), descriptor, `the source of ${descriptor.digest}`),
-      {
-        limits: site.limits,
-        host: site.host,
-        what: this.#what(descriptor),
-        send,
-        sessionOf: (answer, before) =>
-          answer.header('location') === undefined ? before : this.#sessionOf(answer, descriptor).url,
-      },
-    )
-    const answer = await transport.send(site, {
-      method: 'PUT',
-      url: withDigest(end, descriptor),
+    const checked = () => verified(open(), descriptor, `the source of ${descriptor.digest}`)
+    const end = await sendChunks(session, descriptor, checked, {
+      limits,
+      host,
       what: this.#what(descriptor),
-      lane: 'upload',
-      scopes: this.#scopes(),
+      send,
+      sessionOf: (answer, before) =>
+        answer.header('location') === undefined ? before : this.#sessionOf(answer, descriptor).url,
+    })
+    await this.#finish(end, descriptor, { body: nothing, signal })
+  }
+
+  async #finish(url: URL, descriptor: Descriptor, parts: Partial<Call>): Promise<void> {
+    const answer = await this.#send(descriptor, {
+      method: 'PUT',
+      url: withDigest(url, descriptor),
       ok: [200, 201, 204],
-      body: new Uint8Array(),
       commits: true,
+      // A session that was cut off may hold a part of the blob: the next try opens another.
       retry: false,
-      signal,
+      ...parts,
     })
     await answer.discard()
     checkStored(answer, descriptor)
   }
 
   /** Best effort, also when the caller has given up: registries end sessions by themselves, after days. */
-  async #cancel(session: Session, descriptor: Descriptor): Promise<void> {
-    const { site, transport } = this.#options
-    const signal = AbortSignal.timeout(site.limits.cancelMs)
+  async #cancel({ url }: Session, descriptor: Descriptor): Promise<void> {
+    const signal = AbortSignal.timeout(this.#options.site.limits.cancelMs)
+    const call = { method: 'DELETE', url, lane: 'metadata', ok: [200, 202, 204, 404, 405], retry: false } as const
     try {
-      const call = {
-        lane: 'metadata',
-        scopes: this.#scopes(),
-        ok: [200, 202, 204, 404, 405],
-        retry: false,
-        signal,
-      } as const
-      const answer = await transport.send(site, {
-        method: 'DELETE',
-        url: session.url,
-        what: this.#what(descriptor),
-        ...call,
-      })
+      const answer = await this.#send(descriptor, { ...call, signal })
       await answer.discard()
     } catch {
       // What went wrong before this is what the caller hears of.
     }
   }
 
+  #send(descriptor: Descriptor, call: Pick<Call, 'method' | 'url' | 'ok'> & Partial<Call>): Promise<Answer> {
+    const { site, transport } = this.#options
+    const scopes = [repositoryScope(site.repository, 'pull', 'push')]
+    return transport.send(site, { what: this.#what(descriptor), lane: 'upload', scopes, ...call })
+  }
+
+  #path(query = ''): string {
+    return `/v2/${this.#options.site.repository}/blobs/uploads/${query}`
+  }
+
   #sessionOf(answer: Answer, descriptor: Descriptor): Session {
-    const { host, origin } = this.#options.site
-    const what = this.#what(descriptor)
-    if ((answer.header('location') ?? '') === '') {
-      const message = `cannot ${what}: ${host} opened an upload, but did not say where: its answer has no Location`
-      throw new RemoteError('protocol', message, { host, status: answer.status })
-    }
-    const minimum = Number(answer.header('oci-chunk-min-length') ?? 0)
-    const location = behindProxy(answer.header('location'), origin)
-    return {
-      url: nextHop(answer.url, location, { host, what }),
-      minChunkBytes: Number.isSafeInteger(minimum) ? minimum : 0,
-    }
+    return sessionOf(answer, this.#options.site, this.#what(descriptor))
   }
 
   #what({ digest }: Descriptor): string {
     return `push blob ${digest} to ${this.#options.site.host}/${this.#options.site.repository}`
   }
-
-  #scopes(): string[] {
-    return [repositoryScope(this.#options.site.repository, 'pull', 'push')]
-  }
 }
 
-function hasStatus(error: unknown, status: number): boolean {
-  return error instanceof RemoteError && error.status === status
+function hasStatus(error: unknown, ...statuses: number[]): boolean {
+  return error instanceof RemoteError && error.status !== undefined && statuses.includes(error.status)
 }
 
-/** Appended as text: writing the query anew breaks signatures in it. */
-function withDigest(url: URL, { digest }: Descriptor): string {
-  return `${url.href}${url.search === '' ? '?' : '&'}digest=${digest}`
-}
-
-/** A registry behind a proxy that ends TLS and does not say so names itself with http: it is still the same one. */
-export function behindProxy(location: string | undefined, origin: string): string | undefined {
-  const own = new URL(origin)
-  if (location === undefined || own.protocol !== 'https:' || !location.startsWith(`http://${own.hostname}`))
-    return location
-  const named = URL.parse(location)
-  const isOwn = named?.hostname === own.hostname && (named.port === '' || named.port === own.port)
-  return isOwn ? `${origin}${named.pathname}${named.search}` : location
-}
-
-function checkStored(answer: Answer, descriptor: Descriptor): void {
-  const stored = storedInstead(answer, descriptor)
-  if (stored === undefined) return
-  throw new IntegrityError(
-    'digest_mismatch',
-    `${answer.url.host} stored ${stored} when it was sent ${descriptor.digest}`,
-  )
-}
-
-/** The digest that the registry says it has now, where it is another of the same algorithm. */
-function storedInstead(answer: Answer, { digest }: Descriptor): string | undefined {
-  const stored = answer.header('docker-content-digest')
-  const isOther = stored !== undefined && stored !== digest && stored.startsWith(digest.slice(0, 7))
-  return isOther ? stored.slice(0, 100) : undefined
+async function* onePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  yield await Promise.resolve(bytes)
 }

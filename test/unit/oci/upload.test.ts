@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { startSending } from '../../../src/oci/request-body.ts'
-import { behindProxy } from '../../../src/oci/upload.ts'
+import { behindProxy } from '../../../src/oci/session.ts'
 import { FakeClock } from '../../support/clock.ts'
 import { IntegrityError, StorageError } from '../../../src/lib/errors.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
