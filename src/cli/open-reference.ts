@@ -9,8 +9,7 @@ import type { Sink } from '../oci/target.ts'
 import type { CommandContext } from './command.ts'
 import { layoutScheme, parseLayoutReference } from './layout-reference.ts'
 import type { RemoteOptions } from './options.ts'
-import { readConfig } from './read-config.ts'
-import { registrySettings } from '../config/registries.ts'
+import { configuredRegistries } from './read-config.ts'
 
 /** What a reference on the command line stands for. */
 export interface Opened {
@@ -91,8 +90,7 @@ export function clientBasics({ clock, redactor, environment }: CommandContext) {
 }
 
 export async function readRegistries(context: CommandContext, options: RemoteOptions): Promise<Registries> {
-  const { registries } = await readConfig(context, options.config)
-  const settings = await registrySettings(registries)
+  const settings = await configuredRegistries(context, options.config)
   if (options.plainHttp !== true) return settings
   const matches = new Set(['*', ...Object.keys(settings)])
   return Object.fromEntries([...matches].map((match) => [match, { ...settings[match], plainHttp: true }]))

@@ -1,20 +1,17 @@
-import { open, stat } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { ConfigError } from '../lib/errors.ts'
 import type { Config } from './config.ts'
 import type { Environment } from './environment.ts'
+import { findConfigFile, usualName, type FindOptions } from './find.ts'
 import { parseConfig, type ParseOptions } from './parse.ts'
 import { configOf, readConfig } from './read.ts'
 import { listenError, parseListen } from './schema/server.ts'
 
-export interface LoadOptions extends ParseOptions {
-  /** What `-c` names. */
-  path?: string | undefined
+export interface LoadOptions extends ParseOptions, FindOptions {
   environment: Pick<Environment, 'configFile' | 'get'>
-  cwd: string
 }
 
-const usualName = 'longshore.yaml'
 const maxFileBytes = 1024 ** 2
 
 /** What is served when nothing is configured: `npm start` puts the example there. */
@@ -23,18 +20,11 @@ const defaults = { bundles: { example: { store: { type: 'local', repository: 'po
 /** Finds the file, reads it and checks all of it. Throws ConfigError with every problem there is. */
 export async function loadConfig(options: LoadOptions): Promise<Config> {
   checkListen(options.listen)
-  const name = await findFile(options)
+  const name = await findConfigFile(options)
   const file = name === null ? null : resolve(options.cwd, name)
   const document = file === null ? configOf(defaults) : await readConfig(await readBytes(file))
   const folder = file === null ? options.cwd : dirname(file)
   return parseConfig(document, { name: name ?? usualName, file, folder }, options)
-}
-
-async function findFile({ path, environment, cwd }: LoadOptions): Promise<string | null> {
-  const named = path ?? environment.configFile
-  if (named !== undefined) return named
-  const found = await stat(resolve(cwd, usualName)).catch(() => undefined)
-  return found === undefined ? null : usualName
 }
 
 async function readBytes(file: string): Promise<Buffer> {

@@ -1,4 +1,4 @@
-import { pino, type Logger as PinoLogger } from 'pino'
+import type { Logger as PinoLogger, pino as Pino } from 'pino'
 import type pretty from 'pino-pretty'
 import { loadPackage } from './load.ts'
 import type { Redactor } from './redact.ts'
@@ -22,6 +22,7 @@ export function createLogger(options: LoggerOptions): Logger {
   const format = options.pretty ? loadPretty(options.stream) : (line: string) => line
   // Before it is made readable: JSON has one way to write each character of a secret, a terminal has several.
   const write = (line: string) => void options.stream.write(format(options.redactor.redact(line)))
+  const { pino } = loadPackage('pino') as { pino: typeof Pino }
   return pino({ level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, { write })
 }
 
@@ -36,4 +37,15 @@ function loadPretty(stream: NodeJS.WritableStream): (line: string) => string {
   })
 }
 
-export const silentLogger: Logger = pino({ level: 'silent' })
+const nothing = () => undefined
+
+/** For whom nobody reads: a command that logs nothing loads no logger either. */
+export const silentLogger: Logger = {
+  level: 'silent',
+  trace: nothing,
+  debug: nothing,
+  info: nothing,
+  warn: nothing,
+  error: nothing,
+  child: () => silentLogger,
+}
