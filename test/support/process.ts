@@ -99,7 +99,9 @@ function collectOutput(child: ChildProcess): { text: string } {
   const output = { text: '' }
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (chunk: string) => {
-      output.text = (output.text + chunk).slice(-maxOutputChars)
+      output.text += chunk
+      // Cut seldom: each cut copies all of it, and a registry under load writes a line for each request.
+      if (output.text.length > 2 * maxOutputChars) output.text = output.text.slice(-maxOutputChars)
     })
   }
   return output
