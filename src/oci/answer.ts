@@ -1,14 +1,12 @@
-import type { Dispatcher } from 'undici'
 import type { Clock } from '../lib/clock.ts'
 import { IntegrityError, LongshoreError, RemoteError } from '../lib/errors.ts'
-
-type Headers = Dispatcher.ResponseData['headers']
+import type { Incoming } from './incoming.ts'
 
 /** What is read and thrown away rather than giving up a connection. */
 const dumpBytes = 128 * 1024
 
 export interface AnswerOptions {
-  response: Dispatcher.ResponseData
+  incoming: Incoming
   url: URL
   redirected: boolean
   /** For messages, as in "cannot …". */
@@ -30,17 +28,17 @@ export class Answer {
   readonly url: URL
   /** Whether it came from somewhere else than the registry. */
   readonly redirected: boolean
-  readonly #headers: Headers
+  readonly #headers: Incoming['headers']
   readonly #options: AnswerOptions
   #received = 0
   #ended = false
   #onEnd: () => void = () => undefined
 
   constructor(options: AnswerOptions) {
-    this.status = options.response.statusCode
+    this.status = options.incoming.status
     this.url = options.url
     this.redirected = options.redirected
-    this.#headers = options.response.headers
+    this.#headers = options.incoming.headers
     this.#options = options
   }
 
@@ -76,16 +74,20 @@ export class Answer {
   async bytes(maxBytes: number, { cut = false } = {}): Promise<Buffer> {
     const chunks: Uint8Array[] = []
     let size = 0
-    for await (const chunk of this.stream()) {
-      size += chunk.length
-      chunks.push(chunk)
-      if (size <= maxBytes) continue
-      if (cut) break
-      const { what, host } = this.#options
-      throw new IntegrityError(
-        'size_mismatch',
-        `cannot ${what}: ${host} answered with more than the ${maxBytes} bytes that are allowed`,
-      )
+    try {
+      for (let chunk = await this.#next(); chunk !== undefined; chunk = await this.#next()) {
+        size += chunk.length
+        chunks.push(chunk)
+        if (size <= maxBytes) continue
+        if (cut) break
+        const { what, host } = this.#options
+        throw new IntegrityError(
+          'size_mismatch',
+          `cannot ${what}: ${host} answered with more than the ${maxBytes} bytes that are allowed`,
+        )
+      }
+    } finally {
+      this.#close()
     }
     return Buffer.concat(chunks).subarray(0, maxBytes)
   }
@@ -110,32 +112,43 @@ export class Answer {
   }
 
   async *stream(): AsyncGenerator<Uint8Array, void, undefined> {
-    const { body } = this.#options.response
     try {
-      for await (const chunk of body as AsyncIterable<Uint8Array>) {
-        this.#received += chunk.length
-        yield chunk
-      }
-    } catch (error) {
-      throw this.#options.explain(error)
+      for (let chunk = await this.#next(); chunk !== undefined; chunk = await this.#next()) yield chunk
     } finally {
-      if (!body.destroyed) body.destroy()
-      this.#end()
+      this.#close()
     }
   }
 
   /** Reads what little there is, so that the connection can be used again. Never throws. */
   async discard(): Promise<void> {
-    const stop = this.#endSoon()
-    await this.#options.response.body.dump({ limit: dumpBytes }).catch(() => undefined)
-    stop()
-    this.#end()
+    const { incoming } = this.#options
+    if (!incoming.isComplete) {
+      const stop = this.#endSoon()
+      await incoming.pass(dumpBytes)
+      stop()
+    }
+    this.#close()
   }
 
   /** A body may come a byte at a time, and no other time-out sees that. */
   #endSoon(): () => void {
-    const { clock, drainMs, response } = this.#options
-    return clock.after(drainMs, () => response.body.destroy())
+    const { clock, drainMs, incoming } = this.#options
+    return clock.after(drainMs, () => incoming.destroy())
+  }
+
+  async #next(): Promise<Uint8Array | undefined> {
+    try {
+      const chunk = await this.#options.incoming.next()
+      this.#received += chunk?.length ?? 0
+      return chunk
+    } catch (error) {
+      throw this.#options.explain(error)
+    }
+  }
+
+  #close(): void {
+    this.#options.incoming.destroy()
+    this.#end()
   }
 
   #end(): void {

@@ -1,9 +1,11 @@
+import type { Dispatcher } from 'undici'
 import type { Clock } from '../lib/clock.ts'
 import { RemoteError } from '../lib/errors.ts'
 import type { Linked } from '../lib/linked.ts'
 import { formatDuration } from '../lib/units.ts'
 import { Answer, explainFailure } from './answer.ts'
 import type { Dispatchers } from './dispatchers.ts'
+import { Incoming } from './incoming.ts'
 import type { Limits } from './limits.ts'
 import { nextHop } from './redirect.ts'
 import { startSending, type Sending, type StreamBody } from './request-body.ts'
@@ -102,23 +104,12 @@ async function once(sent: Sent, url: URL, own: boolean, options: ExchangeOptions
     })
   const explain = (error: unknown) => explainFailure(stop.signal.aborted ? stop.signal.reason : error, host, what)
   try {
-    const { default: request } = await import('undici/lib/api/api-request.js')
     const dispatcher = await options.dispatchers.for(url, sent.settings, limits, own)
-    const response = await request.call(dispatcher, {
-      origin: url.origin,
-      path: `${url.pathname}${url.search}`,
-      method,
-      headers: headersFor(sent, own, options.userAgent),
-      body: sending?.readable ?? (sent.body instanceof Uint8Array ? sent.body : null),
-      signal: stop.signal,
-      // undici would open another connection after each HEAD, for servers that wrongly send a body: those are found out by the next answer.
-      ...(method === 'HEAD' && { reset: false }),
-      headersTimeout: sending === undefined && sent.commits !== true ? limits.headersMs : 0,
-      bodyTimeout: limits.stallMs,
-    })
-    const remaining = /^\d+/.exec(String(response.headers['ratelimit-remaining'] ?? ''))?.[0]
+    const parts = partsOf(sent, url, headersFor(sent, own, options.userAgent), sending)
+    const incoming = await Incoming.of(dispatcher, parts, stop.signal)
+    const remaining = /^\d+/.exec(String(incoming.headers['ratelimit-remaining'] ?? ''))?.[0]
     return new Answer({
-      response,
+      incoming,
       url,
       redirected: !own,
       what,
@@ -126,14 +117,34 @@ async function once(sent: Sent, url: URL, own: boolean, options: ExchangeOptions
       clock: options.clock,
       drainMs: limits.metadataMs,
       explain,
-      onEnd: (bytes) => report(response.statusCode, bytes, remaining === undefined ? undefined : Number(remaining)),
+      onEnd: (bytes) => report(incoming.status, bytes, remaining === undefined ? undefined : Number(remaining)),
     })
   } catch (error) {
     report(undefined, 0)
+    sending?.readable.destroy()
     throw sending?.failure() ?? explain(error)
   } finally {
     sending?.stop()
     stopWaiting?.()
+  }
+}
+
+function partsOf(
+  { method, body, commits, limits }: Sent,
+  url: URL,
+  headers: Record<string, string>,
+  sending: Sending | undefined,
+): Dispatcher.DispatchOptions {
+  return {
+    origin: url.origin,
+    path: `${url.pathname}${url.search}`,
+    method,
+    headers,
+    body: sending?.readable ?? (body instanceof Uint8Array ? body : null),
+    // undici would open another connection after each HEAD, for servers that wrongly send a body: those are found out by the next answer.
+    ...(method === 'HEAD' && { reset: false }),
+    headersTimeout: sending === undefined && commits !== true ? limits.headersMs : 0,
+    bodyTimeout: limits.stallMs,
   }
 }
 

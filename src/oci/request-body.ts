@@ -52,5 +52,7 @@ export function startSending(body: StreamBody, options: SendingOptions): Sending
     }
   }
   const readable = Readable.from(guarded(), { objectMode: false })
+  // Who sends it hears of `failure`, or gave it up.
+  readable.on('error', () => undefined)
   return { readable, failure: () => failure, stop: () => stopTimer?.() }
 }
