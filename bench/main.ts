@@ -10,6 +10,7 @@ import { run as runTransfer } from './transfer.ts'
 import { run as runRegistry } from './registry.ts'
 import type { Bench, Row } from './row.ts'
 import { run as runStart } from './start.ts'
+import { run as runWebhook } from './webhook.ts'
 
 const benches: Record<string, Bench> = {
   push: runPush,
@@ -21,6 +22,7 @@ const benches: Record<string, Bench> = {
   looks: runLooks,
   follow: runFollow,
   transfer: runTransfer,
+  webhook: runWebhook,
 }
 
 const names = process.argv.slice(2)
