@@ -29,6 +29,7 @@ export interface ControlOptions {
 /** What the HTTP side may ask, put together from reconciler and state. */
 export function createControl(options: ControlOptions): Control {
   const { reconciler, outbox, serving, state, feed, registry, clock, reload, maintenance, readyTimeoutMs } = options
+  const { steering } = reconciler
   const deadline = clock.monotonic() + readyTimeoutMs
 
   /** A release that was just made is on its way to the table: what is told as current can be fetched. */
@@ -36,6 +37,13 @@ export function createControl(options: ControlOptions): Control {
     const statuses = reconciler.status()
     await Promise.all(statuses.map(({ name }) => serving.settled(name)))
     return statuses
+  }
+
+  /** What a person said is answered once what came of it is served. */
+  async function served<Answer>(bundle: string, said: Promise<Answer>): Promise<Answer> {
+    const answer = await said
+    await serving.settled(bundle)
+    return answer
   }
 
   /** What a look can bring back is looked at now, and not when it is due. */
@@ -51,11 +59,7 @@ export function createControl(options: ControlOptions): Control {
   return {
     status,
     releases: (bundle, limit) => state.bundles.releases(bundle, limit),
-    async look(bundle, trigger, signal) {
-      const look = await reconciler.look(bundle, trigger, signal)
-      await serving.settled(bundle)
-      return look
-    },
+    look: (bundle, trigger, signal) => served(bundle, reconciler.look(bundle, trigger, signal)),
     async explain(bundle, limit, signal) {
       await serving.settled(bundle)
       return reconciler.explain(bundle, limit, signal)
@@ -64,7 +68,13 @@ export function createControl(options: ControlOptions): Control {
     tags: (bundle, signal) => reconciler.tags(bundle, signal),
     knownTags: (bundle) => reconciler.knownTags(bundle),
     reload,
-    steering: reconciler.steering,
+    steering: {
+      ...steering,
+      pin: (bundle, ...how) => served(bundle, steering.pin(bundle, ...how)),
+      unpin: (bundle, ...how) => served(bundle, steering.unpin(bundle, ...how)),
+      rollback: (bundle, ...how) => served(bundle, steering.rollback(bundle, ...how)),
+      approve: (bundle, ...how) => served(bundle, steering.approve(bundle, ...how)),
+    },
     events: (bundle, limit, place) => state.events.ofBundle(bundle, limit, place),
     feed,
     messages: outbox,

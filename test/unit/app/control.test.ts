@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { createControl, type ControlOptions } from '../../../src/app/control.ts'
 import type { BundleStatus } from '../../../src/model/status.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
+import type { Control } from '../../../src/server/types.ts'
 import { FakeClock } from '../../support/clock.ts'
 
 function control(statuses: Partial<BundleStatus>[], more: { clock?: FakeClock; settled?: Promise<void> } = {}) {
@@ -39,6 +40,32 @@ describe('being ready', () => {
     resolve()
     await waiting
     expect(told).toBe(true)
+  })
+})
+
+describe('what a person says', () => {
+  const said = { by: 'ann', reason: '' }
+  const { signal } = new AbortController()
+
+  it.each<[string, (control: Control) => Promise<unknown>]>([
+    ['pin', ({ steering }) => steering.pin('authz', { tag: 'v1' }, said, signal)],
+    ['unpin', ({ steering }) => steering.unpin('authz', said)],
+    ['rollback', ({ steering }) => steering.rollback('authz', null, said, signal)],
+    ['approve', ({ steering }) => steering.approve('authz', null, said)],
+    ['look', (control) => control.look('authz', 'request')],
+  ])('%s is answered only once what came of it is served', async (_word, say) => {
+    const order: string[] = []
+    const done = async () => void order.push('done')
+    const steering = { pin: done, unpin: done, rollback: done, approve: done }
+    const serving = {
+      async settled(bundle: string) {
+        await new Promise((resolve) => setImmediate(resolve))
+        order.push(`${bundle} is served`)
+      },
+    }
+    const parts = { reconciler: { steering, look: done }, serving, clock: new FakeClock() }
+    await say(createControl(parts as unknown as ControlOptions))
+    expect(order).toEqual(['done', 'authz is served'])
   })
 })
 
