@@ -38,7 +38,7 @@ for (const version of opaVersions) {
       await waitFor('the bundle', () => opa.isReady())
       expect(await opa.query('authz/allow', { user: 'ann' })).toBe(true)
       expect(await opa.query('deep/er/x')).toBe(1)
-      expect((await opa.status()).bundles?.authz?.active_revision).toMatch(/^sha256-[0-9a-f]{16}$/)
+      await opa.activated('authz', /^sha256-[0-9a-f]{16}$/)
       await opa.stop()
       server.close()
     })

@@ -187,7 +187,7 @@ needs(
         },
       })
       await waitFor('the decision', async () => (await opa.query('authz/allow', { name: 'ann' })) === true)
-      expect((await opa.status()).bundles?.authz).toMatchObject({ active_revision: 'r1' })
+      await opa.activated('authz', 'r1')
       await opa.stop()
     })
 

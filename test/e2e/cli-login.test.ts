@@ -146,7 +146,7 @@ needs(
     typing.stdin.write('ci\r')
     await waitFor('the question for the password', () => shown.includes(`Password for ci at ${registry.host}: `))
     typing.stdin.write(`${password}\r`)
-    const [code] = (await once(typing, 'exit')) as [number]
+    const [code] = (await once(typing, 'close')) as [number]
     expect(code, shown).toBe(0)
     expect(shown).toContain('logged in')
     expect(shown).not.toContain(password)

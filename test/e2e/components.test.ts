@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -183,7 +183,12 @@ describe('a process', () => {
   test('that does not get ready is ended', async () => {
     const pidFile = join(tempDir('process'), 'pid')
     const args = ['-c', `echo $$ > ${pidFile}; exec sleep 60`]
-    const started = startProcess({ command: 'sh', args, ready: () => false, readyTimeoutMs: 200 })
+    const isUp = () => existsSync(pidFile) && readFileSync(pidFile, 'utf8').endsWith('\n')
+    const ready = async () => {
+      await waitFor('it to be up', isUp)
+      return false
+    }
+    const started = startProcess({ command: 'sh', args, ready, readyTimeoutMs: 200 })
     await expect(started).rejects.toThrow(/in vain/)
     const pid = Number(readFileSync(pidFile, 'utf8'))
     expect(() => process.kill(pid, 0)).toThrow('ESRCH')

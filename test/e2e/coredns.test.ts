@@ -86,7 +86,8 @@ needs('coredns')('zones that CoreDNS serves from a directory', () => {
 
   it.each(blocks.slice(0, 2))('takes up a zone that comes, and drops one that goes: %s', async (block) => {
     const serial = Number(await dns.text(block, 'version.example.org')) + 1
-    expect(await dns.text(block, 'version.example.com')).toBe('EREFUSED')
+    // The one before waited for its own block only.
+    await answers(block, 'version.example.com', 'EREFUSED')
     await release(serial, { 'db.example.com': zone('example.com', serial) })
     await answers(block, 'version.example.com', String(serial))
     await release(serial + 1)
@@ -130,11 +131,13 @@ needs('coredns')('zones that CoreDNS serves from a directory', () => {
         ),
       ),
     ]
-    for (let serial = first; serial < first + 100; serial += 1) await release(serial)
+    for (let serial = first; serial < first + 100; serial += 1) {
+      await release(serial)
+      await waitFor(`${serial} to be read`, () => seen.has(serial) || bad.length > 0, { intervalMs: 1 })
+    }
     isOver = true
     await Promise.all(readers)
     expect(bad).toEqual([])
-    expect(seen.size).toBeGreaterThan(50)
     for (const block of blocks) await answers(block, 'version.example.org', String(first + 99))
     expect(dns.process.output()).not.toMatch(/Parsing zone|Parse zone/)
   })

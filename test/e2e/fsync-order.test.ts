@@ -65,8 +65,8 @@ needs('strace')('before something is acknowledged', () => {
   function isIndexed(): boolean {
     const database = new DatabaseSync(`${folder}/data/state.db`, { readOnly: true })
     try {
-      const row = database.prepare('select version, indexed from repositories').get()
-      return row !== undefined && row.version === row.indexed
+      const rows = database.prepare('select version, indexed from repositories').all()
+      return rows.length > 0 && rows.every(({ version, indexed }) => version === indexed)
     } finally {
       database.close()
     }

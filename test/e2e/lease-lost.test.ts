@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { needs } from '../support/components.ts'
 import { startPostgres, type PostgresServer } from '../support/postgres.ts'
-import { isReady, openWire, pair, push, swift } from '../support/standby.ts'
+import { isReady, lasting, openWire, pair, push, swift } from '../support/standby.ts'
 import { waitFor } from '../support/wait.ts'
 
 needs('postgresql')('an instance that acts', () => {
@@ -78,7 +78,7 @@ needs('postgresql')('an instance that acts', () => {
   })
 
   it('one that acts goes on after its Postgres was restarted; what is in memory is served meanwhile', async () => {
-    const { start } = await pair(postgres, swift)
+    const { start } = await pair(postgres, lasting)
     const first = await start()
     await push(first, 'x')
     const second = await start({ until: 'standby' })

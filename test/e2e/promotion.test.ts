@@ -39,10 +39,12 @@ test('a release goes on when somebody agreed, the same to the byte, and what wai
   const held = (place: string) => readFileSync(join(place, 'authz/policy.rego'), 'utf8')
   server = await start()
   await push('one')
-  await waitFor('an approval to be what is missing', async () => {
-    const waiting = (await server!.bundle('authz-prod')).promotion?.waiting
-    return waiting?.isThere === true && waiting.needsApproval && waiting.until === null
-  })
+  const needsApproval = (release: number) =>
+    waitFor(`an approval of release ${release} to be what is missing`, async () => {
+      const waiting = (await server!.bundle('authz-prod')).promotion?.waiting
+      return waiting?.release === release && waiting.isThere && waiting.needsApproval && waiting.until === null
+    })
+  await needsApproval(1)
   expect((await ask('status')).stdout).toContain(
     'release 1 (latest) waits for an approval: longshore approve authz-prod',
   )
@@ -62,6 +64,7 @@ test('a release goes on when somebody agreed, the same to the byte, and what wai
   await server.stop()
   server = await start()
   expect(held(prod)).toContain('one')
+  await needsApproval(2)
   const again = await ask('approve', 'authz-prod')
   expect(again.code, again.stderr).toBe(0)
   await waitFor('two in production', () => held(prod).includes('two'))

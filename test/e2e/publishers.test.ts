@@ -99,9 +99,11 @@ test('nothing is lost while the receiver is away and longshore is killed; what c
   await push(server, 'two')
   await deployed(server, 2)
   expect((await longshore(['auto-deploy', 'authz', 'off', '--reason', 'freeze', '--server', server.url])).code).toBe(0)
-  const listed = await longshore(['messages', '--json', '--server', server.url])
-  const { messages } = JSON.parse(listed.stdout) as { messages: { publisher: string; state: string }[] }
-  expect(messages.filter(({ publisher }) => publisher === 'events').map(({ state }) => state)).toContain('waiting')
+  await waitFor('messages to wait', async () => {
+    const listed = await longshore(['messages', '--json', '--server', server.url])
+    const { messages } = JSON.parse(listed.stdout) as { messages: { publisher: string; state: string }[] }
+    return messages.some(({ publisher, state }) => publisher === 'events' && state === 'waiting')
+  })
   await server.process.kill()
   server = await start(folder, publishers, port)
   expect((await longshore(['auto-deploy', 'authz', 'on', '--server', server.url])).code).toBe(0)

@@ -89,10 +89,13 @@ test('an upload that is under way is finished', async () => {
   const digest = digestOf(Buffer.concat(halves))
   const upload = request(`${server.url}${begun.headers.get('location')!}?digest=${digest}`, {
     method: 'PUT',
-    headers: { 'content-length': 2 * 1024 ** 2 },
+    // It says when it has heard of it: until then, it is not under way.
+    headers: { 'content-length': 2 * 1024 ** 2, expect: '100-continue' },
     agent: false,
   })
   const answered = once(upload, 'response') as Promise<[IncomingMessage]>
+  upload.flushHeaders()
+  await once(upload, 'continue')
   upload.write(halves[0])
   await waitFor('the first half to be on its way', () => upload.writableLength === 0)
   terminate(server)

@@ -81,7 +81,10 @@ needs('distribution', 'olareg')('a registry that is watched only', () => {
 
     proxy.passed.length = 0
     expect(await server.look('web')).toMatchObject({ outcome: 'unchanged', version: 'v1.0.0' })
-    expect(proxy.asked().slice(0, 2)).toEqual(['GET /v2/shop/web/tags/list', 'HEAD /v2/shop/web/manifests/v1.0.0'])
+    expect(proxy.asked().filter((line) => line.includes('/shop/web/'))).toEqual([
+      'GET /v2/shop/web/tags/list',
+      'HEAD /v2/shop/web/manifests/v1.0.0',
+    ])
     await keepsNothing(server)
 
     const second = await pushImage(registry.host, 'two', ['v1.1.0'])

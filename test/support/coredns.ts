@@ -20,7 +20,7 @@ export async function startCoredns(blocks: Record<string, string[]>): Promise<Co
   const lines: string[] = []
   for (const [name, plugins] of Object.entries(blocks)) {
     const port = await freeUdpPort()
-    const resolver = new Resolver({ timeout: 2_000, tries: 3 })
+    const resolver = new Resolver({ timeout: 10_000, tries: 4 })
     resolver.setServers([`127.0.0.1:${port}`])
     resolvers.set(name, resolver)
     lines.push(`.:${port} {`, '  bind 127.0.0.1', '  errors', ...plugins.map((line) => `  ${line}`), '}')

@@ -33,7 +33,7 @@ const pieceBytes = 16 * 1024
 
 /** Throws on an answer other than 2xx. */
 export function createClient(url: string): Client {
-  const agent = new Agent({ connections: 1, pipelining: 1, bodyTimeout: 20_000, headersTimeout: 20_000 })
+  const agent = new Agent({ connections: 1, pipelining: 1, bodyTimeout: 60_000, headersTimeout: 60_000 })
   let step = 'nothing'
   let requests = 0
   return {

@@ -211,13 +211,13 @@ async function deployVersion(job: Job): Promise<void> {
   await look(job, bundle)
   bundle.floor = index
   const path = `/api/v1/bundles/${bundle.name}`
-  for (const deadline = Date.now() + 20_000; ; await sleep(5)) {
+  for (const deadline = Date.now() + 60_000; ; await sleep(5)) {
     const answer = await client.send(`deployment of ${bundle.name}`, { method: 'GET', path })
     const { deployments } = JSON.parse(answer.bytes.toString()) as BundleStatus
     const failed = deployments.find(({ state }) => state === 'failed')
     if (failed !== undefined) throw new Error(`a deployment failed: ${failed.lastError}`)
     if (deployments.every(({ state }) => state === 'done')) return
-    if (Date.now() > deadline) throw new Error(`not deployed in 20 s: ${answer.bytes.toString()}`)
+    if (Date.now() > deadline) throw new Error(`not deployed in 60 s: ${answer.bytes.toString()}`)
   }
 }
 

@@ -4,6 +4,7 @@ import { component } from './components.ts'
 import { freePort } from './ports.ts'
 import { startProcess, type RunningProcess } from './process.ts'
 import { tempDir } from './temp.ts'
+import { waitFor } from './wait.ts'
 
 export type OpaVersion = '1.22.0' | '1.17.1' | '1.16.2'
 
@@ -26,6 +27,8 @@ export interface Opa {
   query(path: string, input?: unknown): Promise<unknown>
   /** What OPA itself says of its bundles and plugins (`/v1/status`). */
   status(): Promise<OpaStatus>
+  /** The same of one bundle, once it says this revision: it decides by a bundle a moment before it says so. */
+  activated(bundle: string, revision: string | RegExp): Promise<OpaBundleStatus>
   /** Whether every configured bundle was activated. */
   isReady(): Promise<boolean>
   stop(): Promise<void>
@@ -73,6 +76,12 @@ export async function startOpa({
     process,
     query: (path, input) => query(url, path, input),
     status: () => status(url),
+    activated: (bundle, revision) =>
+      waitFor(`${bundle} at ${String(revision)}`, async () => {
+        const told = (await status(url)).bundles?.[bundle]
+        const { active_revision: active = '' } = told ?? {}
+        return (typeof revision === 'string' ? active === revision : revision.test(active)) && told
+      }),
     isReady: async () => (await fetch(`${url}/health?bundles`)).ok,
     stop: () => process.stop(),
   }

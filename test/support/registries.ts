@@ -88,7 +88,8 @@ function distributionConfig(options: DistributionOptions, rootdirectory: string,
         endpoints: notify.map((endpoint, index) => ({
           name: `endpoint-${index}`,
           ...(typeof endpoint === 'string' ? { url: endpoint } : endpoint),
-          timeout: '1s',
+          // Not heard in time, it would be told again.
+          timeout: '60s',
           threshold: 5,
           backoff: '100ms',
         })),

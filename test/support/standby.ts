@@ -21,8 +21,11 @@ export const push = async (server: Longshore, name: string) => {
   await server.look('authz')
 }
 
-/** Where it is not about how long that takes. */
-export const swift = { duration: '2s', renew: '500ms', poll: '200ms' }
+/** Where another one is to take over: soon, and not only because one that acts had to wait for the processor. */
+export const swift = { duration: '5s', renew: '500ms', poll: '200ms' }
+
+/** Where nobody is to take over, however long the one that acts has to wait for something. */
+export const lasting = { duration: '10m', renew: '500ms', poll: '200ms' }
 
 export const isReady = async (server: Longshore) => (await server.fetch('/health/ready')).ok
 
