@@ -173,27 +173,24 @@ const knowing = new Redactor()
 knowing.add('hunter2hunter2')
 
 /** One whose receiver answers so, at a URL of which the end is a secret. */
-function publisherAt(create: (url: string, context: PublisherContext) => Publisher) {
+function publisherAt(create: (to: { url: string; timeout: string }, context: PublisherContext) => Publisher) {
   return async (reply: Reply = {}) => {
     const receiver = await scriptedServer({ 'POST /to/hunter2hunter2': reply })
     onTestFinished(() => receiver[Symbol.asyncDispose]())
-    const publisher = create(`${receiver.origin}/to/hunter2hunter2`, { redactor: knowing })
+    const to = { url: `${receiver.origin}/to/hunter2hunter2`, timeout: reply.hang === true ? '300ms' : '60s' }
+    const publisher = create(to, { redactor: knowing })
     return { publisher, received: () => receiver.requests.map(({ body }) => JSON.parse(body.toString()) as unknown) }
   }
 }
 
 testPublisher(
   'http',
-  publisherAt((url, context) =>
-    createHttpPublisher(httpPublisherSchema.parse({ type: 'http', url, timeout: '300ms' }), context),
-  ),
+  publisherAt((to, context) => createHttpPublisher(httpPublisherSchema.parse({ type: 'http', ...to }), context)),
 )
 
 testPublisher(
   'slack',
-  publisherAt((url, context) =>
-    createSlackPublisher(slackPublisherSchema.parse({ type: 'slack', url, timeout: '300ms' }), context),
-  ),
+  publisherAt((to, context) => createSlackPublisher(slackPublisherSchema.parse({ type: 'slack', ...to }), context)),
 )
 
 testWebhook('registry', (keys) => createRegistryWebhook(registryWebhookSchema.parse({ type: 'registry', ...keys })))

@@ -9,6 +9,9 @@ import { expect } from 'vitest'
 import type { Longshore } from '../support/longshore.ts'
 import { waitFor } from '../support/wait.ts'
 
+/** Thousands of clients take their time where there is little of it. */
+const patienceMs = 120_000
+
 export interface OpenCommand {
   do: 'open'
   group: string
@@ -79,7 +82,7 @@ export function startCrowd(port: number): Crowd {
     reset: (group) => tell({ do: 'reset', group }),
     close: (group) => tell({ do: 'close', group }),
     stats,
-    async until(group, what, holds, timeoutMs = 30_000) {
+    async until(group, what, holds, timeoutMs = patienceMs) {
       let last: CrowdStats | undefined
       const ask = async () => holds((last = await stats(group))) && last
       try {
@@ -114,7 +117,7 @@ export function askFrom(
   }: { method?: string; headers?: Record<string, string>; body?: string | Buffer } = {},
 ): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>()
-  const options = { method, headers, agent: false, localAddress: from, timeout: 30_000 }
+  const options = { method, headers, agent: false, localAddress: from, timeout: patienceMs }
   const asking = request(url, options, (response) => {
     const chunks: Buffer[] = []
     response.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -123,7 +126,7 @@ export function askFrom(
       resolve({ status: response.statusCode!, headers: response.headers, body: Buffer.concat(chunks) }),
     )
   })
-  asking.on('timeout', () => asking.destroy(new Error(`${method} ${url} from ${from}: no answer for 30 s`)))
+  asking.on('timeout', () => asking.destroy(new Error(`${method} ${url} from ${from}: no answer for ${patienceMs} ms`)))
   asking.on('error', reject)
   asking.end(body)
   return promise
@@ -184,7 +187,7 @@ export function restOf({ process: { pid } }: Longshore) {
     /** How much more it holds now. */
     grownBytes: () => memoryOf(pid) - bytes,
     /** A few descriptors come and go: threads, the database, a file that is being read. */
-    until: (timeoutMs = 30_000) =>
+    until: (timeoutMs = patienceMs) =>
       waitFor(`descriptors to be about ${descriptors} again`, () => descriptorsOf(pid) <= descriptors + 20, {
         timeoutMs,
         intervalMs: 100,

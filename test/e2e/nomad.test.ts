@@ -48,11 +48,11 @@ needs('nomad')('nomad', () => {
       const next = await releaseOf('v1.1.0', 2)
       expect(await deployer.observe(next, signal)).toEqual({ digest, settled: false })
 
-      const started = await startedAt('web')
+      const started = await waitFor('one to run alone', () => startedAt('web'))
       const forced = { ...what, isForced: true, idempotencyKey: 'web/nomad/1/1' }
       await deployer.deploy(forced, signal)
       expect((await read('web')).Meta).toEqual({ team: 'shop', longshore_deploy: 'web/nomad/1/1' })
-      expect(await startedAt('web')).not.toBe(started)
+      await waitFor('another to run alone', async () => (await startedAt('web')) !== started)
       await deployer.deploy(forced, signal)
       expect((await read('web')).Version).toBe(2)
     },
@@ -63,7 +63,7 @@ needs('nomad')('nomad', () => {
     async () => {
       const job = await serviceJob('sick', {
         isChecked: true,
-        update: { HealthyDeadline: 10 * second, ProgressDeadline: 12 * second },
+        update: { HealthyDeadline: 15 * second, ProgressDeadline: 17 * second },
       })
       await nomad.run(job)
       const deployer = deployerFor(nomad, 'sick')
@@ -169,8 +169,8 @@ needs('nomad')('nomad', () => {
 
   test.concurrent('a canary that nobody promotes is waited for, and told of when the time is over', async () => {
     await nomad.run(await serviceJob('canary', { update: { Canary: 1 } }))
-    expect(await errorOf('canary', '6s')).toMatch(
-      / took longer than 6s: Deployment is running but requires manual promotion/,
+    expect(await errorOf('canary', '12s')).toMatch(
+      / took longer than 12s: Deployment is running but requires manual promotion/,
     )
   })
 
@@ -196,15 +196,18 @@ needs('nomad')('nomad', () => {
     )
     const MemoryMB = Math.ceil(NodeResources.Memory.MemoryMB * 0.6)
     await nomad.run(await serviceJob('full', { server: { Resources: { CPU: 20, MemoryMB } }, update: { Canary: 1 } }))
-    expect(await errorOf('full', '6s')).toMatch(
-      / took longer than 6s: Deployment is running.*: app: exhausted memory on 1 of 1 nodes/,
+    expect(await errorOf('full', '12s')).toMatch(
+      / took longer than 12s: Deployment is running.*: app: exhausted memory on 1 of 1 nodes/,
     )
   })
 })
 
+/** The one allocation that runs; while one ends and the next begins, there may be two. */
 async function startedAt(id: string): Promise<string> {
   const allocations = await nomad.ask<{ ClientStatus: string; ID: string }[]>(`/v1/job/${id}/allocations`)
-  return allocations.find(({ ClientStatus }) => ClientStatus === 'running')!.ID
+  const running = allocations.filter(({ ClientStatus }) => ClientStatus === 'running')
+  expect(running).toHaveLength(1)
+  return running[0]!.ID
 }
 
 async function errorOf(job: string, timeout: string): Promise<string> {

@@ -45,9 +45,11 @@ const deployment = async (server: Longshore) => (await server.bundle('authz')).d
 /** Told by distribution of each manifest that is pushed to it. */
 async function countPushes(): Promise<{ url: string; tags: (string | undefined)[] }> {
   const tags: (string | undefined)[] = []
+  const heard = new Set<string>()
   const server = createServer((request: IncomingMessage, response) => {
     void readJson(request).then(({ events }) => {
-      for (const { action, target } of events) {
+      for (const { id, action, target } of events.filter((event) => !heard.has(event.id))) {
+        heard.add(id)
         if (action === 'push' && target.mediaType.includes('manifest')) tags.push(target.tag)
       }
       response.end()
@@ -59,7 +61,7 @@ async function countPushes(): Promise<{ url: string; tags: (string | undefined)[
 }
 
 interface Notification {
-  events: { action: string; target: { mediaType: string; tag?: string } }[]
+  events: { id: string; action: string; target: { mediaType: string; tag?: string } }[]
 }
 
 async function readJson(request: IncomingMessage): Promise<Notification> {

@@ -125,7 +125,7 @@ const transfers: LookRow[] = [
   {
     name: 'layer: no answer',
     faults: { layer: hang },
-    limits: { headersMs: 50, tries: 1 },
+    limits: { headersMs: 2_000, tries: 1 },
     comes: failed('timeout'),
     mendedBy: 'time',
   },

@@ -311,7 +311,7 @@ const slow: Row[] = [
     name: 'layer: stops in the middle, always',
     does: layer,
     faults: { layer: stall },
-    limits: { stallMs: 50, tries: 2 },
+    limits: { stallMs: 1_000, tries: 2 },
     requests: { layer: 2 },
     fails: { kind: 'remote', code: 'timeout', says: [repositoryName] },
   },

@@ -166,16 +166,22 @@ function configOf(parts: Pick<World, 'upstream' | 'place' | 'hook' | 'random'>):
 }
 
 interface Notification {
-  events: { action: string; target: { mediaType: string; repository: string; tag?: string; digest: string } }[]
+  events: {
+    id: string
+    action: string
+    target: { mediaType: string; repository: string; tag?: string; digest: string }
+  }[]
 }
 
 /** distribution tells of each push, in order, and again until it is heard. */
 async function listenToPlace(): Promise<{ server: Server; url: string; puts: Put[] }> {
   const puts: Put[] = []
+  const heard = new Set<string>()
   const server = createServer((request: IncomingMessage, response) => {
     void Array.fromAsync(request as AsyncIterable<Buffer>).then((chunks) => {
       const { events } = JSON.parse(Buffer.concat(chunks).toString()) as Notification
-      for (const { action, target } of events) {
+      for (const { id, action, target } of events.filter((event) => !heard.has(event.id))) {
+        heard.add(id)
         if (action !== 'push' || !target.mediaType.includes('manifest')) continue
         puts.push({ repository: target.repository, tag: target.tag, digest: target.digest })
       }

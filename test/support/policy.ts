@@ -35,10 +35,9 @@ export async function pushPolicy(
   return (JSON.parse(pushed.stdout) as { digest: string }).digest
 }
 
-export async function decides(opa: Opa, path: string, expected: unknown, timeoutMs = 10_000): Promise<void> {
+export async function decides(opa: Opa, path: string, expected: unknown): Promise<void> {
   await waitFor(
     `${opa.process.name} to decide ${path} by ${String(expected)}`,
     async () => (await opa.query(path)) === expected,
-    { timeoutMs },
   )
 }

@@ -11,6 +11,7 @@ import { Secret } from '../../../src/lib/secret.ts'
 import { FakeClock } from '../../support/clock.ts'
 import { scriptedServer } from '../../support/scripted-server.ts'
 import { tempDir } from '../../support/temp.ts'
+import { waitFor } from '../../support/wait.ts'
 import { load } from '../config/load-text.ts'
 
 async function clients(given: string | Config = '{}') {
@@ -40,6 +41,8 @@ describe('the clients of registries', () => {
     let [open, most] = [0, 0]
     const slow = async () => {
       most = Math.max(most, ++open)
+      // Until there are as many at once as there may be, and for a while after that.
+      await waitFor('another one', () => most >= 2)
       await new Promise((done) => setTimeout(done, 20))
       open -= 1
       return { status: 404 }

@@ -59,6 +59,8 @@ class World {
       'rest',
       async () => {
         await this.rig.clock.advance(60_000)
+        // The next is due so soon that one is always under way, where files take their time.
+        await this.rig.reconciler.look('authz', 'request')
         return this.isAtRest()
       },
       { intervalMs: 1 },
