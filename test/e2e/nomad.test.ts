@@ -7,6 +7,8 @@ import { deployerFor, releaseOf, runs, type ReadJob } from './nomad-support.ts'
 
 /** As Nomad counts. */
 const second = 1_000_000_000
+/** The version is the program: one that is not there never runs, not even for a moment. */
+const byProgram = { set: { 'config.command': '/bin/{version}' } }
 const { signal } = new AbortController()
 let nomad: Nomad
 
@@ -83,9 +85,9 @@ needs('nomad')('nomad', () => {
   )
 
   test.concurrent('what failed and was not taken back is tried again, though the job would be the same', async () => {
-    await nomad.run(await serviceJob('stuck', { update: { AutoRevert: false, MinHealthyTime: 3 * second } }))
-    const deployer = deployerFor(nomad, 'stuck')
-    const bad = await releaseOf('v-crash', 1)
+    await nomad.run(await serviceJob('stuck', { update: { AutoRevert: false } }))
+    const deployer = deployerFor(nomad, 'stuck', byProgram)
+    const bad = await releaseOf('no-such', 1)
     await expect(deployer.deploy(bad, signal)).rejects.toMatchObject({ code: 'deployment_failed' })
     expect(await deployer.observe(bad, signal)).toMatchObject({ settled: false })
     const { JobModifyIndex } = await read('stuck')
@@ -121,7 +123,7 @@ needs('nomad')('nomad', () => {
     const group = { Name: 'app', RestartPolicy: { Attempts: 0, Mode: 'fail' }, ReschedulePolicy: { Attempts: 0 } }
     const groups = [{ ...group, Tasks: [{ ...task, Resources: { CPU: 20, MemoryMB: 16 } }] }]
     await nomad.run({ ID: 'once', Name: 'once', Type: 'batch', Datacenters: ['dc1'], TaskGroups: groups })
-    const deployer = deployerFor(nomad, 'once', { set: { 'config.command': '/bin/{version}' } })
+    const deployer = deployerFor(nomad, 'once', byProgram)
     const good = await releaseOf('sleep', 1)
     await deployer.deploy(good, signal)
     expect(await deployer.observe(good, signal)).toMatchObject({ settled: true })
@@ -144,11 +146,12 @@ needs('nomad')('nomad', () => {
       expect(await deployer.observe(good, signal)).toEqual({ digest: good.release.sourceDigest, settled: true })
       await runs(job.port, 'v1.0.0')
       expect((await read(job.ID)).TaskGroups[0]!.Tasks[1]!.Env).toEqual({ VERSION: 'of-its-own' })
-      const bad = await releaseOf('v-crash', 2)
-      await expect(deployer.deploy(bad, signal)).rejects.toMatchObject({
-        message: expect.stringMatching(/server: .*(?:Exit Code: 3|exit|restart)/i) as string,
+      const bad = await releaseOf('no-such', 2)
+      const broken = deployerFor(nomad, job.ID, byProgram)
+      await expect(broken.deploy(bad, signal)).rejects.toMatchObject({
+        message: expect.stringMatching(/server: .*(?:no-such|Unhealthy)/) as string,
       })
-      expect(await deployer.observe(bad, signal)).toMatchObject({ settled: false })
+      expect(await broken.observe(bad, signal)).toMatchObject({ settled: false })
     }
   })
 

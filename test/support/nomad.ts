@@ -136,13 +136,12 @@ function launch(folder: string, more: object, ready: () => Promise<boolean>): Pr
   })
 }
 
-/** Says its version on its port; `v-sick` never does, and `v-crash` ends at once. */
+/** Says its version on its port; `v-sick` never does. */
 export const taskScript = `
   const { VERSION, PORT } = process.env
   const server = require('node:http').createServer((_, to) => to.end(VERSION))
   // On every address of this machine: Nomad asks at one of them. The one before may be about to end.
   server.on('error', () => setTimeout(() => server.listen(PORT), 50))
-  if (VERSION === 'v-crash') process.exit(3)
   if (VERSION !== 'v-sick') server.listen(PORT)
   setTimeout(() => {}, 300_000)`
 
@@ -155,7 +154,7 @@ interface JobOptions {
 }
 
 /**
- * A service that says its version on its port: `v-sick` never does, and `v-crash` ends at once. It is well when it runs, or with
+ * A service that says its version on its port: `v-sick` never does. It is well when it runs, or with
  * `isChecked` when Nomad was answered at its port. Beside it stands a task that nobody deploys.
  */
 export async function serviceJob(
