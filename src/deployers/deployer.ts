@@ -48,6 +48,8 @@ export interface Removal {
   form: DeployForm
   /** As in `DeployTo`. */
   path: string | null
+  /** The bundle still goes to the place, under another path: what is there stays. */
+  movedTo?: Pick<DeployTo, 'path'>
   /** All that may have been put there; their bytes may be gone by now. */
   releases: readonly Release[]
   /** For the log of the attempt. */

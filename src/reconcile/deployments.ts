@@ -6,6 +6,7 @@ import type { Deployer } from '../deployers/deployer.ts'
 import type { Left, LeftStatus, Placement } from '../model/placement.ts'
 import { Departures } from './departures.ts'
 import { hostOf } from './host.ts'
+import { moveTo, type Move } from './move.ts'
 import { Place, type DeployContext } from './place.ts'
 import type { Origin } from './source.ts'
 import type { PlaceSpec } from './types.ts'
@@ -53,7 +54,7 @@ export class Deployments {
     await this.#departures.spare(
       wanted.flatMap(({ bundle, places }) => places.map(({ name: place }) => ({ bundle, place }))),
     )
-    const rows = await this.#rows(wanted)
+    const { rows, moves } = await this.#rows(wanted)
     const before = this.#bundles
     this.#bundles = new Map()
     const gone: Place[] = []
@@ -68,6 +69,7 @@ export class Deployments {
         const place = known ?? (row && this.#place(row, spec, origin))
         if (place === undefined) continue
         now.set(spec.name, place)
+        place.move(moves.get(keyOf(bundle, spec.name)), prunerOf(spec, pruners))
         if (known !== undefined) known.change(spec, origin)
         else place.begin(current()?.number ?? null)
       }
@@ -118,15 +120,20 @@ export class Deployments {
     await Promise.all([...places.map((place) => place.close()), this.#departures.close()])
   }
 
-  /** What is persisted of these places, made to be what the config says where it differs. */
-  async #rows(wanted: readonly BundlePlaces[]): Promise<Map<string, Deployment>> {
+  /** What is persisted of these places, made to be what the config says where it differs; and what is still elsewhere, or there in another way. */
+  async #rows(wanted: readonly BundlePlaces[]): Promise<{ rows: Map<string, Deployment>; moves: Map<string, Move> }> {
     const { state, clock } = this.#context
     const rows = Map.groupBy(await state.deployments.list(), ({ bundle }) => bundle)
     const known = Map.groupBy(await state.placements.list(), ({ bundle }) => bundle)
+    const moves = new Map<string, Move>()
     const names = new Set(wanted.map(({ bundle }) => bundle))
     const gone = [...rows.keys()].filter((bundle) => !names.has(bundle)).map(nowhere)
     for (const { bundle, places, current } of [...wanted, ...gone]) {
-      const placements = places.map(placementOf)
+      const placements = places.map(placementOf).map((to) => {
+        const move = moveTo(to, known.get(bundle) ?? [], rows.get(bundle) ?? [])
+        if (move !== undefined) moves.set(keyOf(bundle, to.place), move)
+        return move?.from ?? to
+      })
       if (isAsIs(placements, rows.get(bundle) ?? [], known.get(bundle) ?? [])) continue
       const how = { placements, at: clock.now() }
       await state.deployments.configure(
@@ -137,7 +144,7 @@ export class Deployments {
       )
       rows.set(bundle, await state.deployments.list(bundle))
     }
-    return new Map([...rows.values()].flat().map((row) => [keyOf(row.bundle, row.place), row]))
+    return { rows: new Map([...rows.values()].flat().map((row) => [keyOf(row.bundle, row.place), row])), moves }
   }
 
   #place(row: Deployment, spec: PlaceSpec, origin: Origin): Place {
@@ -148,6 +155,12 @@ export class Deployments {
     const limit = yields ? this.#waitingLimit : this.#limit
     return this.#queues.do(place, () => limit.do(hostOf(address), run))
   }
+}
+
+/** Undefined where nothing is taken away from there. */
+function prunerOf({ name, deployer }: PlaceSpec, pruners: ReadonlyMap<string, Deployer>): Deployer | undefined {
+  const pruner = pruners.get(name)
+  return pruner?.address === deployer.address ? pruner : undefined
 }
 
 /** A bundle that left the config. */

@@ -46,7 +46,9 @@ export class Attempt {
     const { number } = this.#what.release
     const { forced } = this.#site.row
     const before = await this.#ask()
-    const isThere = !this.#what.isForced && (before?.settled ?? this.#site.row.deployed === number)
+    const { row: was, isElsewhere } = this.#site
+    // Another place than before, which cannot be asked, has nothing yet.
+    const isThere = !this.#what.isForced && (before?.settled ?? (was.deployed === number && !isElsewhere))
     if (isThere) return this.#done(before, { isPut: false, forced })
     if (before !== undefined && this.#hasDrifted()) {
       await this.#drifted(before)

@@ -14,6 +14,7 @@ import type { Registry } from '../registry/types.ts'
 import type { State } from '../state/state.ts'
 import type { Decisions } from './decisions.ts'
 import { AttemptLog } from './attempt-log.ts'
+import { settleMove, type Move } from './move.ts'
 import { Attempt, type Site } from './place-attempt.ts'
 import { planOf } from './place-plan.ts'
 import { isLast, isLeftAlone, pauseMs } from './place-retry.ts'
@@ -58,6 +59,7 @@ export class Place {
   #onlyAsks = false
   /** The config names another place now: that this one holds nothing of ours is nobody else's doing. */
   #isElsewhere = false
+  #move: { move: Move; pruner: Deployer | undefined } | undefined
 
   /** `queue` decides when it is this one's turn. */
   constructor(
@@ -86,6 +88,12 @@ export class Place {
     if (current !== null && desired !== current) this.desire(current)
     else if (state === 'failed' && nextAttemptAt !== null) this.#wakeAt(nextAttemptAt)
     else if (state !== 'failed' || !isLast(attempts, this.#spec.retry)) this.wake()
+  }
+
+  /** What is there went another way than the config says now; undefined where it did not. */
+  move(move: Move | undefined, pruner: Deployer | undefined): void {
+    this.#move = move && { move, pruner }
+    this.#isElsewhere = move !== undefined
   }
 
   /** Another deployer may mean another place: what it holds is asked again. */
@@ -181,6 +189,7 @@ export class Place {
       const what = this.#whatOf(release, await this.#sourceOf(release), (text) => log.say(text))
       const attempt = new Attempt(this.#siteFor(release, log), what, deployer, signal)
       await (mayDeploy ? attempt.bringTo() : attempt.check())
+      await this.#settleMove(what, signal)
     } catch (error) {
       // Begun again at the next start; the place may or may not have it by then.
       if (this.#stop.signal.aborted) return
@@ -193,6 +202,14 @@ export class Place {
       this.#yield = undefined
       cancelDeadline()
     }
+  }
+
+  /** It is there as the config says: the state is told, and what it left elsewhere goes. */
+  async #settleMove(what: Deploy, signal: AbortSignal): Promise<void> {
+    const pending = this.#move
+    if (pending === undefined || this.#isElsewhere || this.row.deployed !== what.release.number) return
+    await settleMove(pending.move, what, { ...pending, state: this.#context.state }, signal)
+    if (this.#move === pending) this.#move = undefined
   }
 
   #notAsked(release: number, error: unknown): void {

@@ -195,6 +195,8 @@ export interface PlacementState {
   puts(bundle: string, place: string): Promise<number[]>
   /** An attempt to take it away began, or, with its `lastError`, failed; an event. Nothing happens where the place is back. */
   saveLeft(left: Left, at: number, log: readonly string[]): Promise<void>
+  /** From now on it is there as this says. Nothing happens where the place left the config. */
+  move(bundle: string, to: Placement): Promise<void>
   /** It was taken away; an event. */
   forget(left: Left, at: number, log: readonly string[]): Promise<void>
 }

@@ -52,3 +52,26 @@ test('what left is pruned by a reload, and by a start', async () => {
   expect((await server.reload()).status).toBe(200)
   await waitFor('a again', () => files().includes('a.tar.gz'))
 })
+
+test('what moved to another path leaves nothing where it was, over a reload and a start', async () => {
+  const [folder, root] = [tempDir('longshore'), join(tempDir('place'), 'bundles')]
+  const store = { type: 'local', repository: 'policies/a' }
+  const configOf = (path: string) => ({
+    bundles: { a: { store, deploy: [{ to: 'host', path, form: 'tarball' }] } },
+    deployers: { host: { type: 'directory', root, prune: true } },
+  })
+  const isOnlyAt = (path: string) =>
+    waitFor(`it to be at ${path} alone`, () => {
+      const found = ['one', 'two', 'three'].filter((name) => existsSync(join(root, name, 'a.tar.gz')))
+      return found.join() === path && !existsSync(join(root, path === 'one' ? 'two' : 'one', '.longshore'))
+    })
+  server = await startLongshore({ folder, config: configOf('one') })
+  await push('a')
+  await isOnlyAt('one')
+  server.writeConfig(configOf('two'))
+  expect((await server.reload()).status).toBe(200)
+  await isOnlyAt('two')
+  await server.stop()
+  server = await startLongshore({ folder, config: configOf('three') })
+  await isOnlyAt('three')
+})

@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { dropFromFolder, lookIntoFolder, putIntoFolder } from '../../artifact/folder/folder.ts'
 import type { FolderContent, FolderSpec } from '../../artifact/folder/types.ts'
@@ -62,8 +63,9 @@ class DirectoryDeployer implements Deployer {
   /** What the ledger says is the bundle's. Whoever reads the folder is told, as after any other change. */
   async remove(what: Removal, signal: AbortSignal): Promise<void> {
     const folder = this.#folder(what)
-    const { bundle, say, check } = what
+    const { bundle, movedTo, say, check } = what
     await check()
+    if (movedTo !== undefined && (await isOneFolder(folder.path, this.#folder(movedTo).path))) return
     const tell = () => this.#tell({ bundle, say, check }, { ...folder, cwd: '/' }, signal)
     const removed = await dropFromFolder(folder, what.bundle, tell, signal)
     what.say(
@@ -110,6 +112,12 @@ interface Told extends Pick<Deploy, 'say' | 'check'> {
 
 function toldOf({ release, say, check }: Deploy): Told {
   return { bundle: release.bundle, release, say, check }
+}
+
+/** Written in two ways, or by a link. */
+async function isOneFolder(one: string, other: string): Promise<boolean> {
+  const [a, b] = await Promise.all([one, other].map((path) => realpath(path).catch(() => resolve(path))))
+  return a === b
 }
 
 /** Layers are those of what the store offered: what was packed here has one. */

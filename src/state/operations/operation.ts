@@ -95,7 +95,7 @@ export const access: { [Group in keyof Groups]: Access<Groups[Group]> } = {
     hold: 'write',
     resume: 'write',
   },
-  placements: { list: 'read', puts: 'read', saveLeft: 'write', forget: 'write' },
+  placements: { list: 'read', puts: 'read', saveLeft: 'write', move: 'write', forget: 'write' },
   promotions: { read: 'read', ripen: 'write', approve: 'write' },
   events: { newest: 'read', after: 'read', ofBundle: 'read' },
   outbox: {

@@ -38,6 +38,16 @@ export const placementOperations: Operations<PlacementState> = {
     await note(db, { type: 'prune.failed', ...about, data: { ...tried, error: lastError, nextAttemptAt, log } })
   },
 
+  async move(db, bundle, { place, form, path, address }) {
+    await db
+      .updateTable('placements')
+      .set({ form, path, address })
+      .where('bundle', '=', bundle)
+      .where('place', '=', place)
+      .where('leftAt', 'is', null)
+      .execute()
+  },
+
   async forget(db, { bundle, place, attempts, deployed: release }, at, log) {
     const { numDeletedRows } = await db
       .deleteFrom('placements')

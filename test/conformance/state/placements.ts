@@ -55,6 +55,17 @@ export function testPlacements(open: OpenState): void {
       expect(await state.placements.list()).toMatchObject([{ leftAt: null }])
     })
 
+    it('are where they were said to be last, while they are in the config', async () => {
+      const to = { ...placement, path: 'external', form: 'unpacked' }
+      await deployOnce()
+      await state.placements.move('b', to)
+      await state.placements.move('b', { ...to, place: 'other' })
+      expect(await state.placements.list()).toMatchObject([{ ...to, bundle: 'b', leftAt: null }])
+      await state.deployments.configure('b', [], null, { placements: [], at })
+      await state.placements.move('b', placement)
+      expect(await state.placements.list()).toMatchObject([{ ...to, leftAt: at }])
+    })
+
     it('remember nothing where nothing was put, and nothing of how it went there before', async () => {
       await state.deployments.configure('b', ['x'], 1, how)
       await state.deployments.configure('b', [], null, { placements: [], at })

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { createDeployer } from '../../../src/deployers/directory/index.ts'
@@ -287,5 +287,21 @@ describe('taking away', () => {
     await deployer.remove!({ bundle: 'authz', place, form, path, releases: [release], say, check }, signal)
     expect(readFileSync(told, 'utf8')).toBe(`authz,,${root}`)
     expect(existsSync(join(root, 'db.a'))).toBe(false)
+  })
+
+  it('leaves alone what is there now, where a bundle moved to the same folder under another name', async () => {
+    const { deployer, root } = open()
+    const what = await layersOf({ 'db.a': 'a' }, { path: 'one' })
+    await deployer.deploy(what, signal)
+    const link = join(tempDir('links'), 'zones')
+    symlinkSync(join(root, 'one'), link)
+    const { place, form, say, check, release } = what
+    const removal = { bundle: 'authz', place, form, path: 'one', releases: [release], say, check }
+    for (const path of ['./one/', join(root, 'one'), link]) {
+      await deployer.remove!({ ...removal, movedTo: { path } }, signal)
+      expect(listing(join(root, 'one')), path).toEqual({ 'db.a': 'a' })
+    }
+    await deployer.remove!({ ...removal, movedTo: { path: 'two' } }, signal)
+    expect(existsSync(join(root, 'one/db.a'))).toBe(false)
   })
 })
