@@ -79,6 +79,7 @@ export async function allOrNone<T>(
   run: (item: T, signal: AbortSignal) => Promise<void>,
   { signal, atOnce = items.length }: { signal?: AbortSignal | undefined; atOnce?: number } = {},
 ): Promise<void> {
+  if (items.length === 0) return
   const stop = linkTo(signal)
   const rest = items.values()
   let failure: { error: unknown } | undefined

@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto'
+import { hash, type Hash } from 'node:crypto'
 import { IntegrityError } from '../lib/errors.ts'
 
 /**
@@ -25,7 +25,7 @@ export function algorithmOf(digest: Digest): Algorithm {
 }
 
 export function digestOf(bytes: Uint8Array | string, algorithm: Algorithm = 'sha256'): Digest {
-  return finish(createHash(algorithm).update(bytes), algorithm)
+  return `${algorithm}:${hash(algorithm, bytes, 'hex')}`
 }
 
 export function finish(hash: Hash, algorithm: Algorithm): Digest {

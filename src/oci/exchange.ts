@@ -163,15 +163,11 @@ function startBody(sent: Sent, clock: Clock): Sending | undefined {
 }
 
 function headersFor(sent: Sent, own: boolean, userAgent: string): Record<string, string> {
-  const given = Object.entries(sent.headers).filter(([name]) => own || harmless.has(name))
-  const body = sent.body
-  const size = body === undefined ? undefined : body instanceof Uint8Array ? body.length : body.size
-  return {
-    // Whoever unpacks on the way breaks digests.
-    'accept-encoding': 'identity',
-    'user-agent': userAgent,
-    ...Object.fromEntries(given),
-    ...(own && sent.authorization !== undefined ? { authorization: sent.authorization } : {}),
-    ...(size === undefined ? {} : { 'content-length': String(size) }),
-  }
+  const { authorization, body } = sent
+  // Whoever unpacks on the way breaks digests.
+  const headers: Record<string, string> = { 'accept-encoding': 'identity', 'user-agent': userAgent }
+  for (const [name, value] of Object.entries(sent.headers)) if (own || harmless.has(name)) headers[name] = value
+  if (own && authorization !== undefined) headers.authorization = authorization
+  if (body !== undefined) headers['content-length'] = String(body instanceof Uint8Array ? body.length : body.size)
+  return headers
 }

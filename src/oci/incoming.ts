@@ -73,7 +73,7 @@ export class Incoming implements Dispatcher.DispatchHandler {
 
   /** Nothing more is wanted: where something is still to come, the connection ends. */
   destroy(): void {
-    this.#giveUp(new Error('nobody wants the rest'))
+    if (this.#ended === undefined) this.#giveUp(new Error('nobody wants the rest'))
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {

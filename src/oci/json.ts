@@ -4,6 +4,8 @@ import { parseJsonText } from '../lib/json.ts'
 /** What tools write nests four or five deep; a hostile document must not cost a parser its stack. */
 export const maxJsonDepth = 64
 
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
 export type JsonObject = Record<string, unknown>
 
 /** Parses strict UTF-8 JSON that is one object. Throws IntegrityError `bad_manifest`; `what` names it in the message. */
@@ -13,7 +15,7 @@ export function parseJsonObject(bytes: Uint8Array, what: string): JsonObject {
   }
   let value: unknown
   try {
-    value = parseJsonText(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
+    value = parseJsonText(strictUtf8.decode(bytes))
   } catch (error) {
     throw new IntegrityError('bad_manifest', `${what} is not JSON`, { cause: error })
   }

@@ -17,15 +17,15 @@ export function createLargeReads(): OnReadOpts {
     // Asked for after each read: what was handed on is not written to again.
     buffer: () => spare.pop() ?? Buffer.allocUnsafeSlow(readBytes),
     callback(this: Socket, bytes, buffer) {
-      const read = Buffer.from(buffer.buffer, buffer.byteOffset, bytes)
       const giveBack = () => {
         if (spare.length < mostSpare) spare.push(buffer)
       }
       if (bytes > smallBytes) {
         lend(buffer, bytes, giveBack)
-        return this.push(read)
+        return this.push(Buffer.from(buffer.buffer, buffer.byteOffset, bytes))
       }
-      const copy = Buffer.from(read)
+      const copy = Buffer.allocUnsafe(bytes)
+      copy.set(buffer.subarray(0, bytes))
       giveBack()
       return this.push(copy)
     },
