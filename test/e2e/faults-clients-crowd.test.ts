@@ -72,12 +72,12 @@ describe('ten thousand connections', () => {
 })
 
 describe('more than there may be', () => {
-  beforeAll(() => start({ max_connections: 400, max_connections_per_source: 300, max_waiting: 50 }))
+  beforeAll(() => start({ max_connections: 400, max_connections_per_source: 300, max_waiting: 50, wait_max: '10m' }))
   afterAll(stop)
 
   test('long polls get 503 with Retry-After, those that are held their answer', async () => {
     const old = await etagOf('/bundles/authz')
-    const waiting = get('/bundles/authz', { 'If-None-Match': old, Prefer: 'wait=50' })
+    const waiting = get('/bundles/authz', { 'If-None-Match': old, Prefer: 'wait=600' })
     await crowd.open('first', 50, waiting)
     await waitFor('50 to wait', async () => (await server.metric('longshore_waiting_clients')) === 50)
     await whileServed(server, ['/bundles/authz'], async () => {
@@ -93,7 +93,7 @@ describe('more than there may be', () => {
 
   test('one connection has one place, however much it asks for', async () => {
     const old = await etagOf('/bundles/authz')
-    const waiting = get('/bundles/authz', { 'If-None-Match': old, Prefer: 'wait=50' })
+    const waiting = get('/bundles/authz', { 'If-None-Match': old, Prefer: 'wait=600' })
     await crowd.open('greedy', 1, waiting.repeat(2_000))
     await waitFor('one to wait', async () => (await server.metric('longshore_waiting_clients')) === 1)
     await pushPolicy('4', `${server.host}/policies/authz:latest`)

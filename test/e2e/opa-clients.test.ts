@@ -12,7 +12,7 @@ const token = 'a-token-of-the-opas'
 const pushToken = 'a-token-of-the-pipeline'
 const quickly = { min_delay_seconds: 1, max_delay_seconds: 1 }
 /** Only a change that is told at once can be seen in time. */
-const waiting = { min_delay_seconds: 300, max_delay_seconds: 600, long_polling_timeout_seconds: 30 }
+const waiting = { min_delay_seconds: 300, max_delay_seconds: 600, long_polling_timeout_seconds: 600 }
 const bundles = ['plain', 'long', 'oci'] as const
 const credentials = { bearer: { token } }
 
@@ -124,7 +124,11 @@ needs(
 )('OPA that waits', () => {
   test('is answered once for each release, and asks no more than that', async () => {
     const server = await startLongshore({
-      config: { bundles: { long: { store: { type: 'local', repository: 'policies/long' } } } },
+      config: {
+        // Longer than the test takes: who is answered, is answered with news.
+        server: { limits: { wait_max: '10m' } },
+        bundles: { long: { store: { type: 'local', repository: 'policies/long' } } },
+      },
     })
     const push = (version: string) => pushPolicy(version, `${server.host}/policies/long:latest`, { name: 'long' })
     await push('0')
