@@ -74,9 +74,9 @@ function describeTags(
   const rows = verdicts.map(({ tag, verdict }) => [oneLine(tag, tagWidth), oneLine(describeVerdict(verdict))])
   const left = total - verdicts.length
   return [
-    ...output.table([['TAG', `WHY (${oneLine(follow)})`], ...rows]),
+    ...output.table([['TAG', `WHY (${isDigest(follow) ? shortDigest(follow) : oneLine(follow)})`], ...rows]),
     ...(left > 0 ? [`and ${left} more: longshore explain ${name} --all`] : []),
-    `${counted(total, 'tag')}${age}`,
+    `${counted(isDigest(follow) ? total - 1 : total, 'tag')}${age}`,
   ]
 }
 

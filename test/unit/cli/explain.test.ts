@@ -81,6 +81,20 @@ it.each<[Partial<Approved>, string[]]>([
   expect(describeApproved('prod', { ...approved, ...more }, now)).toEqual(lines)
 })
 
+it('counts a digest that is followed for no tag', () => {
+  const digest = digestOf('x')
+  const explained = explanationOf(statusOf('authz'))
+  const not = { code: 'not_followed', follow: digest } as const
+  const verdicts = [
+    { tag: digest, verdict: { code: 'taken' } as const },
+    { tag: 'v1.0.0', verdict: not },
+  ]
+  explained.tags = { ...explained.tags, follow: digest, askedAt: now, total: 2, verdicts }
+  const lines = describeExplanation(explained, now, output)
+  expect(lines.at(-4)).toMatch(new RegExp(`^TAG +WHY \\(${digest.slice(0, 19)}\\)$`))
+  expect(lines.at(-1)).toBe('1 tag, as listed 0s ago')
+})
+
 it('says who pinned it, and why the tags are not known', () => {
   const look = lookOf('authz', { endedAt: now, outcome: 'failed', message: 'it is down' })
   const pin = { bundle: 'authz', to: { release: 41 }, ...word }
