@@ -70,9 +70,20 @@ function checkHashes({ server }: CheckedConfig): PlacedProblem[] {
 }
 
 /** Every secret, and where it stands. */
-export function secretsIn(value: unknown, path: Path = []): { secret: Secret; path: Path }[] {
-  if (value instanceof Secret) return [{ secret: value, path }]
-  if (Array.isArray(value)) return value.flatMap((item, index) => secretsIn(item, [...path, index]))
-  if (typeof value !== 'object' || value === null) return []
-  return Object.entries(value).flatMap(([key, item]) => secretsIn(item, [...path, key]))
+export function secretsIn(config: unknown): { secret: Secret; path: Path }[] {
+  const found: { secret: Secret; path: Path }[] = []
+  /** Where it is: one for all, since thousands of bundles have few secrets. */
+  const path: (string | number)[] = []
+  const walk = (value: object): void => {
+    const isList = Array.isArray(value)
+    for (const [key, item] of Object.entries(value) as [string, unknown][]) {
+      if (typeof item !== 'object' || item === null) continue
+      path.push(isList ? Number(key) : key)
+      if (item instanceof Secret) found.push({ secret: item, path: path.slice(1) })
+      else walk(item)
+      path.pop()
+    }
+  }
+  walk({ config })
+  return found
 }

@@ -32,7 +32,7 @@ async function readBytes(file: string): Promise<Buffer> {
     await using handle = await open(file)
     const found = await handle.stat()
     if (found.isDirectory()) throw new Error('it is a folder')
-    const bytes = Buffer.alloc(maxFileBytes + 1)
+    const bytes = Buffer.allocUnsafeSlow(maxFileBytes + 1)
     const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0)
     if (bytesRead > maxFileBytes) throw new Error('it is larger than 1 MiB')
     return bytes.subarray(0, bytesRead)

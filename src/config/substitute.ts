@@ -31,16 +31,25 @@ export function substitute(value: unknown, lookups: Lookups): Substituted {
   const problems: PlacedProblem[] = []
   const budget = { references: maxReferences }
   const used = new Map<string, string>()
-  const walk = (part: unknown, path: Path): unknown => {
-    if (typeof part === 'string') {
-      const report: Report = (problem) => problems.push({ ...problem, path })
-      return replaceIn(part, { lookups, budget, used, report }, [])
-    }
-    if (Array.isArray(part)) return part.map((item, index) => walk(item, [...path, index]))
-    if (typeof part !== 'object' || part === null) return part
-    return Object.fromEntries(Object.entries(part).map(([key, item]) => [key, walk(item, [...path, key])]))
+  /** Where it is: one for all, since nearly all of what is walked through has no reference. */
+  const path: (string | number)[] = []
+  const report: Report = (problem) => problems.push({ ...problem, path: [...path] })
+  const within = (key: Path[number], item: unknown): unknown => {
+    path.push(key)
+    const replaced = walk(item)
+    path.pop()
+    return replaced
   }
-  return { value: walk(value, []), problems, used }
+  const walk = (part: unknown): unknown => {
+    if (typeof part === 'string') {
+      const isPlain = !part.includes('${') && part.length <= maxLength
+      return isPlain ? part : replaceIn(part, { lookups, budget, used, report }, [])
+    }
+    if (Array.isArray(part)) return part.map((item, index) => within(index, item))
+    if (typeof part !== 'object' || part === null) return part
+    return Object.fromEntries(Object.entries(part).map(([key, item]) => [key, within(key, item)]))
+  }
+  return { value: walk(value), problems, used }
 }
 
 type Report = (problem: { message: string; hint?: string }) => void

@@ -1,3 +1,5 @@
+import { findCollect } from './heap.ts'
+
 /**
  * So much garbage comes together before it is collected. What is collected is still being freed when the next is, and V8 counts all
  * of it against a bound that is as low as 16 MiB where its heap is small: with 32 MiB at a time it marked 60 times for a gigabyte.
@@ -5,7 +7,7 @@
 const enoughBytes = 4 * 1024 * 1024
 
 let garbageBytes = 0
-let collect: (() => void) | undefined
+let collect: ReturnType<typeof findCollect> | undefined
 
 /**
  * Told of memory outside of V8's heap that nobody uses any more, such as what Node allots for each read of a socket: has it
@@ -17,12 +19,5 @@ export function discarded(bytes: number): void {
   if (garbageBytes < enoughBytes) return
   garbageBytes = 0
   collect ??= findCollect()
-  collect()
-}
-
-/** https://nodejs.org/api/cli.html#--expose-gc, from now on and for us alone. Where V8 has none, it collects when it likes. */
-function findCollect(): () => void {
-  process.getBuiltinModule('node:v8').setFlagsFromString('--expose-gc')
-  const gc: unknown = process.getBuiltinModule('node:vm').runInNewContext('globalThis.gc')
-  return typeof gc === 'function' ? () => void (gc as (options: object) => void)({ type: 'minor' }) : () => undefined
+  collect({ type: 'minor' })
 }

@@ -1,9 +1,13 @@
 import { parentPort, type MessagePort } from 'node:worker_threads'
+import { systemClock } from '../../lib/clock.ts'
+import { collectAll } from '../../lib/heap.ts'
 import { nameOperations } from '../operations/named.ts'
 import { packError, sqliteError } from './errors.ts'
 import { commitGroup, type Work } from './group.ts'
 import { startId, type Reply, type Request, type WorkerStart } from './messages.ts'
 import { openStore, type Store } from './store.ts'
+
+const startedMs = 10_000
 
 /** The program of the state's thread: every message that has come by the time it looks is one group. */
 async function serve(port: MessagePort, start: WorkerStart): Promise<void> {
@@ -91,4 +95,6 @@ port?.once('message', (start: WorkerStart) => {
   // Nobody listens while it opens.
   port.ref()
   void serve(port, start)
+  // Much of what it loaded was needed only to load it.
+  systemClock.after(startedMs, collectAll)
 })
