@@ -4,20 +4,20 @@ import { configSchema, type CheckedConfig } from './schema.ts'
 type Issue = Pick<z.core.$ZodIssue, 'path' | 'code'> & { keys?: string[] }
 
 /** How much goes with one wrong value: a key of a bundle, a whole store, a key of the server. */
-const depths: Record<string, number> = {
-  bundles: 3,
-  stores: 2,
-  deployers: 2,
-  publishers: 2,
-  webhooks: 2,
-  registries: 2,
-  server: 2,
-}
+const depths = new Map([
+  ['bundles', 3],
+  ['stores', 2],
+  ['deployers', 2],
+  ['publishers', 2],
+  ['webhooks', 2],
+  ['registries', 2],
+  ['server', 2],
+])
 const named = new Set(['bundles', 'stores', 'deployers', 'publishers', 'webhooks', 'registries'])
 
 /** What of the file is right by itself, so that one wrong value does not keep the others from being checked together. */
 export function checkRest(value: unknown, issues: readonly Issue[]): CheckedConfig {
-  const most = without(value, issues, (section) => depths[section] ?? 1)
+  const most = without(value, issues, (section) => depths.get(section) ?? 1)
   const result = configSchema.safeParse(most)
   if (result.success) return result.data
   // What is left of a bundle may not stand alone: it lost its store.

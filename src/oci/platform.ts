@@ -36,11 +36,11 @@ export function selectPlatform(index: IndexManifest, platform: string): Descript
   const members = index.manifests.filter((member) => !isAttestation(member))
   const matching = members.filter(({ platform: offered }) => offered !== undefined && sameMachine(offered, wanted))
   const byVariant = (variant: string | undefined) => matching.find((member) => member.platform?.variant === variant)
-  if (wanted.variant !== undefined) {
-    const isDefault = wanted.variant === defaultVariants.get(wanted.architecture)
-    return byVariant(wanted.variant) ?? (isDefault ? byVariant(undefined) : undefined)
-  }
-  const found = byVariant(undefined) ?? byVariant(defaultVariants.get(wanted.architecture)) ?? matching[0]
+  const usual = defaultVariants.get(wanted.architecture)
+  const found =
+    wanted.variant === undefined
+      ? (byVariant(undefined) ?? byVariant(usual) ?? matching[0])
+      : (byVariant(wanted.variant) ?? (wanted.variant === usual ? byVariant(undefined) : undefined))
   if (found !== undefined) return found
   return members.length === 1 && !namesPlatform(members[0]!) ? members[0] : undefined
 }

@@ -2,16 +2,16 @@
 export type FileRole =
   'rego' | 'json' | 'yaml' | 'wasm' | 'plan' | 'patch' | 'manifest' | 'protobuf-manifest' | 'signatures'
 
-const byName: Record<string, FileRole> = {
-  'policy.wasm': 'wasm',
-  'plan.json': 'plan',
-  'plan.pb': 'plan',
-  'data.json': 'json',
-  'data.yaml': 'yaml',
-  'data.yml': 'yaml',
-  'patch.json': 'patch',
-  '.signatures.json': 'signatures',
-}
+const byName = new Map<string, FileRole>([
+  ['policy.wasm', 'wasm'],
+  ['plan.json', 'plan'],
+  ['plan.pb', 'plan'],
+  ['data.json', 'json'],
+  ['data.yaml', 'yaml'],
+  ['data.yml', 'yaml'],
+  ['patch.json', 'patch'],
+  ['.signatures.json', 'signatures'],
+])
 
 /**
  * In the order in which OPA asks: an ending is enough for policies and manifests, in whatever folder.
@@ -19,7 +19,7 @@ const byName: Record<string, FileRole> = {
  */
 export function roleOf(path: string): FileRole | undefined {
   if (path.endsWith('.rego')) return 'rego'
-  const role = byName[path.slice(path.lastIndexOf('/') + 1)]
+  const role = byName.get(path.slice(path.lastIndexOf('/') + 1))
   if (role !== undefined) return role
   // Since OPA 1.22; before, such a file was ignored.
   if (path.endsWith('.manifest.pb')) return 'protobuf-manifest'

@@ -14,11 +14,13 @@ import { parseSchedule } from '../../src/lib/schedule.ts'
 import { parseDuration, parseSize } from '../../src/lib/units.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { parseManifest } from '../../src/oci/manifest.ts'
-import { ociConfig, ociManifest } from '../../src/oci/media.ts'
+import { ociConfig, ociIndex, ociManifest } from '../../src/oci/media.ts'
 import { nextLink } from '../../src/oci/link.ts'
-import { parsePlatform } from '../../src/oci/platform.ts'
+import { parsePlatform, selectPlatform } from '../../src/oci/platform.ts'
 import { isHost, parseReference } from '../../src/oci/reference.ts'
+import { BundleReader } from '../../src/opa/bundle.ts'
 import { mergeDocuments, parseYaml } from '../../src/opa/data.ts'
+import { roleOf } from '../../src/opa/files.ts'
 import { parseJson } from '../../src/opa/json.ts'
 import { completeManifest, parseOpaManifest, withoutLeadingSlashes } from '../../src/opa/manifest.ts'
 import { packageOf } from '../../src/opa/rego.ts'
@@ -147,6 +149,15 @@ describe('bundles', () => {
   })
 })
 
+describe('files of bundles', () => {
+  it.each(['constructor', 'a/toString', 'a/__proto__'])('%s is a file like any other', (path) => {
+    expect(roleOf(path)).toBeUndefined()
+    const reader = new BundleReader()
+    reader.add({ path, name: path, size: 0 })
+    expect(reader.finish().ignored).toEqual([path])
+  })
+})
+
 describe('names in JSON that Go takes for one another', () => {
   const digest = digestOf('x')
   const config = { mediaType: ociConfig, digest, size: 1 }
@@ -209,6 +220,16 @@ describe('references', () => {
   ])('%s is one', (host) => {
     expect(isHost(host)).toBe(true)
   })
+})
+
+describe('members of an index', () => {
+  it.each(['linux/arm64', 'linux/arm64/v8', 'linux/arm/v7'])(
+    'the only one, without a platform, is for %s too',
+    (platform) => {
+      const member = { mediaType: ociManifest, digest: digestOf('x'), size: 1 }
+      expect(selectPlatform({ kind: 'index', mediaType: ociIndex, manifests: [member] }, platform)).toBe(member)
+    },
+  )
 })
 
 describe('headers', () => {

@@ -2,6 +2,7 @@ import { manifestProperties } from './opa/manifest.ts'
 import { regoProperties } from './opa/rego.ts'
 import { dataProperties } from './opa/data.ts'
 import { bundleProperties } from './opa/bundles.ts'
+import { nameProperties } from './opa/files.ts'
 import type { Group } from './property.ts'
 
 export const opa: Group = {
@@ -15,5 +16,5 @@ export const opa: Group = {
     'src/opa/roots.ts',
     'src/opa/signatures.ts',
   ],
-  properties: [...manifestProperties, ...regoProperties, ...dataProperties, ...bundleProperties],
+  properties: [...manifestProperties, ...regoProperties, ...dataProperties, ...nameProperties, ...bundleProperties],
 }

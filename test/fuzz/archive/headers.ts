@@ -7,7 +7,7 @@ import { hostileBytes } from '../mutate/bytes.ts'
 import { pumped } from '../mutate/pumped.ts'
 import { hostileText } from '../mutate/text.ts'
 import { ok, outcome, property, same } from '../property.ts'
-import { entries, keys, names, sign, write } from './written.ts'
+import { block, entries, keys, names, sign, write } from './written.ts'
 
 export const headerProperties = [
   property(
@@ -45,6 +45,25 @@ export const headerProperties = [
     ),
     ([name, size, mode, type]) => {
       same(parseHeader(encodeHeader({ name, type, size, mode })), { name, type, size, mode })
+    },
+  ),
+  property(
+    'tar headers as other tools write them',
+    fc.tuple(
+      fc.stringMatching(/^[a-zé]{1,20}$/),
+      fc.constantFrom('ustar' as const, 'gnu' as const, 'v7' as const, 'star' as const),
+      fc.boolean(),
+      fc.constantFrom('unsigned' as const, 'signed' as const, 'wrong' as const),
+    ),
+    ([name, magic, hasPrefix, sum]) => {
+      const header = block('', '0', Buffer.alloc(0), 0o644, magic, hasPrefix)
+      header.write(name, 0, 'utf8')
+      sign(header, sum === 'signed' ? 'signed' : 'unsigned')
+      if (sum === 'wrong') header[153]! ^= 1
+      // GNU and v7 have other things where ustar has the front of a long name.
+      const front = hasPrefix && ['ustar', 'star'].includes(magic) ? 'pre/fix/' : ''
+      const found = outcome(() => parseHeader(header), IntegrityError, ['bad_archive'])
+      same(found?.name, sum === 'wrong' ? undefined : `${front}${name}`)
     },
   ),
   property(

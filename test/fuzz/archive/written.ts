@@ -72,7 +72,7 @@ export const entries: fc.Arbitrary<Written> = fc.record({
   hasPrefix: fc.nat({ max: 4 }).map((one) => one === 0),
 })
 
-function block(
+export function block(
   name: string,
   type: string,
   content: Buffer,
@@ -95,9 +95,9 @@ function block(
 }
 
 /** Makes the checksum right, so that what a mutation did is looked at. */
-export function sign(header: Buffer): void {
+export function sign(header: Buffer, how: 'unsigned' | 'signed' = 'unsigned'): void {
   header.write(' '.repeat(8), 148, 'latin1')
-  const sum = header.reduce((total, byte) => total + byte, 0)
+  const sum = header.reduce((total, byte) => total + (how === 'signed' && byte > 127 ? byte - 256 : byte), 0)
   header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1')
 }
 

@@ -1,4 +1,5 @@
 // From bytes to a value.
+import { isUtf8 } from 'node:buffer'
 import fc from 'fast-check'
 import { stringify } from 'yaml'
 import { parseConfigDocument, readConfigDocument } from '../../../src/config/document.ts'
@@ -8,7 +9,7 @@ import { pooled } from '../mutate/pool.ts'
 import { pumped } from '../mutate/pumped.ts'
 import { hostileJson } from '../mutate/tree.ts'
 import { ok, property, same } from '../property.ts'
-import { configs, keys, texts, words, yamlTokens } from './written.ts'
+import { configs, keys, partTexts, words, yamlTokens } from './written.ts'
 
 const lines = fc.constantFrom('a: 1\n', 'b: wörd\n', '# ☃\n', '😀: [x]\n', '- ${A}\n')
 
@@ -23,24 +24,39 @@ export const documentProperties = [
       const document = readConfigDocument(bytes)
       const isText = bytes.equals(Buffer.from(bytes.toString())) && !bytes.includes(0)
       if (isText) same(document.problems, parseConfigDocument(bytes.toString()).problems)
-      else same([document.value, document.problems[0]?.message], [undefined, 'not UTF-8'])
+      else {
+        const lines = bytes.toString('latin1').split('\n')
+        const line = lines.findIndex((one) => one.includes('\0') || !isUtf8(Buffer.from(one, 'latin1'))) + 1
+        same(
+          [document.value, document.problems[0]?.message, document.problems[0]?.line],
+          [undefined, 'not UTF-8', line],
+        )
+      }
     },
   ),
   property(
     'config documents that were written',
     pooled(configs),
     (written) => {
-      const document = parseConfigDocument(stringify(written))
+      const text = stringify(written)
+      const document = parseConfigDocument(text)
       same([document.value, document.problems], [JSON.parse(JSON.stringify(written)), []])
+      for (const [key, value] of Object.entries(written)) {
+        const line = text.split('\n').findIndex((one) => one.startsWith(`${key}:`)) + 1
+        same(document.lineOf([key]), line)
+        same(document.lineOf([key, 'nothing']), line)
+        const [inner] = Object.keys(value as object)
+        if (inner !== undefined) same(document.lineOf([key, inner]), line + 1)
+      }
     },
     { share: 0.01 },
   ),
-  property('config documents', texts, (text) => {
+  property('config documents', partTexts, (text) => {
     const document = parseConfigDocument(text)
     ok(document.problems.every(({ message }) => typeof message === 'string' && !message.includes('\ufdd0')))
     ok(!JSON.stringify(document.value ?? null).includes('\ufdd0'))
-    document.lineOf(['bundles', 'authz', 'store', 0])
-    document.textAt(['bundles', 'authz', 'follow'])
+    document.lineOf(['access', 'tokens', 'ci', 'allow', 0])
+    document.textAt(['follow', 'semver'])
   }),
   property(
     'config documents in JSON',
@@ -54,9 +70,10 @@ export const documentProperties = [
       const text = bytes.toString()
       ok(bytes.equals(Buffer.from(text)))
       same(value, JSON.parse(text))
-      // To the parser of YAML it is the same; but where a reference is not closed within its quotes, which is refused later.
-      if (/(?<!\$)\$\{[^{}\n]*["']/.test(text)) return
-      same([parseConfigDocument(text).problems, parseConfigDocument(text).value], [[], value])
+      // Of keys that come twice JSON's own parser says nothing, that of YAML does, where it can read it: a reference that is not closed
+      // may take a bracket with it.
+      const document = parseConfigDocument(text)
+      if (document.value !== undefined) same(document.problems, [])
     },
   ),
   property('long config documents', pumped(yamlTokens, 20_000), (text) => void parseConfigDocument(text), {

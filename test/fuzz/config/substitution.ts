@@ -39,6 +39,33 @@ export const substitutionProperties = [
     },
   ),
   property(
+    'values that were written',
+    fc.tuple(
+      fc.oneof<fc.Arbitrary<unknown>[]>(
+        fc.stringMatching(/^[a-z]{0,5}$/),
+        fc.integer(),
+        fc.boolean(),
+        fc.constantFrom(null, undefined, [1], { b: 1 }),
+      ),
+      fc.constantFrom(undefined, '', 'set'),
+      fc.constantFrom(undefined, '', 'else'),
+    ),
+    ([value, variable, fallback]) => {
+      const lookups = {
+        environment: (name: string) => (name === 'A' ? variable : undefined),
+        meta: { a: { b: value } },
+      }
+      const meta = substitute('<${meta.a.b}>', lookups)
+      const isPlain = ['string', 'number', 'boolean'].includes(typeof value)
+      same([meta.value, meta.problems.length], isPlain ? [`<${String(value)}>`, 0] : ['<>', 1])
+      const found = substitute(`<\${A${fallback === undefined ? '' : `:-${fallback}`}}>$\${A}`, lookups)
+      const expected = variable === undefined || (variable === '' && fallback !== undefined) ? fallback : variable
+      same([found.value, found.problems.length], [`<${expected ?? ''}>\${A}`, expected === undefined ? 1 : 0])
+      same([...found.used], variable === undefined ? [] : [['A', variable]])
+      ok(found.problems.every(({ hint }) => hint?.includes('${A:-default}')))
+    },
+  ),
+  property(
     'values that name each other',
     fc.tuple(
       fc.oneof(

@@ -183,14 +183,18 @@ export const yamlTokens = [
   '"',
   "'",
 ]
-export const texts = fc.oneof(
-  { weight: 4, arbitrary: hostileTree(configs, words, keys).map((value) => JSON.stringify(value) ?? '') },
-  { weight: 1, arbitrary: hostileTree(configs, words, keys).map((value) => stringify(value ?? null)) },
-  {
-    weight: 1,
-    arbitrary: hostileText(
-      configs.map((value) => stringify(value)),
-      yamlTokens,
-    ),
-  },
-)
+const textsOf = (values: fc.Arbitrary<unknown>) =>
+  fc.oneof(
+    { weight: 4, arbitrary: hostileTree(values, words, keys).map((value) => JSON.stringify(value) ?? '') },
+    { weight: 1, arbitrary: hostileTree(values, words, keys).map((value) => stringify(value ?? null)) },
+    {
+      weight: 1,
+      arbitrary: hostileText(
+        values.map((value) => stringify(value)),
+        yamlTokens,
+      ),
+    },
+  )
+export const texts = textsOf(configs)
+/** Parts of configs, for the parser of YAML, which takes long. */
+export const partTexts = textsOf(fc.oneof<fc.Arbitrary<unknown>[]>(servers, registries, bundle('prod', '/a')))

@@ -73,6 +73,29 @@ export const challengeProperties = [
   ),
   property('long challenges', pumped(challengeTokens, 16_000), (text) => void parseChallenges(text), { share: 0.1 }),
   property(
+    'scopes that were written',
+    fc.array(
+      fc.tuple(
+        fc.constantFrom('repository:a', 'repository:a/b', 'registry:catalog'),
+        fc.subarray(['delete', 'pull', 'push']),
+      ),
+      { maxLength: 5 },
+    ),
+    (list) => {
+      const written = list.map(([resource, actions]) =>
+        [resource, ...(actions.length === 0 ? [] : [actions.join(',')])].join(':'),
+      )
+      const named = list.filter(([, actions]) => actions.length > 0)
+      same(splitScopes(` ${written.join('  ')}`), written)
+      const resources = [...new Set(named.map(([resource]) => resource))]
+      const expected = resources.map((resource) => {
+        const all = named.flatMap(([other, actions]) => (other === resource ? actions : []))
+        return `${resource}:${[...new Set(all)].toSorted().join(',')}`
+      })
+      same(unionScopes(named.map(([resource, actions]) => `${resource}:${actions.join(',')}`)), expected.toSorted())
+    },
+  ),
+  property(
     'scopes',
     hostileText(
       fc

@@ -13,7 +13,40 @@ const statuses = fc.oneof(
 )
 const word = fc.stringMatching(/^[A-Z_]{1,12}$/)
 
+const codes: Record<number, string> = {
+  401: 'unauthorized',
+  403: 'denied',
+  404: 'not_found',
+  405: 'unsupported',
+  408: 'timeout',
+  409: 'conflict',
+  410: 'not_found',
+  412: 'conflict',
+  429: 'rate_limited',
+  501: 'unsupported',
+}
+
 export const errorProperties = [
+  property(
+    'errors that are no document',
+    fc.tuple(
+      statuses,
+      fc.constantFrom<(said: string) => unknown>(
+        (said) => said,
+        (said) => JSON.stringify({ message: said }),
+        (said) => JSON.stringify({ details: said }),
+        (said) => JSON.stringify({ error: said, error_description: '' }),
+        (said) => JSON.stringify({ error: '', error_description: said }),
+      ),
+      fc.stringMatching(/^[a-z]{1,12}$/),
+    ),
+    ([status, write, said]) => {
+      const body = Buffer.from(String(write(said)))
+      const { code, message } = refused({ host: 'h', status, what: 'try', body, redactor })
+      ok(message.includes(`(${said})`))
+      same(code, codes[status] ?? (status >= 500 ? 'unavailable' : status >= 400 ? 'denied' : 'protocol'))
+    },
+  ),
   property(
     'error documents that were written',
     fc.tuple(

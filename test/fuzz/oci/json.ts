@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { IntegrityError } from '../../../src/lib/errors.ts'
+import { parseJsonText } from '../../../src/lib/json.ts'
 import { maxJsonDepth, parseJsonObject } from '../../../src/oci/json.ts'
 import { parseManifest } from '../../../src/oci/manifest.ts'
 import { ociManifest } from '../../../src/oci/media.ts'
@@ -8,7 +9,32 @@ import { pumped } from '../mutate/pumped.ts'
 import { ok, outcome, property, same } from '../property.ts'
 import { digest } from './manifests.ts'
 
+/** As JSON writes it, and some of its characters as escapes though they need none. */
+const escaped = (text: string, every: number) =>
+  JSON.stringify(text).replace(/[a-z]/g, (letter, at: number, all: string) =>
+    all[at - 1] !== '\\' && at % every === 0 ? `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}` : letter,
+  )
+const keyCharacters = fc.constantFrom('a', 'b', '\\', '\n', '"', '\ue000', ' ', ':')
+
 export const jsonProperties = [
+  property(
+    'JSON with escapes that was written',
+    fc.tuple(
+      fc.uniqueArray(fc.string({ unit: keyCharacters, maxLength: 4 }), { maxLength: 4 }),
+      fc.constantFrom(1, 2, 100),
+      fc.boolean(),
+    ),
+    ([names, every, isNested]) => {
+      const members = names.map((name) => `${escaped(name, every)} :${escaped(name, every)}`)
+      const text = isNested ? `[{"a\\\\":1},{"k":{${members.join(',')}}}]` : `{${members.join(',')}}`
+      const value = parseJsonText(text)
+      const object = isNested ? (value as [unknown, { k: object }])[1].k : (value as object)
+      same(
+        Object.entries(object),
+        names.map((name) => [name, name]),
+      )
+    },
+  ),
   property(
     'JSON',
     hostileBytes(

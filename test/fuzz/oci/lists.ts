@@ -17,7 +17,7 @@ const links = fc.array(
       fc.tuple(
         linkNames,
         fc.oneof(
-          fc.constantFrom('next', 'prev', 'next last', 'x; rel=next', '</v2/y>; rel=next'),
+          fc.constantFrom('next', 'prev', 'NEXT', 'last Next', 'next last', 'x; rel=next', '</v2/y>; rel=next'),
           value.map((text) => text.replace(/["\\]/g, '')),
         ),
       ),

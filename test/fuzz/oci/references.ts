@@ -95,6 +95,25 @@ function isPartSlowly(part: string): boolean {
 }
 
 export const referenceProperties = [
+  property(
+    'references that were written',
+    fc.tuple(
+      fc.option(hosts, { nil: undefined }),
+      repositories,
+      fc.option(tags, { nil: undefined }),
+      fc.option(digests, { nil: undefined }),
+    ),
+    ([host, written, tag, digest]) => {
+      // Without a host, a first part with a dot would be one.
+      const name = host === undefined ? written.replaceAll('.', '') || 'a' : written
+      if (host === undefined && name.startsWith('localhost/')) return
+      const text = `${host === undefined ? '' : `${host}/`}${name}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`
+      const known = (host ?? 'docker.io').toLowerCase().replace(/^(?:index\.|registry-1\.)docker\.io$/, 'docker.io')
+      const found = parseReference(text)
+      same([found.host, found.tag, found.digest], [known, tag ?? (digest === undefined ? 'latest' : undefined), digest])
+      same(found.repository, known === 'docker.io' && !name.includes('/') ? `library/${name}` : name)
+    },
+  ),
   property('references', hostileText(references, referenceTokens), (text) => {
     const reference = outcome(() => parseReference(text), ConfigError, ['bad_reference'])
     if (reference === undefined) return

@@ -73,6 +73,46 @@ export const manifestProperties = [
     },
   ),
   property(
+    '.signatures.json that was written',
+    fc
+      .array(
+        fc.constantFrom<[part: string, isSound: boolean]>(
+          ['e30', true],
+          ['a-_Z9', true],
+          ['', false],
+          ['e3+0', false],
+          ['e30=', false],
+          ['é', false],
+        ),
+        { minLength: 2, maxLength: 3 },
+      )
+      .chain((around) =>
+        fc.tuple(
+          fc.constant(around),
+          fc.constantFrom<[payload: string, isSound: boolean]>(
+            ['{"files":[]}', true],
+            ['{"files":[{"name":"a"}]}', true],
+            ['{"files":{}}', false],
+            ['{}', false],
+            ['[]', false],
+            ['null', false],
+            ['x', false],
+          ),
+          fc.constantFrom(0, 1, 1, 1, 1, 2),
+        ),
+      ),
+    ([around, [payload, hasFiles], count]) => {
+      const [first, last, ...more] = around.map(([part]) => part)
+      const token = [first, Buffer.from(payload).toString('base64url'), last, ...more].join('.')
+      const isSound = count === 1 && hasFiles && around.length === 2 && around.every(([, sound]) => sound)
+      const bytes = Buffer.from(JSON.stringify({ signatures: Array.from({ length: count }, () => token) }))
+      same(
+        outcome(() => parseSignatures(bytes, '.signatures.json'), IntegrityError, bad),
+        isSound ? token : undefined,
+      )
+    },
+  ),
+  property(
     'long .manifest',
     pumped(['{', '[', '{"a":', '"', '\\', '1,', '"roots":[', '"/",']),
     (text) => {

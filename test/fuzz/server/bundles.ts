@@ -117,6 +117,20 @@ export const bundleProperties = [
     { share: 0.1 },
   ),
   property(
+    'paths of bundles that were written',
+    fc.tuple(
+      fc.constantFrom('/bundles/', '/v1/bundles/'),
+      repositories,
+      fc.option(digests, { nil: undefined }),
+      fc.boolean(),
+    ),
+    ([prefix, stem, digest, suffix]) => {
+      const name = `${stem}${digest === undefined ? '' : `@${digest}`}${suffix ? '.tar.gz' : ''}`
+      same(readBundlePath(`${prefix}${name}`), { name, stem, digest })
+      same(readBundlePath(`${prefix}${encodeURIComponent(name)}`), { name, stem, digest })
+    },
+  ),
+  property(
     'paths of bundles',
     hostileText(
       fc

@@ -101,10 +101,26 @@ export const guardProperties = [
       if (isIPv4(bare)) same(sourceOf(text), bare)
     },
   ),
+  property(
+    'hosts that were written',
+    fc.tuple(
+      fc.oneof(
+        fc.stringMatching(/^[A-Za-z][A-Za-z0-9-]{0,8}(?:\.[a-z]{2,4}){0,2}$/),
+        fc.constantFrom('127.0.0.1', '[::1]', '[2001:DB8::1]'),
+      ),
+      fc.constantFrom('', '.'),
+      fc.constantFrom('', ':80', ':65535'),
+    ),
+    ([host, dot, port]) => {
+      const isAddress = /^\[|^127/.test(host)
+      same(hostName(`${host}${isAddress ? '' : dot}${port}`), host.replace(/^\[|\]$/g, '').toLowerCase())
+    },
+  ),
   property('one /64 is one source', fc.tuple(groups, groups), ([front, back]) => {
     const long = [...front.slice(0, 4), ...back.slice(4)].map((group) => group.toString(16))
     const address = new URL(`http://[${long.join(':')}]`).hostname.slice(1, -1)
-    same(sourceOf(address), sourceOf(long.join(':')))
+    same(sourceOf(address), sourceOf(long.join(':').toUpperCase()))
+    same(sourceOf(address), sourceOf(long.map((group) => group.padStart(4, '0')).join(':')))
     same(sourceOf(address), `${long.slice(0, 4).join(':')}::/64`)
   }),
 ]

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { readNotice } from '../../../src/webhooks/registry/notices.ts'
 import { pooled } from '../mutate/pool.ts'
 import { hostileTree } from '../mutate/tree.ts'
-import { ok, property } from '../property.ts'
+import { ok, property, same } from '../property.ts'
 
 const words = fc.constantFrom('push', 'delete', 'PUSH_ARTIFACT', 'published', 'CONTAINER', 'policies/authz', 'a/B', '')
 const json = fc.oneof(words, fc.jsonValue({ maxDepth: 2 }) as fc.Arbitrary<unknown>)
@@ -92,7 +92,67 @@ const bodies = fc.oneof(
   { weight: 1, arbitrary: pooled(deliveries) },
 )
 
+/** What each registry sends of a change in `name`, and whether it is one that makes something new. */
+const kinds: [isNew: boolean, make: (name: string) => { headers: Record<string, string>; body: unknown }][] = [
+  ...['push', 'delete', 'pull', ''].map((action): (typeof kinds)[number] => [
+    ['push', 'delete'].includes(action),
+    (name) => ({
+      headers: {},
+      body: { events: [{ action, target: { repository: name, tag: 'latest' } }, { action: 'pull' }] },
+    }),
+  ]),
+  [
+    false,
+    (name) => ({ headers: {}, body: { events: [{ action: 'push', target: { repository: name, mediaType: 'x' } }] } }),
+  ],
+  ...['PUSH_ARTIFACT', 'DELETE_ARTIFACT', 'TAG_RETENTION', 'SCANNING_COMPLETED'].map((type): (typeof kinds)[number] => [
+    type !== 'SCANNING_COMPLETED',
+    (name) => ({ headers: {}, body: { type, event_data: { repository: { repo_full_name: name } } } }),
+  ]),
+  [true, (name) => ({ headers: {}, body: { push_data: {}, repository: { repo_name: name } } })],
+  [true, (name) => ({ headers: {}, body: { docker_url: 'quay.io/x', repository: name, updated_tags: ['a'] } })],
+  [false, (name) => ({ headers: {}, body: { docker_url: 'quay.io/x', repository: name } })],
+  ...[
+    'zotregistry.image.updated',
+    'zotregistry.image.deleted',
+    'zotregistry.repository.created',
+    'zotregistry.image.lint_failed',
+  ].flatMap((type): (typeof kinds)[number][] => [
+    [type !== 'zotregistry.image.lint_failed', (name) => ({ headers: { 'ce-type': type }, body: { name } })],
+    [
+      type !== 'zotregistry.image.lint_failed',
+      (name) => ({ headers: {}, body: { specversion: '1.0', type, data: { name } } }),
+    ],
+  ]),
+  ...['harbor.artifact.pushed', 'harbor.artifact.deleted', 'harbor.scan.completed'].map(
+    (type): (typeof kinds)[number] => [
+      type !== 'harbor.scan.completed',
+      (name) => ({ headers: {}, body: { specversion: '1.0', type, data: { repository: { repo_full_name: name } } } }),
+    ],
+  ),
+  ...['published', 'updated', 'deleted'].flatMap((action) =>
+    ['package', 'registry_package', 'ping'].map((event): (typeof kinds)[number] => [
+      action !== 'deleted' && event !== 'ping',
+      (name) => {
+        const [namespace, rest] = [name.split('/')[0]!, name.slice(name.indexOf('/') + 1)]
+        const what = { package_type: 'CONTAINER', namespace: `${namespace}/x`, name: rest }
+        return { headers: { 'x-github-event': event }, body: { action, [event]: what } }
+      },
+    ]),
+  ),
+]
+
 export const webhookProperties = [
+  property(
+    'deliveries to webhooks that were written',
+    fc.tuple(fc.constantFrom(...kinds), fc.stringMatching(/^[A-Za-z]{1,5}\/[a-zA-Z0-9/]{1,8}$/)),
+    ([[isNew, make], name]) => {
+      const { headers, body } = make(name)
+      const said = readNotice(headers, Buffer.from(JSON.stringify(body)))
+      if (isNew) same(said, { repositories: [name.toLowerCase()] })
+      else ok('ignored' in said)
+    },
+  ),
   property('deliveries to webhooks', fc.tuple(deliveryHeaders, bodies), ([headers, body]) => {
     const said = readNotice(headers, Buffer.from(JSON.stringify(body) ?? ''))
     if ('ignored' in said) return ok(said.ignored !== '')
