@@ -34,6 +34,8 @@ export interface Known {
   latest: () => Pick<BundleSpec, 'keep' | 'places'>
   /** Since the current release another version or another store was asked for: then what counts there may be older. */
   isRedirected: boolean
+  /** Whose word it was, where a person's made something else count. */
+  by: string | null
   /** Called where a list of what the store has was needed. */
   listed: (listing: Listing) => void
   /** Called as soon as the store has answered. */
@@ -165,6 +167,7 @@ async function bringIn(
     keep,
     at: clock.now(),
     followed: followedBy(spec),
+    ...(known.by !== null && { by: known.by }),
   })
   return { outcome: 'released', candidate, bytes, release }
 }

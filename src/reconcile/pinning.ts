@@ -16,7 +16,7 @@ export interface PinningParts {
   specOf(bundle: string): BundleSpec | undefined
   currentOf(bundle: string): Release | null
   /** Looks at what counts now that a pin came or went. */
-  redirect(bundle: string): Promise<Look | undefined>
+  redirect(bundle: string, by: string): Promise<Look | undefined>
 }
 
 type Pinning = Pick<Steering, 'pin' | 'unpin' | 'rollback'>
@@ -33,7 +33,7 @@ export function createPinning(parts: PinningParts): Pinning {
     const to = await asRelease(bundle, wanted, parts)
     await demand(spec, to, signal)
     await decisions.pin(bundle, to, { ...said, at: clock.now() })
-    return { to, look: await looked(bundle) }
+    return { to, look: await looked(bundle, said.by) }
   }
 
   const demand = async ({ name, store, pull }: BundleSpec, to: PinTo, signal: AbortSignal) => {
@@ -48,8 +48,8 @@ export function createPinning(parts: PinningParts): Pinning {
     throw gone(release, store.name)
   }
 
-  const looked = async (bundle: string): Promise<Look> => {
-    const look = await parts.redirect(bundle)
+  const looked = async (bundle: string, by: string): Promise<Look> => {
+    const look = await parts.redirect(bundle, by)
     if (look === undefined) throw left(bundle)
     return look
   }
@@ -59,7 +59,7 @@ export function createPinning(parts: PinningParts): Pinning {
 
     async unpin(bundle, said) {
       const wasPinned = await decisions.unpin(bundle, { ...said, at: clock.now() })
-      return { wasPinned, look: wasPinned ? await looked(bundle) : null }
+      return { wasPinned, look: wasPinned ? await looked(bundle, said.by) : null }
     },
 
     async rollback(bundle, release, said, signal) {

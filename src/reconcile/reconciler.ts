@@ -95,7 +95,7 @@ class LevelReconciler implements Reconciler {
       clock: options.clock,
       specOf: (bundle) => this.#specs.get(bundle),
       currentOf: (bundle) => this.#watches.get(bundle)?.current ?? null,
-      redirect: (bundle) => this.#redirect(bundle),
+      redirect: (bundle, by) => this.#redirect(bundle, by),
       look: (bundle) => this.look(bundle, 'approval'),
     })
   }
@@ -230,9 +230,9 @@ class LevelReconciler implements Reconciler {
     return pinned(spec, this.#decisions.pinOf(spec.name), this.#options)
   }
 
-  async #redirect(bundle: string): Promise<Look | undefined> {
+  async #redirect(bundle: string, by: string): Promise<Look | undefined> {
     const spec = this.#specs.get(bundle)
-    return spec && this.#watches.get(bundle)?.redirect(await this.#pinned(spec))
+    return spec && this.#watches.get(bundle)?.redirect(await this.#pinned(spec), by)
   }
 
   #change(spec: BundleSpec): boolean {

@@ -54,8 +54,8 @@ export class Watch {
   #finding = false
   /** By the last look that found what counts; null where that is not known. */
   #followed: string | null
-  /** A person's word has come since. */
-  #wasTold = false
+  /** Whose word has come since; null where none has. */
+  #toldBy: string | null = null
   #closed = false
 
   constructor(spec: BundleSpec, past: Past, context: WatchContext) {
@@ -77,7 +77,7 @@ export class Watch {
 
   /** Whether something else counts than what the current release was taken by. */
   get isRedirected(): boolean {
-    return this.#wasTold || (this.#followed !== null && this.#followed !== followedBy(this.spec))
+    return this.#toldBy !== null || (this.#followed !== null && this.#followed !== followedBy(this.spec))
   }
 
   get followed(): string | null {
@@ -125,9 +125,9 @@ export class Watch {
   }
 
   /** By a person's word something else counts from now on: looked at at once. */
-  redirect(spec: BundleSpec): Promise<Look | undefined> {
+  redirect(spec: BundleSpec, by: string): Promise<Look | undefined> {
     this.spec = spec
-    this.#wasTold = true
+    this.#toldBy = by
     if (this.#finding) this.#stop.abort(new Error('something else is followed'))
     return this.ask('request')
   }
@@ -176,6 +176,7 @@ export class Watch {
       settled: this.#settled,
       trigger,
       isRedirected: this.isRedirected,
+      by: this.#toldBy,
       memo: this.#memo,
       remembered: (memo: Memo | undefined) => {
         this.#memo = memo
@@ -243,7 +244,7 @@ export class Watch {
     this.#settled = look
     this.#followed = followed
     // What came meanwhile is for the next look.
-    if (followed === followedBy(this.spec)) this.#wasTold = false
+    if (followed === followedBy(this.spec)) this.#toldBy = null
     return isAnew
   }
 

@@ -139,7 +139,7 @@ export interface BundleState {
   /**
    * Appends to the history, moves the tags of `bundles/NAME`, remembers the memo, sets each place's desired release, and
    * lets releases beyond `keep` that no place holds or wants go (their manifests leave the catalog); all in one transaction.
-   * The manifest is in the catalog already. `followed`: what it was taken by.
+   * The manifest is in the catalog already. `followed`: what it was taken by; `by`: the person whose word made it count.
    */
   append(
     draft: ReleaseDraft,
@@ -150,6 +150,7 @@ export interface BundleState {
       keep: number
       at: number
       followed?: string
+      by?: string
     },
   ): Promise<Release>
   /** Makes it the bundle's first release, of a manifest that is in the catalog. Nothing happens where there is one already. */

@@ -5,6 +5,7 @@ import type { BundleState } from '../state.ts'
 import { note, type Happening } from './events.ts'
 import type { Operations } from './operation.ts'
 import { noteChange, pieces, pointTag } from './repository.ts'
+import { beginByWord } from './rollouts.ts'
 
 export const bundleOperations: Operations<BundleState> = {
   async current(db) {
@@ -65,7 +66,7 @@ export const bundleOperations: Operations<BundleState> = {
     return rows as { bundle: string; digest: Digest }[]
   },
 
-  async append(db, draft, { tags, memo, places, keep, at, followed }) {
+  async append(db, draft, { tags, memo, places, keep, at, followed, by }) {
     const release: Release = { ...draft, number: await nextNumber(db, draft.bundle), activatedAt: at, kept: true }
     await db
       .insertInto('releases')
@@ -81,6 +82,9 @@ export const bundleOperations: Operations<BundleState> = {
     if (release.bundleDigest === null) await removeTags(db, repository)
     await letGo(db, release, release.bundleDigest === null ? 1 : keep)
     await note(db, createdOf(release))
+    if (by !== undefined) {
+      for (const place of places) await beginByWord(db, { bundle: release.bundle, place }, release.number, { by, at })
+    }
     return release
   },
 

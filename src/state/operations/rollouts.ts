@@ -68,6 +68,21 @@ async function noteOvertaken(db: Db, rollout: Rollout, next: number | null, at: 
   await note(db, { type: 'deployment.overtaken', bundle, place, by, at, data })
 }
 
+/** By a person's word this release goes there: whose that was is told with how it ends, also where the word stands nowhere any more. */
+export async function beginByWord(
+  db: Db,
+  { bundle, place }: { bundle: string; place: string },
+  release: number,
+  word: { by: string; at: number },
+): Promise<void> {
+  const ofThis = (table: 'rollouts' | 'deployments') =>
+    db.selectFrom(table).selectAll().where('bundle', '=', bundle).where('place', '=', place).executeTakeFirst()
+  const known = (await ofThis('rollouts')) as Rollout | undefined
+  if (known !== undefined && known.failures > 0) await noteOvertaken(db, known, release, word.at)
+  const row = (await ofThis('deployments')) as Deployment | undefined
+  await beginRollout(db, { bundle, place, desired: release, forced: row?.forcedDone ?? 0 }, word)
+}
+
 /** A newer release begins anew; whoever pinned the bundle is behind what is deployed of it. */
 async function underWay(db: Db, row: Deployment, release: number | null, at: number): Promise<Rollout> {
   const { bundle, place, forcedDone } = row

@@ -240,6 +240,29 @@ export function testBundles(open: OpenState): void {
       expect(await state.bundles.looks()).toEqual([{ ...look, bundle: 'a', nextAt: 9 }, look])
     })
 
+    it('tell by whose word a release goes to a place, and that an older one that failed does not', async () => {
+      const at = 1_800_000_000_000
+      const row = async () => (await state.deployments.list('authz'))[0]!
+      const told = async () =>
+        (await state.events.ofBundle('authz', 9, 'x'))
+          .toReversed()
+          .map(({ type, by, data }) => [type, by, data.release])
+      await append('a', { places: ['x'] })
+      await state.deployments.save({ ...(await row()), state: 'deploying', attempts: 1, lastAttemptAt: at }, at)
+      await state.deployments.save({ ...(await row()), state: 'failed', lastError: 'no', nextAttemptAt: at + 1 }, at)
+      const memo = { bundle: 'authz', fingerprint: 'b', recipe: 'r' }
+      await state.bundles.append(draft('b'), { tags: [], memo, places: ['x'], keep: 10, at, by: 'ann' })
+      await state.deployments.save({ ...(await row()), state: 'deploying', attempts: 1, lastAttemptAt: at }, at)
+      await state.deployments.save({ ...(await row()), state: 'done', deployed: 2, deployedAt: at }, at)
+      expect(await told()).toEqual([
+        ['deployment.started', null, 1],
+        ['deployment.failed', null, 1],
+        ['deployment.overtaken', null, 1],
+        ['deployment.started', 'ann', 2],
+        ['deployment.succeeded', 'ann', 2],
+      ])
+    })
+
     it('tell what was followed when it was found, by a release or a look, and not what was not found', async () => {
       const look: Look = {
         ...{ bundle: 'authz', startedAt: 1, endedAt: 2, outcome: 'unchanged', trigger: 'schedule', version: 'v1' },

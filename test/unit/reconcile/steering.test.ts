@@ -210,6 +210,30 @@ describe('events', () => {
     ])
   })
 
+  it('tell by whose word it was, also where that took a pin off', async () => {
+    await configure()
+    await release('one')
+    await deployed('prod', 1)
+    const said = (by: string) => ({ by, reason: '' })
+    await release('two')
+    await deployed('prod', 2)
+    await rig.reconciler.steering.rollback('authz', null, said('ann'), AbortSignal.timeout(5000))
+    await deployed('prod', 3)
+    await rig.reconciler.steering.unpin('authz', said('ben'))
+    await deployed('prod', 4)
+    await release('three')
+    await deployed('prod', 5)
+    const told = (await rig.state.events.ofBundle('authz', 100, 'prod')).toReversed()
+    const ends = told.filter(({ type }) => type === 'deployment.succeeded')
+    expect(ends.map(({ by, data }) => [data.release, by])).toEqual([
+      [1, null],
+      [2, null],
+      [3, 'ann'],
+      [4, 'ben'],
+      [5, null],
+    ])
+  })
+
   it('tell of each release, attempt and outcome, in order', async () => {
     await configure()
     prod.failures.push(new Error('no'))
