@@ -10,6 +10,7 @@ export type Schedule =
 const jitter = 0.1
 /** Characters; one that names each of sixty minutes is shorter. */
 const longestExpression = 400
+const longestShown = 200
 /** 29 February may be eight years away. */
 const farthestDays = 366 * 9
 
@@ -77,11 +78,18 @@ function positive(ms: number): number {
   throw bad('expected more than 0; to look only when asked, write off')
 }
 
+/**
+ * Its parser writes every range out before it looks how far it goes, and takes names for their numbers wherever they stand: `decdec` is
+ * 1212, `*dec` is a range to 5912. The longest name is september.
+ */
+const tooFar = /\d{3}|[\da-z]{10}|\*[\da-z]|[\da-z]\*/i
+
 function parseCron(expression: string): Schedule {
-  // Its parser writes every range out before it looks how far it goes.
-  if (expression.length > longestExpression || /\d{3}/.test(expression)) {
-    const shown = expression.slice(0, longestExpression)
-    throw bad(`"${shown}" is no cron expression: it is too long, or has a number of three digits`)
+  if (expression.length > longestExpression || tooFar.test(expression)) {
+    const shown = expression.slice(0, longestShown)
+    throw bad(
+      `"${shown}" is no cron expression: it is too long, or has a number of three digits, or words that are no names`,
+    )
   }
   const { valid, errors } = cron().validateDetailed(expression)
   if (valid) return { kind: 'cron', expression }

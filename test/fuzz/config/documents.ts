@@ -41,6 +41,7 @@ export const documentProperties = [
       const text = stringify(written)
       const document = parseConfigDocument(text)
       same([document.value, document.problems], [JSON.parse(JSON.stringify(written)), []])
+      same(parsePlainJson(Buffer.from(JSON.stringify(written))), JSON.parse(JSON.stringify(written)))
       for (const [key, value] of Object.entries(written)) {
         const line = text.split('\n').findIndex((one) => one.startsWith(`${key}:`)) + 1
         same(document.lineOf([key]), line)

@@ -3,7 +3,7 @@ import { ConfigError } from '../../../src/lib/errors.ts'
 import { firstLookAt, nextLookAt, parseSchedule, shortestGapMs } from '../../../src/lib/schedule.ts'
 import { pumped } from '../mutate/pumped.ts'
 import { hostileText } from '../mutate/text.ts'
-import { ok, outcome, property } from '../property.ts'
+import { ok, outcome, property, same } from '../property.ts'
 import { isUsable, unitTokens } from './units.ts'
 
 const fields = fc.constantFrom('*', '0', '5', '*/5', '1-5', '1,2', '10-20/3', '59', '23', '31', '12', '7', 'mon', 'JAN')
@@ -31,6 +31,21 @@ const cronTokens = [
 ]
 
 export const scheduleProperties = [
+  property(
+    'runs of schedules',
+    fc.tuple(fc.nat({ max: 59 }), fc.nat({ max: 23 }), fc.nat({ max: 20 * 86_400_000 })),
+    ([minute, hour, after]) => {
+      const now = Date.UTC(2026, 0, 2) + after
+      const expected = new Date(now)
+      expected.setHours(hour, minute, 0, 0)
+      if (expected.getTime() <= now) expected.setDate(expected.getDate() + 1)
+      same(
+        nextLookAt(parseSchedule(`${minute} ${hour} * * *`), now, () => 0.5),
+        expected.getTime(),
+      )
+    },
+    { share: 0.1 },
+  ),
   property(
     'schedules',
     hostileText(fc.oneof(crons, fc.constantFrom('60s', 'off', '1d', '@hourly', '5m', '0 0 30 2 *')), cronTokens),

@@ -35,6 +35,20 @@ const textsOrSecrets = fc.oneof<fc.Arbitrary<unknown>[]>(
 )
 
 export const unitProperties = [
+  property('durations and sizes for people', fc.oneof(fc.nat({ max: 100_000 }), fc.nat({ max: 2 ** 40 })), (number) => {
+    const parts = formatDuration(number).split(' ')
+    const [ms, rounded] = [parts.reduce((sum, part) => sum + parseDuration(part)!, 0), Math.round(number / 1000) * 1000]
+    const unit = parseDuration(parts.at(-1)!.replace(/\d+/, '1'))!
+    ok(number < 1000 ? ms === number : ms <= rounded && rounded - ms < unit)
+    ok(
+      parts.length <= 2 &&
+        parts.every((part) => parseInt(part) < (part.endsWith('d') ? Infinity : part.endsWith('ms') ? 1000 : 60)),
+    )
+    const [value, name] = formatSize(number).split(' ') as [string, string]
+    const bytes = parseSize(`${value}${name}`)!
+    ok(Math.abs(bytes - number) <= 0.05 * parseSize(`1${name}`)!)
+    ok(Number(value) <= 1024 && (Number(value) >= 1 || number === 0))
+  }),
   property('text or a secret', hostileTree(textsOrSecrets, ['x'], ['secret', 'file']), (value) => {
     const found = textOrSecretSchema.safeParse(value)
     if (typeof value === 'string') return same(found.data, value)
