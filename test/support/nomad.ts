@@ -224,7 +224,8 @@ function unmountBelow(folder: string): void {
     .split('\n')
     .map((line) => line.split(' ')[1] ?? '')
     .filter((path) => path.startsWith(`${folder}/`))
-  for (const path of mounts) execFileSync('umount', [path])
+  // One of its processes may still be on its way out of there.
+  for (const path of mounts) execFileSync('umount', ['--lazy', path])
 }
 
 /** Its tasks do not end with the agent. */

@@ -92,11 +92,11 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
     },
     async restart(how, whileDown) {
       // Its fast shutdown ends sessions and writes everything; the immediate one is as a crash.
-      await server.process.stop({ signal: how === 'fast' ? 'SIGINT' : 'SIGQUIT', timeoutMs: 40_000 })
+      await server.process.stop({ signal: how === 'fast' ? 'SIGINT' : 'SIGQUIT', timeoutMs: 60_000 })
       await whileDown?.()
       server.process = await start()
     },
-    stop: () => server.process.stop({ signal: 'SIGINT' }),
+    stop: () => server.process.stop({ signal: 'SIGINT', timeoutMs: 60_000 }),
   }
   server.process = await start()
   return server

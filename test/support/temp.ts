@@ -13,7 +13,8 @@ export function tempDir(label = 'test'): string {
 
 export function removeTempDirs(): void {
   if (process.env.LONGSHORE_KEEP_TEMP === '1') return
-  for (const path of made) rmSync(path, { recursive: true, force: true, maxRetries: 3 })
+  // Whoever was ended last may still write for a moment.
+  for (const path of made) rmSync(path, { recursive: true, force: true, maxRetries: 10 })
   made.clear()
 }
 
