@@ -19,7 +19,8 @@ import { Attempt, type Site } from './place-attempt.ts'
 import { planOf } from './place-plan.ts'
 import { isLast, isLeftAlone, pauseMs } from './place-retry.ts'
 import { anew, desiring, failed, found, isWhole, withFacts } from './place-row.ts'
-import { keyOf, tookTooLong } from './place-words.ts'
+import { deployOf } from './place-what.ts'
+import { tookTooLong } from './place-words.ts'
 import { sourceOf, type Origin } from './source.ts'
 import type { PlaceSpec, ReconcileEvents } from './types.ts'
 
@@ -227,17 +228,8 @@ export class Place {
   }
 
   #whatOf(release: Release, source: Source, say: Deploy['say']): Deploy {
-    const { place, forced, forcedDone } = this.row
-    const { form, path, limits } = this.#spec
-    const how = {
-      form,
-      path,
-      limits,
-      isForced: forced > forcedDone,
-      say,
-      check: () => this.#context.state.lease.check(),
-    }
-    return { release, place, ...how, source, origin: this.#origin.address, idempotencyKey: keyOf(this.row, release) }
+    const check = () => this.#context.state.lease.check()
+    return deployOf(this.row, release, { spec: this.#spec, origin: this.#origin, source, say, check })
   }
 
   /** For one attempt: the config may name another place before its end. */

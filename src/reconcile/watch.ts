@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { logFields, RemoteError } from '../lib/errors.ts'
+import { RemoteError } from '../lib/errors.ts'
 import type { LimitByKey } from '../lib/limit.ts'
 import type { Logger } from '../lib/logger.ts'
 import { OneMore } from '../lib/one-more.ts'
@@ -11,6 +11,7 @@ import { hostOf } from './host.ts'
 import { Alarm, type Due } from './alarm.ts'
 import { followedBy, type Listing } from './candidate.ts'
 import { lookAt, type LookContext } from './look.ts'
+import { sayLook } from './look-words.ts'
 import { failureOf, isSettled, nextDue, outcomeOf, sameOutcome, soonerOf, type Found } from './outcome.ts'
 import { TagList } from './tag-list.ts'
 import type { BundleSpec } from './types.ts'
@@ -232,7 +233,7 @@ export class Watch {
     const isFollowedAnew = this.#settle(look, followed)
     if (next !== null) this.#ringAt(next, 'schedule')
     if (isNews || isFollowedAnew) await this.#save(look, followed)
-    this.#say(look, isNews, error)
+    sayLook(this.#logger, look, { current: this.current, isNews, error })
     this.#context.looked(look, { bytes: finding?.bytes ?? 0, error })
     return look
   }
@@ -253,25 +254,6 @@ export class Watch {
     await bundles.saveLook(look, isSettled(look) ? followed : undefined).catch((failed: unknown) => {
       this.#logger.error({ err: failed }, 'the outcome of a look could not be saved')
     })
-  }
-
-  #say(look: Look, isNews: boolean, error: unknown): void {
-    const { outcome, version, fingerprint, message, failures } = look
-    if (outcome === 'released') {
-      const { number, reason } = this.current!
-      this.#logger.info({ release: number, version, reason, fingerprint }, `release ${number}: ${version}`)
-    } else if (outcome === 'unchanged') this.#logger.debug({ version, fingerprint }, 'nothing new')
-    else {
-      const line = `${outcome}: ${message}`
-      const fields = {
-        version,
-        fingerprint,
-        failures,
-        ...(outcome === 'failed' ? logFields(error) : { code: look.code }),
-      }
-      if (isNews) this.#logger.warn(fields, line)
-      else this.#logger.debug(fields, line)
-    }
   }
 }
 
