@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { cut, endlessDrip, hang, headers, redirect, status } from '../support/faults.ts'
-import { reply, type Fault, type HostileRegistry, type HostileReply, type Wire } from '../support/hostile-registry.ts'
+import { cut, endlessDrip, hang, headers, nobodyHome, redirect, status } from '../support/faults.ts'
+import { reply, type Fault, type HostileRegistry } from '../support/hostile-registry.ts'
 import { mount, push, pushed, pushManifest, repositoryName, run, type Failure, type Row } from './drive.ts'
 
 const other = `sha256:${'b'.repeat(64)}`
@@ -339,11 +339,6 @@ describe.concurrent('a hostile registry, to whom it is pushed', () => {
   for (const row of chunks) it(row.name, () => run(row))
   for (const row of [...mounts, ...manifests]) it(row.name, () => run(row))
 })
-
-/** Takes all that is sent, and says nothing for as long as there is somebody. */
-async function nobodyHome(_reply: HostileReply, wire: Wire): Promise<void> {
-  while (wire.isOpen()) await wire.pause(1_000)
-}
 
 function toldElsewhere({ requests }: HostileRegistry): string {
   return JSON.stringify(requests.filter(({ phase }) => phase === 'elsewhere'))

@@ -25,6 +25,11 @@ export function cut(where: Where, how: 'fin' | 'rst' = 'fin'): Fault {
 /** Never answers. */
 export const hang: Fault = () => undefined
 
+/** Takes all that is sent, and says nothing for as long as there is somebody. */
+export const nobodyHome: Fault = async (_reply, wire) => {
+  while (wire.isOpen()) await wire.pause(1_000)
+}
+
 /** Headers, half of the body, and then nothing more. */
 export const stall: Fault = async (reply, wire) => {
   const body = wire.bodyOf(reply)

@@ -20,6 +20,7 @@ export type Phase =
   | 'token'
   | 'mount'
   | 'start'
+  | 'at-once'
   | 'patch'
   | 'finish'
   | 'status' // GET of an upload
@@ -353,7 +354,7 @@ function phaseOf(state: Holdings): Classify {
 
 function uploadPhase(method: string, query: string): Phase {
   const phases: Record<string, Phase> = { PATCH: 'patch', PUT: 'finish', GET: 'status', DELETE: 'cancel' }
-  return phases[method] ?? (query.includes('mount=') ? 'mount' : 'start')
+  return phases[method] ?? (query.includes('mount=') ? 'mount' : query.includes('digest=') ? 'at-once' : 'start')
 }
 
 function manifestPhase(method: string, reference: string): Phase {
