@@ -72,9 +72,15 @@ async function createSpec(
   }
 }
 
+/** `import` asks the module loader each time: for thousands of bundles that takes longer than all else that is made of them. */
+const loadedStores = new Map<string, ReturnType<(typeof storeTypes)[StoreConfig['type']]['load']>>()
+
 /** The map gives the plugin that goes with the type, which the compiler cannot see. */
 async function createStore(config: StoreConfig, context: StoreContext): Promise<Store> {
-  const plugin = await storeTypes[config.type].load()
+  const { type } = config
+  const loaded = loadedStores.get(type) ?? storeTypes[type].load()
+  loadedStores.set(type, loaded)
+  const plugin = await loaded
   return plugin.createStore(config as never, context)
 }
 

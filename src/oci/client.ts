@@ -70,9 +70,14 @@ export function createOciClient(options: OciClientOptions): OciClient {
   /** As they are written, and as they are spoken to: of thousands of repositories, most are at one. */
   const hosts = new Map<string, string>()
 
+  /** Dozens of numbers, the same ones for nearly all repositories. */
+  const knownLimits = new Map<string, Limits>()
+  const limitsFor = ({ timeouts = {} }: RegistrySettings) =>
+    remembered(knownLimits, JSON.stringify(timeouts), () => ({ ...defaultLimits, ...options.limits, ...timeouts }))
+
   const siteOf = (host: string, repository: string, own?: RegistrySettings): Site => {
     const settings = settingsFor(registries, host, repository, own)
-    const limits = { ...defaultLimits, ...options.limits, ...settings.timeouts }
+    const limits = limitsFor(settings)
     const state = remembered(states, host, () => createState(host, registries, limits, clock))
     const create = () =>
       createAuthenticator({ ...options, registries, own, host, settings, limits, exchangeOptions, closing, readConfig })
