@@ -38,5 +38,5 @@ function remove(value: object, path: readonly PropertyKey[]): void {
   const parent = path
     .slice(0, -1)
     .reduce<unknown>((part, key) => (part as Record<PropertyKey, unknown> | undefined)?.[key], value)
-  if (typeof parent === 'object' && parent !== null && path.length > 0) Reflect.deleteProperty(parent, path.at(-1)!)
+  if (typeof parent === 'object' && parent !== null) Reflect.deleteProperty(parent, path.at(-1)!)
 }

@@ -114,6 +114,8 @@ export const configs = fc
   })
   .map(({ meta, section, rest }): object => ({ meta, ...section, ...rest }))
 export const keys = [
+  'a/look',
+  'x.tar.gz',
   'server',
   'bundles',
   'stores',
