@@ -13,15 +13,14 @@ const depths = new Map([
   ['registries', 2],
   ['server', 2],
 ])
-const named = new Set(['bundles', 'stores', 'deployers', 'publishers', 'webhooks', 'registries'])
 
 /** What of the file is right by itself, so that one wrong value does not keep the others from being checked together. */
 export function checkRest(value: unknown, issues: readonly Issue[]): CheckedConfig {
   const most = without(value, issues, (section) => depths.get(section) ?? 1)
   const result = configSchema.safeParse(most)
   if (result.success) return result.data
-  // What is left of a bundle may not stand alone: it lost its store.
-  return configSchema.parse(without(most, result.error.issues, (section) => (named.has(section) ? 2 : 1)))
+  // What is left of a bundle, a store, a registry may not stand alone: it lost its store, its user.
+  return configSchema.parse(without(most, result.error.issues, () => 2))
 }
 
 function without(value: unknown, issues: readonly Issue[], depthOf: (section: string) => number): unknown {
@@ -35,8 +34,8 @@ function without(value: unknown, issues: readonly Issue[], depthOf: (section: st
 }
 
 function remove(value: object, path: readonly PropertyKey[]): void {
-  const parent = path
-    .slice(0, -1)
-    .reduce<unknown>((part, key) => (part as Record<PropertyKey, unknown> | undefined)?.[key], value)
-  if (typeof parent === 'object' && parent !== null) Reflect.deleteProperty(parent, path.at(-1)!)
+  const around = path.slice(0, -1)
+  const parent = around.reduce<unknown>((part, key) => (part as Record<PropertyKey, unknown> | undefined)?.[key], value)
+  // Of a parent that is gone already it makes an empty one.
+  Reflect.deleteProperty(Object(parent) as object, path.at(-1)!)
 }
