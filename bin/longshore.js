@@ -7,9 +7,6 @@ var fs = require('fs')
 var oldest = [24, 15]
 var running = process.versions.node.split('.').map(Number)
 var root = path.join(__dirname, '..')
-var command = process.argv.slice(2).filter(function (argument) {
-  return argument.charAt(0) !== '-'
-})[0]
 
 function isNewEnough(version) {
   return version[0] > oldest[0] || (version[0] === oldest[0] && version[1] >= oldest[1])
@@ -47,17 +44,7 @@ function refuse() {
   process.exit(2)
 }
 
-/**
- * Code that runs only while a server starts is not worth optimizing, which takes a sixth of the processor time of a start:
- * src/lib/heap.ts lets go of it. Here already, since the compile cache keeps what was compiled under other flags apart.
- */
-function holdOptimizers() {
-  require('v8').setFlagsFromString('--invocation-count-for-maglev=8000')
-  require('v8').setFlagsFromString('--invocation-count-for-turbofan=40000')
-}
-
 if (isNewEnough(running)) {
-  if (command === 'serve') holdOptimizers()
   require('module').enableCompileCache()
   import('../src/main.ts')
 } else {

@@ -28,17 +28,9 @@ export function holdYoungGeneration(): void {
   setFlagsFromString('--semi-space-growth-factor=1')
 }
 
-/**
- * V8's own, in place of what a start holds: the young generation, and, since `bin/longshore.js`, what optimizes code. Then what the
- * start left behind is given back.
- */
+/** The young generation goes as V8 likes again, and what the start left behind is given back. */
 export function endStart(): void {
-  for (const flag of usual) setFlagsFromString(flag)
+  // V8's own.
+  setFlagsFromString('--semi-space-growth-factor=2')
   collectAll()
 }
-
-const usual = [
-  '--semi-space-growth-factor=2',
-  '--invocation-count-for-maglev=400',
-  '--invocation-count-for-turbofan=3000',
-]
