@@ -167,7 +167,7 @@ async function bringIn(
     keep,
     at: clock.now(),
     followed: followedBy(spec),
-    ...(known.by !== null && { by: known.by }),
+    by: known.by ?? candidate.by,
   })
   return { outcome: 'released', candidate, bytes, release }
 }

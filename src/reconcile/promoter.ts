@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Promotion, PromotionTerms } from '../model/promotion.ts'
+import type { Release } from '../model/release.ts'
 import type { State } from '../state/state.ts'
 import type { Promoter } from '../stores/store.ts'
 import { isWhole } from './place-row.ts'
@@ -30,6 +31,13 @@ export function createPromoter({ bundle, terms, state, clock }: PromoterOptions)
     return last
   }
 
+  async function wordOf({ number }: Release): Promise<{ by?: string }> {
+    if (!terms.approval) return {}
+    const { approvals } = await state.promotions.read(bundle, from, place)
+    const approval = approvals.find(({ release }) => release === number)
+    return approval === undefined ? {} : { by: approval.by }
+  }
+
   async function whatIsThere(): Promise<Pick<PromotionFacts, 'desired' | 'present'>> {
     const [current] = await state.bundles.releases(from, 1)
     if (place === null) {
@@ -52,7 +60,8 @@ export function createPromoter({ bundle, terms, state, clock }: PromoterOptions)
     },
     async promoted() {
       const { promoted } = await standing()
-      return promoted === null ? undefined : state.bundles.release(from, promoted)
+      const release = promoted === null ? undefined : await state.bundles.release(from, promoted)
+      return release && { release, ...(await wordOf(release)) }
     },
   }
 }

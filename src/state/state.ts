@@ -150,7 +150,7 @@ export interface BundleState {
       keep: number
       at: number
       followed?: string
-      by?: string
+      by?: string | undefined
     },
   ): Promise<Release>
   /** Makes it the bundle's first release, of a manifest that is in the catalog. Nothing happens where there is one already. */

@@ -11,6 +11,8 @@ export interface Candidate {
   version: string
   /** Opaque; the same content has the same one. For OCI: the manifest's digest. */
   fingerprint: string
+  /** Whose word let it go on, where one had to. */
+  by?: string
 }
 
 /** Where a bundle's content comes from. */
@@ -42,8 +44,8 @@ export interface Promoter {
   standing(): Promise<Promotion>
   /** As it was when somebody last asked. */
   readonly last: Promotion | null
-  /** The other bundle's release that counts now. */
-  promoted(): Promise<Release | undefined>
+  /** The other bundle's release that counts now; `by`: who agreed to it, where that is asked for. */
+  promoted(): Promise<{ release: Release; by?: string } | undefined>
 }
 
 /** `bytes` is what was transferred for it. */

@@ -28,9 +28,10 @@ export function createStore(
       signal.throwIfAborted()
       // A version that a person names goes before the terms.
       if (!('tag' in exact) || exact.tag !== 'latest') return store.resolve(exact, signal)
-      const release = await promoter.promoted()
-      if (release === undefined) throw nothingYet(promoter.last!)
-      return { version: release.version, fingerprint: release.manifestDigest }
+      const promoted = await promoter.promoted()
+      if (promoted === undefined) throw nothingYet(promoter.last!)
+      const { release, ...word } = promoted
+      return { version: release.version, fingerprint: release.manifestDigest, ...word }
     },
   }
 }

@@ -291,6 +291,33 @@ describe('an approval', () => {
     await expect(approve({ release: 2 })).rejects.toMatchObject({ code: 'replaced' })
   })
 
+  it('is told as who gave it with what is deployed by it, also when the delay ended later; else nobody is', async () => {
+    await approve()
+    await promoted(1)
+    terms = { place: 'staging', delay: '1h', approval: true }
+    await configure()
+    await release('two')
+    await seen(2)
+    await approve()
+    await restart()
+    await seen(2)
+    await rig.clock.advance(hour)
+    await promoted(2)
+    await release('three')
+    await seen(3)
+    await rig.reconciler.steering.approve('prod', null, { by: 'ben', reason: '' })
+    terms = { place: 'staging' }
+    await configure()
+    await promoted(3)
+    const told = (await rig.state.events.ofBundle('prod', 100, 'prod')).toReversed()
+    const ends = told.filter(({ type }) => type === 'deployment.succeeded')
+    expect(ends.map(({ by, data }) => [data.release, by])).toEqual([
+      [1, 'ann'],
+      [2, 'ann'],
+      [3, null],
+    ])
+  })
+
   it('is refused where there is nothing to agree to', async () => {
     await expect(approve({ release: 9 })).rejects.toMatchObject({ code: 'no_release' })
     await approve()
