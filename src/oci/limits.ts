@@ -11,7 +11,7 @@ export interface Limits {
   waitBudgetMs: number
   /** Failures in a row, over all calls, after which a registry is left alone … */
   circuitFailures: number
-  /** … for this long; then one call tries it. */
+  /** … for this long; then one call tries it. No longer than the shortest interval of looks, spread included, so that each look asks. */
   circuitOpenMs: number
   connectMs: number
   /** From the end of the request to the headers of the answer. */
@@ -58,7 +58,7 @@ export const defaultLimits: Limits = {
   backoffCapMs: 30_000,
   waitBudgetMs: 120_000,
   circuitFailures: 10,
-  circuitOpenMs: 30_000,
+  circuitOpenMs: 4_500,
   connectMs: 10_000,
   headersMs: 30_000,
   stallMs: 30_000,

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { RemoteError } from '../../../src/lib/errors.ts'
+import { parseSchedule, type Schedule } from '../../../src/lib/schedule.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { RequestEvent } from '../../../src/oci/exchange.ts'
 import { nextHop } from '../../../src/oci/redirect.ts'
@@ -253,10 +254,23 @@ describe('retries', () => {
     expect(await failureOf(repository.manifest('v1'))).toMatchObject({ code: 'circuit_open', retryable: true })
     expect(server.requests).toHaveLength(3)
     server.on(`GET ${path}`, ok)
-    await t.clock.advance(30_000)
+    await t.clock.advance(4_500)
     await repository.manifest('v1')
     await repository.manifest('v1')
     expect(server.requests).toHaveLength(5)
+  })
+
+  it('is asked at each interval of the shortest schedule, however often it failed', async () => {
+    await using server = await scriptedServer({ [`HEAD ${path}`]: { status: 500 } })
+    await using t = testClient()
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    const { minMs } = parseSchedule('5s') as Extract<Schedule, { kind: 'interval' }>
+    for (let look = 1; look <= 20; look++) {
+      const before = server.requests.length
+      expect(await failureOf(t.run(repository.head('v1')))).toMatchObject({ code: 'unavailable' })
+      expect(server.requests.length, `at look ${look}`).toBeGreaterThan(before)
+      await t.clock.advance(minMs)
+    }
   })
 
   it('stops at once when the caller gives up, with the reason of the caller', async () => {
