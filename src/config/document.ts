@@ -39,17 +39,18 @@ function utf8(bytes: Uint8Array): string | undefined {
 /** YAML 1.2 with merge keys, and JSON, which is a part of it. A duplicate key is a problem, but the rest can still be looked at. */
 export function parseConfigDocument(text: string): ConfigDocument {
   const lines = new LineCounter()
+  const braces = standInsFor(text)
   try {
     // The parser looks for a key among all before it, which is most of the time that many bundles take: see `duplicateKeys`.
     const strict = { version: '1.2', uniqueKeys: false, merge: true, resolveKnownTags: false } as const
     const options = { ...strict, lineCounter: lines, prettyErrors: false, logLevel: 'error' } as const
-    const document = parseDocument(hideReferences(text), options)
+    const document = parseDocument(hideReferences(text, braces), options)
     const faults = [...document.errors, ...document.warnings]
     // One broken line makes many errors of those after it.
     const syntax = faults.slice(0, 1)
     const broken = syntax.length > 0 ? syntax.map((fault) => faultOf(fault, lines)) : meaningFaults(document, lines)
     return {
-      value: broken.length > 0 ? undefined : showReferences(document.toJS({ maxAliasCount: maxAliases })),
+      value: broken.length > 0 ? undefined : showReferences(document.toJS({ maxAliasCount: maxAliases }), braces),
       problems: [
         ...duplicateKeys(document.contents).map((offset) => ({
           line: lines.linePos(offset).line,
@@ -60,7 +61,7 @@ export function parseConfigDocument(text: string): ConfigDocument {
       lineOf: (path) => lineOf(document, lines, path),
       textAt(path) {
         const node = nodeAt(document, path)
-        return isScalar(node) && node.source !== undefined ? showBraces(node.source) : undefined
+        return isScalar(node) && node.source !== undefined ? showBraces(node.source, braces) : undefined
       },
     }
   } catch (error) {
@@ -126,27 +127,49 @@ function wordAt(text: string, offset: number): string {
   return word === undefined ? '' : ` \`${word}\``
 }
 
-/** Noncharacters that no text holds: https://www.unicode.org/faq/private_use.html#noncharacters */
-const [opening, closing] = ['\uFDD0', '\uFDD1']
+/** What stands for the braces of references while the parser looks: two characters that the text has nowhere else. */
+type StandIns = readonly [opening: string, closing: string]
+
+/** Noncharacters, which hardly any text holds: https://www.unicode.org/faq/private_use.html#noncharacters */
+const usual: StandIns = ['\uFDD0', '\uFDD1']
+/** Where others are looked for. */
+const privateUse = { first: 0xe000, last: 0xf8ff }
+
+/** As they are, and as escapes. Undefined where all that may stand for something else is taken. */
+function standInsFor(text: string): StandIns | undefined {
+  if (!/[\uFDD0\uFDD1]|\\u(?:0000)?fdd[01]/i.test(text)) return usual
+  const used = new Set(Array.from(text.matchAll(/[\uE000-\uF8FF]/g), ([character]) => character.charCodeAt(0)))
+  for (const [, hex = ''] of text.matchAll(/\\u(?:0000)?([0-9a-f]{4})/gi)) used.add(parseInt(hex, 16))
+  const free: string[] = []
+  for (let code = privateUse.first; code <= privateUse.last && free.length < 2; code++) {
+    if (!used.has(code)) free.push(String.fromCharCode(code))
+  }
+  const [opening, closing] = free
+  return opening === undefined || closing === undefined ? undefined : [opening, closing]
+}
 
 /**
  * Unquoted, `{ password: ${TOKEN} }` would be a mapping within a mapping: the parser sees other braces, of the same length. A `$${` may
  * stand alone in quotes: the brace behind them is not its own.
  */
-function hideReferences(text: string): string {
+function hideReferences(text: string, braces: StandIns | undefined): string {
+  if (braces === undefined) return text
+  const [opening, closing] = braces
   return text.replace(
     /(?<=\$)\$\{([^{}"'\n]*)\}|(?<!\$)\$\{([^{}\n]*)\}/g,
     (whole) => `$${opening}${whole.slice(2, -1)}${closing}`,
   )
 }
 
-function showReferences(value: unknown): unknown {
-  if (typeof value === 'string') return showBraces(value)
-  if (Array.isArray(value)) return value.map(showReferences)
+function showReferences(value: unknown, braces: StandIns | undefined): unknown {
+  if (typeof value === 'string') return showBraces(value, braces)
+  if (Array.isArray(value)) return value.map((item) => showReferences(item, braces))
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [showBraces(key), showReferences(item)]))
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [showBraces(key, braces), showReferences(item, braces)]),
+  )
 }
 
-function showBraces(text: string): string {
-  return text.replaceAll(opening, '{').replaceAll(closing, '}')
+function showBraces(text: string, braces: StandIns | undefined): string {
+  return braces === undefined ? text : text.replaceAll(braces[0], '{').replaceAll(braces[1], '}')
 }

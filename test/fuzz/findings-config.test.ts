@@ -99,4 +99,27 @@ describe('the config', () => {
   it('a tag of YAML does not make bytes of text', () => {
     expect(parseConfigDocument('a: !!binary aGk=').problems).toHaveLength(1)
   })
+
+  it.each([
+    [
+      'as it is',
+      'a: "x\uFDD0y\uFDD1"\n\uFDD0: ${A}\nb: { c: ${B} }\n',
+      { a: 'x\uFDD0y\uFDD1', '\uFDD0': '${A}', b: { c: '${B}' } },
+    ],
+    ['as an escape', 'a: "x\\uFDD0y\\U0000fdd1"\nb: { c: ${B} }\n', { a: 'x\uFDD0y\uFDD1', b: { c: '${B}' } }],
+    [
+      'beside the next that could stand for them',
+      'a: \uFDD0\uE000\nb: { c: ${B} }\n',
+      { a: '\uFDD0\uE000', b: { c: '${B}' } },
+    ],
+  ])('what stands for braces while it is parsed is no brace where it was written: %s', (_what, text, value) => {
+    expect(parseConfigDocument(text)).toMatchObject({ value, problems: [] })
+  })
+
+  it('a text that leaves no character to stand for braces is read without', () => {
+    const all = Array.from({ length: 0x1900 }, (_value, at) => String.fromCharCode(0xe000 + at)).join('')
+    const document = parseConfigDocument(`a: "${all}\uFDD0"\nb: "\${B}"\n`)
+    expect(document).toMatchObject({ value: { a: `${all}\uFDD0`, b: '${B}' }, problems: [] })
+    expect(parseConfigDocument(`a: "${all}\uFDD0"\nb: { c: \${B} }\n`).problems).not.toEqual([])
+  })
 })
