@@ -4,6 +4,7 @@ import type { Logger } from '../lib/logger.ts'
 import type { Release } from '../model/release.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { BundleTable } from '../server/bundles/table.ts'
+import type { ServedBundle } from '../server/types.ts'
 
 export interface RestoredOptions {
   table: BundleTable
@@ -28,6 +29,11 @@ export interface Restored {
 }
 
 const readAtOnce = 4
+/**
+ * What was read waits for what is being read, up to so much: the table is copied once for all of it, and not once for each of the
+ * thousands of bundles that are asked for after a start. Until then they are served from disk.
+ */
+const together = { bundles: 256, bytes: 16 * 1024 ** 2 }
 /** So many are told to be checked at once. */
 const pageLength = 50
 
@@ -36,6 +42,7 @@ export function createRestored({ table, logger, verify, read, discard }: Restore
   /** What nobody has asked for. */
   const resting = new Map<string, Release>()
   const holding = new Limit(readAtOnce)
+  const arrived = createArrived(table, isCurrent)
   let checking: Promise<void> = Promise.resolve()
   let isClosed = false
 
@@ -59,11 +66,16 @@ export function createRestored({ table, logger, verify, read, discard }: Restore
     await Promise.all(releases.map((release) => limit.do(() => check(release, lost))))
   }
 
+  /** Settles when it is on the table, or stays on disk. */
   async function readInto(release: Release, digest: Digest): Promise<void> {
+    arrived.expect()
     try {
-      const bytes = isClosed || !isCurrent(release) ? undefined : await read(digest, release.size)
-      if (bytes !== undefined && isCurrent(release)) table.activate({ release, bytes })
+      const bytes = await holding.do(async () =>
+        isClosed || !isCurrent(release) ? undefined : read(digest, release.size),
+      )
+      await arrived.add(bytes === undefined ? undefined : { release, bytes })
     } catch (error) {
+      void arrived.add(undefined)
       // It is tried again when it is asked for again; damage is found by who checks it, or answers with it.
       if (isCurrent(release)) resting.set(release.bundle, release)
       const { bundle, number } = release
@@ -91,13 +103,48 @@ export function createRestored({ table, logger, verify, read, discard }: Restore
       if (release === undefined || release.bundleDigest === null) return
       const { bundleDigest } = release
       resting.delete(bundle)
-      const held = holding.do(() => readInto(release, bundleDigest))
-      underWay.set(bundle, Promise.all([underWay.get(bundle), held]))
+      underWay.set(bundle, Promise.all([underWay.get(bundle), readInto(release, bundleDigest)]))
     },
     settled: (bundle) => underWay.get(bundle),
     async close() {
       isClosed = true
       await Promise.all(underWay.values())
+    },
+  }
+}
+
+interface Arrived {
+  /** One more is being read. */
+  expect(): void
+  /** It was, or came to nothing. Settles when it is on the table. */
+  add(served: ServedBundle | undefined): Promise<void>
+}
+
+function createArrived(table: BundleTable, isCurrent: (release: Release) => boolean): Arrived {
+  let expected = 0
+  let bytes = 0
+  let batch: ServedBundle[] = []
+  let put = Promise.withResolvers<void>()
+
+  function flush(): void {
+    if (batch.length > 0) table.activate(...batch.filter(({ release }) => isCurrent(release)))
+    put.resolve()
+    batch = []
+    bytes = 0
+    put = Promise.withResolvers()
+  }
+
+  return {
+    expect: () => void expected++,
+    async add(served) {
+      expected--
+      if (served !== undefined) {
+        batch.push(served)
+        bytes += served.bytes?.length ?? 0
+      }
+      const { promise } = put
+      if (expected === 0 || batch.length >= together.bundles || bytes >= together.bytes) flush()
+      if (served !== undefined) await promise
     },
   }
 }

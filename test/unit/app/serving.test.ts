@@ -1,5 +1,5 @@
 import { rmSync, writeFileSync } from 'node:fs'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createServing, type Serving } from '../../../src/app/serving.ts'
 import type { Content } from '../../../src/content/content.ts'
 import { createFolderContent } from '../../../src/content/folder.ts'
@@ -167,6 +167,31 @@ describe('after a restart', () => {
     expect(names.map((name) => served(name))).toEqual(names.map(() => 1))
     await hold(...names)
     expect(reading.most).toBe(4)
+  })
+
+  it('puts what comes while others are read on the table together, however many ask at once', async () => {
+    const names = Array.from({ length: 600 }, (_, at) => `b${at}`)
+    configure(...names)
+    await serving.restore(await Promise.all(names.map((name) => release(1, 'x', name))))
+    await check(...names)
+    const activate = vi.spyOn(table, 'activate')
+    await hold(...names)
+    expect(activate.mock.calls.map((released) => released.length)).toEqual([256, 256, 88])
+    // No more than what memory holds, the last that came first.
+    expect(names.filter((name) => body(name) === 'x')).toHaveLength(maxMemoryBytes)
+  })
+
+  it('does not wait for many where what came is large', async () => {
+    const mebibyte = 1024 ** 2
+    const names = Array.from({ length: 20 }, (_, at) => `b${at}`)
+    configure(...names)
+    const bytes = Buffer.alloc(4 * mebibyte)
+    content.bytes = () => Promise.resolve(bytes)
+    await serving.restore(await Promise.all(names.map((name) => release(1, 'x', name))))
+    await check(...names)
+    const activate = vi.spyOn(table, 'activate')
+    await hold(...names)
+    expect(activate.mock.calls.map((released) => released.length)).toEqual([4, 4, 4, 4, 4])
   })
 
   it('leaves a release alone that came while the one before it was read', async () => {
