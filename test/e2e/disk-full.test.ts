@@ -114,7 +114,7 @@ describe.runIf(mayMount)('on a disk that is full', () => {
     await state.facts.set('before', 'full')
     fill(0)
     const big = 'x'.repeat(100_000)
-    const writes = await Promise.allSettled(Array.from({ length: 20 }, (_, at) => state.facts.set(`k${at}`, big)))
+    const writes = await Promise.allSettled(Array.from({ length: 80 }, (_, at) => state.facts.set(`k${at}`, big)))
     const refused = writes.filter((write) => write.status === 'rejected').map(({ reason }) => reason as unknown)
     expect(refused.length).toBeGreaterThan(0)
     for (const error of refused) {

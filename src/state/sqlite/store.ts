@@ -5,6 +5,7 @@ import { openDatabase, type OpenDatabase } from './database.ts'
 import { sqliteError } from './errors.ts'
 import { takeLock } from './lock.ts'
 import type { WorkerStart } from './messages.ts'
+import { reserveLog } from './reserve.ts'
 import { snapshotTo } from './snapshot.ts'
 
 /** The database of one folder, with its lock. */
@@ -26,6 +27,7 @@ export async function openStore({ path, contentId }: WorkerStart): Promise<Store
     const { raw, kysely } = opened
     await migrate(kysely, file)
     await claim(kysely, `the state in ${path}`, contentId)
+    reserveLog(file)
     return {
       raw,
       kysely,

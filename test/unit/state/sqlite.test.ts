@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
@@ -99,6 +99,19 @@ describe('durability', () => {
     const pragma = (name: string) => Object.values(raw.prepare(`pragma ${name}`).get()!)[0]
     expect([pragma('journal_mode'), pragma('synchronous'), pragma('foreign_keys')]).toEqual(['wal', 2, 1])
     raw.close()
+  })
+
+  it('has room for its log from the start, so that a full disk does not stop it, and keeps it when it is used', async () => {
+    const path = tempDir('state')
+    const log = join(path, 'state.db-wal')
+    const allocated = () => statSync(log).blocks * 512
+    for (const text of ['one', 'two']) {
+      const state = await openState(path)
+      expect(allocated()).toBeGreaterThanOrEqual(4 * 1024 ** 2)
+      for (let at = 0; at < 20; at++) await state.facts.set('k', `${text} ${at} ${'x'.repeat(200_000)}`)
+      expect(allocated()).toBeGreaterThanOrEqual(4 * 1024 ** 2)
+      await state.close()
+    }
   })
 })
 
