@@ -24,8 +24,9 @@ export const addApprove: AddCommand = (program, context) => {
 }
 
 /** `authz-prod: release 41 (v1.4.2) is approved, and goes on`. */
-export function describeApproved(name: string, { release, version, isNew, waiting }: Approved, now: number): string[] {
+export function describeApproved(name: string, approved: Approved, now: number): string[] {
+  const { release, version, isNew, place, waiting } = approved
   const what = `${name}: release ${release} (${version}) ${isNew ? 'is approved' : 'was approved before'}`
   if (waiting?.release !== release) return [`${what}, and goes on`]
-  return [what, describeWaiting(waiting, null, (at) => `${formatAge(Math.max(0, at - now))} more`)]
+  return [what, describeWaiting(waiting, place, (at) => `${formatAge(Math.max(0, at - now))} more`)]
 }

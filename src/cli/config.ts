@@ -1,3 +1,4 @@
+import type { Config } from '../config/config.ts'
 import { jsonSchema } from '../config/schema.ts'
 import { counted } from '../lib/units.ts'
 import type { AddCommand } from './command.ts'
@@ -19,14 +20,18 @@ export const addConfig: AddCommand = (program, context) => {
       const config = await readConfig(context, file ?? options.config)
       const found = `${counted(config.bundles.length, 'bundle')}, ${counted(Object.keys(config.deployers).length, 'deployer')}`
       const { file: path } = config
+      const idle = idleOf(config)
       output.result(
         {
           file: path,
           ok: true,
           bundles: config.bundles.map(({ name }) => name),
           deployers: Object.keys(config.deployers),
+          idle,
         },
-        path === null ? 'no config file: the defaults hold' : `${path}: fine (${found})`,
+        path === null
+          ? 'no config file: the defaults hold'
+          : [`${path}: fine (${found})`, ...idle.map((key) => `${key} is named by no bundle`)],
       )
     })
   addExamples(addConfigOption(check), 'config check longshore.yaml')
@@ -39,4 +44,29 @@ export const addConfig: AddCommand = (program, context) => {
       output.result(document, JSON.stringify(document, undefined, 2))
     })
   addExamples(schema, 'config schema > longshore.schema.json')
+}
+
+/** What is configured and does nothing: `publishers.events`. */
+function idleOf({ bundles, deployers, publishers, webhooks }: Config): string[] {
+  const idle = (key: string, all: object, named: string[]) =>
+    Object.keys(all)
+      .filter((name) => !named.includes(name))
+      .map((name) => `${key}.${name}`)
+  return [
+    ...idle(
+      'deployers',
+      deployers,
+      bundles.flatMap(({ deploy }) => deploy.map(({ to }) => to)),
+    ),
+    ...idle(
+      'publishers',
+      publishers,
+      bundles.flatMap(({ publish }) => publish),
+    ),
+    ...idle(
+      'webhooks',
+      webhooks,
+      bundles.flatMap((bundle) => bundle.webhooks),
+    ),
+  ]
 }

@@ -2,7 +2,8 @@ import { counted } from '../lib/units.ts'
 import { everyBundle, type Hold } from '../model/decision.ts'
 import type { Deployment } from '../model/deployment.ts'
 import type { LeftStatus } from '../model/placement.ts'
-import { describeWaiting, type Waiting } from '../model/promotion.ts'
+import { describeWaiting, type Promotion, type Waiting } from '../model/promotion.ts'
+import type { Look } from '../model/release.ts'
 import type { BundleStatus, PlaceStatus } from '../model/status.ts'
 import { formatAge, oneLine } from './format.ts'
 import type { Output } from './output.ts'
@@ -93,7 +94,12 @@ function describeHold(name: string, { bundle, by, reason }: Hold): string {
   return `${name} is not deployed: ${why}; go on with: ${what}`
 }
 
-/** What comes next to a bundle that takes what is promoted; the last look says it where nothing came yet. */
+/** Nothing came yet since something waits: the last look says no more than that. */
+function isWaiting(promotion: Promotion | null, look: Look): boolean {
+  return promotion !== null && promotion.promoted === null && promotion.waiting !== null && look.code === 'not_found'
+}
+
+/** What comes next to a bundle that takes what is promoted. */
 function describeNext(name: string, place: string | null, waiting: Waiting, now: number): string {
   const next = describeWaiting(waiting, place, (at) => `${formatAge(Math.max(0, at - now))} more`)
   return `${name}: ${next}${waiting.needsApproval ? `: longshore approve ${name}` : ''}`
@@ -114,7 +120,7 @@ function describeReasons(
   columns: number,
 ): string[] {
   const ofBundles = bundles.flatMap(({ name, health, look, deployments, held, promotion }) => [
-    ...(health !== 'ok' && look?.message ? [`${name}: ${look.message}`] : []),
+    ...(health !== 'ok' && look?.message && !isWaiting(promotion, look) ? [`${name}: ${look.message}`] : []),
     ...(promotion?.waiting == null ? [] : [describeNext(name, promotion.place, promotion.waiting, now)]),
     ...(held === null ? [] : [describeHold(name, held)]),
     ...deployments.flatMap((deployment) => describeFailure(name, deployment, now)),

@@ -44,6 +44,8 @@ export interface Approved {
   digest: Digest
   /** False where somebody had agreed already. */
   isNew: boolean
+  /** Where it has to be deployed before it counts; null: it is enough that it is current. */
+  place: string | null
   /** What still has to pass before it counts, or what comes next; null where nothing waits. */
   waiting: Waiting | null
   look: Look | null

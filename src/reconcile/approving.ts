@@ -25,12 +25,12 @@ export function createApproving({ state, clock, ...parts }: ApprovingParts): Pic
       const standing = await promoter.standing()
       const release = await meant(bundle, standing, which)
       await demand(bundle, standing, release)
-      const { from } = promoter.terms
+      const { from, place } = promoter.terms
       const { number, version, manifestDigest: digest } = release
       const approval = { bundle, from, release: number, digest, ...said, at: clock.now() }
       const isNew = await state.promotions.approve(approval, version)
       const looked = (await parts.look(bundle)) ?? null
-      return { release: number, version, digest, isNew, waiting: await waitingOf(promoter), look: looked }
+      return { release: number, version, digest, isNew, place, waiting: await waitingOf(promoter), look: looked }
     },
   }
 

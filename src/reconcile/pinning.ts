@@ -77,10 +77,13 @@ async function releaseBefore(bundle: string, current: Release | null, { bundles 
       current !== null && number < current.number && manifestDigest !== current.manifestDigest,
   )
   if (before !== undefined) return before.number
-  throw new ConfigError(`there is no release of ${bundle} before ${current?.number ?? 'the first'} to go back to`, {
-    code: 'no_release',
-    hint: `\`longshore releases ${bundle}\` lists them.`,
-  })
+  throw new ConfigError(
+    `no release of ${bundle} before ${current?.number ?? 'the first'} has another content to go back to`,
+    {
+      code: 'no_release',
+      hint: `\`longshore releases ${bundle}\` lists them.`,
+    },
+  )
 }
 
 function noVersion(bundle: string, store: string, to: Exclude<PinTo, { release: number }>): ConfigError {

@@ -82,13 +82,17 @@ export class Place {
     )
   }
 
-  /** What was persisted says when: a place that failed keeps its time, any other is asked at once whether it is as it should be. */
+  /**
+   * What was persisted says when: a place that failed keeps its time, unless the config names another one since; any other is
+   * asked at once whether it is as it should be.
+   */
   begin(current: number | null): void {
-    this.row = found(this.row)
+    this.row = found(this.#isElsewhere ? anew(this.row) : this.row)
     const { state, nextAttemptAt, desired, attempts } = this.row
+    const isWaiting = state === 'failed' && !this.#isElsewhere
     if (current !== null && desired !== current) this.desire(current)
-    else if (state === 'failed' && nextAttemptAt !== null) this.#wakeAt(nextAttemptAt)
-    else if (state !== 'failed' || !isLast(attempts, this.#spec.retry)) this.wake()
+    else if (isWaiting && nextAttemptAt !== null) this.#wakeAt(nextAttemptAt)
+    else if (!isWaiting || !isLast(attempts, this.#spec.retry)) this.wake()
   }
 
   /** What is there went another way than the config says now; undefined where it did not. */

@@ -281,6 +281,7 @@ class LevelReconciler implements Reconciler {
     this.#tell('released', release)
     this.#deployments.released(release)
     this.#promote(release.bundle, null)
+    for (const { name } of this.#specs.get(release.bundle)?.places ?? []) this.#refresh(release.bundle, name)
   }
 
   #looked(look: Look, { bytes, error }: { bytes: number; error: unknown }): void {
@@ -298,6 +299,16 @@ class LevelReconciler implements Reconciler {
       void this.#watches
         .get(name)
         ?.ask('promotion')
+        .catch(() => undefined)
+    }
+  }
+
+  /** What is on its way to that place is what comes next to those that take it from there. */
+  #refresh(bundle: string, place: string): void {
+    for (const name of this.#links.takersOf(bundle, place)) {
+      void this.#specs
+        .get(name)
+        ?.store.promoter?.standing()
         .catch(() => undefined)
     }
   }

@@ -197,7 +197,20 @@ describe('config', () => {
     const file = write({ bundles: { authz: { store: { type: 'local', repository: 'policies/authz' } } } })
     const fine = await longshore(['config', 'check', file, '--json'])
     expect(fine.code, fine.stderr).toBe(0)
-    expect(JSON.parse(fine.stdout)).toEqual({ file, ok: true, bundles: ['authz'], deployers: [] })
+    expect(JSON.parse(fine.stdout)).toEqual({ file, ok: true, bundles: ['authz'], deployers: [], idle: [] })
+  })
+
+  test('check says what is configured and named by no bundle', async () => {
+    const file = write({
+      bundles: { authz: { store: { type: 'local', repository: 'policies/authz' }, deploy: [{ to: 'zones' }] } },
+      deployers: { zones: { type: 'directory', root: '/srv/zones' }, spare: { type: 'directory', root: '/srv/spare' } },
+      publishers: { events: { type: 'http', url: 'https://events.example.com' } },
+    })
+    const fine = await longshore(['config', 'check', file])
+    expect(fine.code, fine.stderr).toBe(0)
+    expect(fine.stdout).toBe(
+      `${file}: fine (1 bundle, 2 deployers)\ndeployers.spare is named by no bundle\npublishers.events is named by no bundle\n`,
+    )
   })
 
   test('check says all that is wrong, at its line, and ends with 2', async () => {

@@ -214,6 +214,10 @@ export const pinned = z.object({ to: pinTo, look }) satisfies z.ZodType<Pinned>
 export const approved = z.object({
   ...{ release: z.int(), version: z.string(), digest },
   isNew: z.boolean().describe('False where somebody had agreed already'),
+  place: z
+    .string()
+    .nullable()
+    .describe('Where it has to be deployed before it counts; null: it is enough that it is current'),
   waiting: waiting.nullable().describe('What still has to pass before it counts, or what comes next'),
   look: look.nullable(),
 }) satisfies z.ZodType<Approved>

@@ -75,9 +75,21 @@ it.each<[Partial<Approved>, string[]]>([
     { waiting: { ...waiting, needsApproval: false } },
     ['prod: release 4 (v1.5.0) is approved', 'release 4 (v1.5.0) waits 1m more'],
   ],
+  [
+    { waiting: { ...waiting, isThere: false, until: null, needsApproval: false } },
+    ['prod: release 4 (v1.5.0) is approved', 'release 4 (v1.5.0) waits to be at staging'],
+  ],
   [{ waiting: { ...waiting, release: 5 } }, ['prod: release 4 (v1.5.0) is approved, and goes on']],
 ])('says what an approval came to: %j', (more, lines) => {
-  const approved = { release: 4, version: 'v1.5.0', digest: digestOf('four'), isNew: true, waiting: null, look: null }
+  const approved = {
+    release: 4,
+    version: 'v1.5.0',
+    digest: digestOf('four'),
+    isNew: true,
+    waiting: null,
+    look: null,
+    place: 'staging',
+  }
   expect(describeApproved('prod', { ...approved, ...more }, now)).toEqual(lines)
 })
 

@@ -145,6 +145,19 @@ describe('describeStatus', () => {
     expect(lines.slice(3)).toEqual(['', 'a: data.json is no JSON', 'b to prod, given up after 1 attempt: cannot push'])
   })
 
+  it('says once what a bundle waits for that takes what is promoted', () => {
+    const terms = { from: 'authz', place: 'staging', delayMs: 0, approval: true, promoted: null }
+    const waiting = { release: 4, version: 'v1.5.0', digest, isThere: true, until: null, needsApproval: true }
+    const none = { current: null, health: 'empty' } as const
+    const failed = (code: string) => look({ outcome: 'failed', code, message: 'nothing was promoted yet' })
+    const reasons = (part: Partial<BundleStatus>) =>
+      describeStatus([bundle({ ...none, ...part })], now, output()).slice(3)
+    const next = 'authz: release 4 (v1.5.0) waits for an approval: longshore approve authz'
+    expect(reasons({ look: failed('not_found'), promotion: { ...terms, waiting } })).toEqual([next])
+    expect(reasons({ look: failed('io'), promotion: { ...terms, waiting } })).toHaveLength(2)
+    expect(reasons({ look: failed('not_found'), promotion: { ...terms, waiting: null } })).toHaveLength(1)
+  })
+
   it('says when a place is tried again', () => {
     const failed = { ...place('prod', 'failed', 'cannot push'), nextAttemptAt: now + 90_000 }
     const lines = describeStatus([bundle({ deployments: [failed] })], now, output())

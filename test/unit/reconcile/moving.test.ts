@@ -127,6 +127,22 @@ describe('a bundle that goes to another path of its place', () => {
     expect(await types()).not.toContain('deployment.drifted')
   })
 
+  it('is tried at once after a restart where the older one had failed: what kept it from there is no matter here', async () => {
+    zones.failures = [down()]
+    await configure('one')
+    await store.push('one')
+    await rig.reconciler.look('authz', 'request')
+    await until(() => place().state === 'failed')
+    await restart()
+    await configure('one')
+    await rig.clock.advance(0)
+    expect([place().state, zones.puts.length]).toEqual(['failed', 1])
+    await restart()
+    await configure('two')
+    await until(() => place().state === 'done')
+    expect(paths()).toEqual(['two'])
+  })
+
   it('goes to another place that cannot be asked, also after a restart', async () => {
     zones.readable = false
     await deployedTo('one')

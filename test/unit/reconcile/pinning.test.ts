@@ -141,6 +141,9 @@ describe('a rollback', () => {
   it('is refused where there is none', async () => {
     await configure()
     await release('one')
-    await expect(steering().rollback('authz', null, said, signal)).rejects.toMatchObject({ code: 'no_release' })
+    await expect(steering().rollback('authz', null, said, signal)).rejects.toMatchObject({
+      code: 'no_release',
+      message: 'no release of authz before 1 has another content to go back to',
+    })
   })
 })

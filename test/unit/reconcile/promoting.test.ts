@@ -138,6 +138,20 @@ describe('a bundle that takes what was deployed of another', () => {
     await promoted(2)
   })
 
+  it('has what is on its way to that place as the next one, as soon as it is released', async () => {
+    terms = { place: 'staging', approval: true }
+    const held = staging.spec({ autoDeploy: false })
+    await rig.reconciler.configure([
+      specOf(source, { schedule: off, places: [held] }),
+      specOf(promoting(), { name: 'prod', schedule: off, places: [prod.spec()] }),
+    ])
+    for (const number of [1, 2]) {
+      await release(`release ${number}`)
+      await until(() => waiting()?.release === number)
+      expect(waiting()).toMatchObject({ isThere: false, needsApproval: true })
+    }
+  })
+
   it('gets nothing of a place that somebody else changed', async () => {
     await configure()
     await release('one')
@@ -231,7 +245,14 @@ describe('an approval', () => {
     expect(waiting()).toMatchObject({ needsApproval: true, until: null })
     const digest = statusOf('authz').current!.manifestDigest
     const approved = await approve()
-    expect(approved).toMatchObject({ release: 1, version: 'latest', digest, isNew: true, waiting: null })
+    expect(approved).toMatchObject({
+      release: 1,
+      version: 'latest',
+      digest,
+      isNew: true,
+      place: 'staging',
+      waiting: null,
+    })
     expect(approved.look).toMatchObject({ outcome: 'released', trigger: 'approval' })
     await promoted(1)
     const events = await rig.state.events.ofBundle('prod', 100)

@@ -221,7 +221,7 @@ export function steeringOf(): Steering {
     pin: async (bundle, to) => ({ to, look: lookOf(bundle) }),
     unpin: async (bundle) => ({ wasPinned: true, look: lookOf(bundle) }),
     approve: async (bundle) => ({
-      ...{ release: 7, version: 'v1.2.0', digest: digestOf('seven'), isNew: true, waiting: null },
+      ...{ release: 7, version: 'v1.2.0', digest: digestOf('seven'), isNew: true, place: null, waiting: null },
       look: lookOf(bundle),
     }),
     rollback: async (bundle, release) => ({ to: { release: release ?? 7 }, look: lookOf(bundle) }),
