@@ -1,10 +1,10 @@
 // What is acknowledged survives a loss of power. Killing a process does not show that: the kernel has its writes already. So
 // a real server is watched from outside, and the order of its writes, fsyncs and renames is held to what disks promise.
 import { randomBytes } from 'node:crypto'
-import { DatabaseSync } from 'node:sqlite'
 import { beforeAll, expect, test } from 'vitest'
-import { digestOf, type Digest } from '../../src/oci/digest.ts'
+import { digestOf } from '../../src/oci/digest.ts'
 import { needs } from '../support/components.ts'
+import { createDurable, isIndexed, isOn, isSync, isWrite, type Durable } from '../support/durable.ts'
 import { startLongshore, type Longshore } from '../support/longshore.ts'
 import { createTrace, type TracedCall } from '../support/trace.ts'
 import { waitFor } from '../support/wait.ts'
@@ -27,6 +27,7 @@ needs('strace')('before something is acknowledged', () => {
   const manifestDigest = digestOf(manifest)
   let folder: string
   let calls: TracedCall[]
+  let durable: Durable
 
   beforeAll(async () => {
     const trace = createTrace()
@@ -35,6 +36,7 @@ needs('strace')('before something is acknowledged', () => {
     await push(server)
     await server.stop()
     calls = await trace.calls()
+    durable = createDurable(calls, `${folder}/data`)
   })
 
   /** One after the other, so that what lies between two answers belongs to the second. */
@@ -57,76 +59,16 @@ needs('strace')('before something is acknowledged', () => {
     await send(201, 'PUT', `${session}?digest=${chunkedDigest}`)
     await send(201, 'PUT', '/v2/acme/widgets/manifests/v1', manifest, { 'content-type': mediaType })
     // Written soon after, which would come between the next two.
-    await waitFor('the index to be written and noted', isIndexed)
+    await waitFor('the index to be written and noted', () => isIndexed(`${folder}/data`))
     await send(201, 'POST', `/v2/acme/other/blobs/uploads/?mount=${singleDigest}&from=acme/widgets`)
     await send(202, 'DELETE', '/v2/acme/widgets/manifests/v1')
   }
 
-  function isIndexed(): boolean {
-    const database = new DatabaseSync(`${folder}/data/state.db`, { readOnly: true })
-    try {
-      const rows = database.prepare('select version, indexed from repositories').all()
-      return rows.length > 0 && rows.every(({ version, indexed }) => version === indexed)
-    } finally {
-      database.close()
-    }
-  }
-
-  const blobPath = (digest: Digest) => `${folder}/data/blobs/sha256/${digest.slice(7)}`
-
-  /** The one call that fits; more than one, or none, is an error. */
-  function one(what: string, fits: (call: TracedCall) => boolean): TracedCall {
-    const found = calls.filter(fits)
-    expect(found.length, what).toBe(1)
-    return found[0]!
-  }
-
-  const isOn = ({ args }: TracedCall, path: string) => args.includes(`<${path}>`)
-  const isWrite = ({ name }: TracedCall) => /^(p?writev?(64)?|ftruncate)$/.test(name)
-  const isSync = ({ name }: TracedCall) => name === 'fsync' || name === 'fdatasync'
-
-  /** The answer with this status and this text in its head, as it is handed to the kernel. */
-  const answer = (status: number, text: string) =>
-    one(`the answer ${status} with ${text}`, (call) => {
-      const isSent = isWrite(call) && /<(socket|TCP)/.test(call.args)
-      return isSent && call.args.includes(`HTTP/1.1 ${status} `) && call.args.includes(text)
-    })
-
-  const renamesTo = (path: string) =>
-    calls.filter(({ name, args }) => name.startsWith('rename') && args.includes(`, "${path}"`))
-
-  /** Everything that was written to the file before it got its name was synced first, and the name afterwards. Returns the sync of the name. */
-  function expectDurable(renamed: TracedCall): TracedCall {
-    const [aside = '', path = ''] = Array.from(renamed.args.matchAll(/"([^"]+)"/g), ([, name]) => name)
-    const writes = calls.filter((call) => isWrite(call) && isOn(call, aside))
-    expect(writes.length).toBeGreaterThan(0)
-    const sync = one(`the fsync of ${aside}`, (call) => call.name === 'fsync' && isOn(call, aside))
-    expect(Math.max(...writes.map(({ end }) => end))).toBeLessThan(sync.start)
-    expect(sync.end).toBeLessThan(renamed.start)
-    const parent = path.slice(0, path.lastIndexOf('/'))
-    const named = calls.find((call) => call.name === 'fsync' && isOn(call, parent) && call.start > renamed.end)
-    expect(named, `the fsync of ${parent}`).toBeDefined()
-    return named!
-  }
-
-  const wal = () => `${folder}/data/state.db-wal`
-
-  /** Between the two the state wrote, and the last of its writes was synced. */
-  function expectDurableState(after: number, before: number): TracedCall {
-    const between = calls.filter(({ start, end }) => start > after && end < before)
-    const writes = between.filter((call) => isWrite(call) && isOn(call, wal()))
-    expect(writes.length, 'writes of the state').toBeGreaterThan(0)
-    const last = Math.max(...writes.map(({ end }) => end))
-    const sync = between.find((call) => isSync(call) && isOn(call, wal()) && call.start > last)
-    expect(sync, 'the sync of the state').toBeDefined()
-    return sync!
-  }
-
   const answers = () => ({
-    single: answer(201, `/v2/acme/widgets/blobs/${singleDigest}`),
-    chunked: answer(201, `/v2/acme/widgets/blobs/${chunkedDigest}`),
-    manifest: answer(201, `/v2/acme/widgets/manifests/${manifestDigest}`),
-    mounted: answer(201, `/v2/acme/other/blobs/${singleDigest}`),
+    single: durable.answer(201, `/v2/acme/widgets/blobs/${singleDigest}`),
+    chunked: durable.answer(201, `/v2/acme/widgets/blobs/${chunkedDigest}`),
+    manifest: durable.answer(201, `/v2/acme/widgets/manifests/${manifestDigest}`),
+    mounted: durable.answer(201, `/v2/acme/other/blobs/${singleDigest}`),
   })
 
   test.each([
@@ -134,35 +76,35 @@ needs('strace')('before something is acknowledged', () => {
     ['a blob in chunks', chunkedDigest, 'chunked'],
     ['a manifest', manifestDigest, 'manifest'],
   ] as const)('%s is on the disk, then in the catalog', (_, digest, which) => {
-    const renames = renamesTo(blobPath(digest))
+    const renames = durable.renamesTo(durable.blobPath(digest))
     expect(renames).toHaveLength(1)
-    const named = expectDurable(renames[0]!)
+    const named = durable.expectDurable(renames[0]!)
     const { start } = answers()[which]
     expect(named.end).toBeLessThan(start)
-    expectDurableState(named.end, start)
+    durable.expectDurableState(named.end, start)
   })
 
   test('a mount and a deletion are in the catalog', () => {
     const { manifest, mounted } = answers()
-    expectDurableState(manifest.end, mounted.start)
+    durable.expectDurableState(manifest.end, mounted.start)
     const deleted = calls.find(
       (call) => isWrite(call) && call.args.includes('HTTP/1.1 202 ') && call.start > mounted.end,
     )
-    expectDurableState(mounted.end, deleted!.start)
+    durable.expectDurableState(mounted.end, deleted!.start)
   })
 
   test('an index is on the disk before the catalog says so, and what folders it lies in', () => {
     const repositories = `${folder}/data/repositories`
     const layout = `${repositories}/acme/widgets`
-    const renames = renamesTo(`${layout}/index.json`)
+    const renames = durable.renamesTo(`${layout}/index.json`)
     // After the push, and after the deletion: at the latest when it stopped.
     expect(renames).toHaveLength(2)
     for (const renamed of renames) {
-      const named = expectDurable(renamed)
-      const noted = calls.find((call) => isWrite(call) && isOn(call, wal()) && call.start > renamed.end)
+      const named = durable.expectDurable(renamed)
+      const noted = calls.find((call) => isWrite(call) && isOn(call, durable.wal) && call.start > renamed.end)
       expect(named.end).toBeLessThan(noted!.start)
     }
-    const marker = one('the fsync of oci-layout', (call) => isSync(call) && isOn(call, `${layout}/oci-layout`))
+    const marker = durable.one('the fsync of oci-layout', (call) => isSync(call) && isOn(call, `${layout}/oci-layout`))
     expect(marker.end).toBeLessThan(renames[0]!.start)
     const made = calls.filter(({ name, args }) => name.startsWith('mkdir') && args.includes(`"${layout}"`)).at(-1)!
     for (const parent of [`${folder}/data`, repositories, `${repositories}/acme`]) {
@@ -172,7 +114,7 @@ needs('strace')('before something is acknowledged', () => {
   })
 
   test('the database and its log have durable names', () => {
-    const first = calls.find((call) => isWrite(call) && isOn(call, wal()))!
+    const first = calls.find((call) => isWrite(call) && isOn(call, durable.wal))!
     const synced = calls.filter((call) => isSync(call) && isOn(call, `${folder}/data`))
     const { single } = answers()
     expect(synced.filter(({ end }) => end < single.start).length).toBeGreaterThan(0)
