@@ -1,13 +1,20 @@
-// Kills a server 500 times, as test/e2e/kill.test.ts does 50 times: node scripts/kill.ts [ROUNDS] [SEED]. The components
-// olareg and distribution have to be there.
+// Kills a server 500 times, as test/e2e/kill.test.ts does 50 times: node scripts/kill.ts [ROUNDS] [SEED] [--state postgres]. The
+// components olareg and distribution have to be there, and postgresql for a state in it.
+import { parseArgs } from 'node:util'
 import { runKills } from '../test/support/kill.ts'
 import { removeTempDirs } from '../test/support/temp.ts'
 
 /** What one folder gathers; more only makes each look at it longer. */
 const roundsInOneFolder = 50
 
-const [rounds = 500, seed = Math.floor(Math.random() * 2 ** 31)] = process.argv.slice(2).map(Number)
-console.log(`${rounds} rounds, seed ${seed}`)
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { state: { type: 'string', default: 'sqlite' } },
+})
+const { state } = values
+if (state !== 'sqlite' && state !== 'postgres') throw new Error(`--state is sqlite or postgres, not ${state}`)
+const [rounds = 500, seed = Math.floor(Math.random() * 2 ** 31)] = positionals.map(Number)
+console.log(`${rounds} rounds, seed ${seed}, the state in ${state}`)
 const startedAt = performance.now()
 const totals: Record<string, number> = {}
 let acknowledged = 0
@@ -16,6 +23,7 @@ try {
     const report = await runKills({
       rounds: Math.min(roundsInOneFolder, rounds - done),
       seed: seed + done,
+      state,
       say: (line) => {
         console.log(line)
       },

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import type { Event } from '../../src/model/event.ts'
 import type { BundleStatus } from '../../src/model/status.ts'
 import type { Release } from '../../src/model/release.ts'
@@ -10,6 +9,7 @@ import { digestAt } from './digest-at.ts'
 import { policyArtifact, UnexpectedAnswer, type Answer, type Client } from './kill-client.ts'
 import { checkTold, untold } from './kill-hook.ts'
 import { pick } from './kill-ledger.ts'
+import type { Row } from './kill-state.ts'
 import { hearPlaceOut, placeFolder, placeRepositories, type Followed, type World } from './kill-world.ts'
 import { longshore } from './longshore.ts'
 import { waitFor } from './wait.ts'
@@ -128,31 +128,18 @@ function checkHistory(bundle: Followed, releases: readonly Release[]): void {
   bundle.history = history
 }
 
-interface Rows {
-  manifests: { repository: string; digest: Digest; size: number }[]
-  blobs: { repository: string; digest: Digest; size: number }[]
-}
-
-export function readRows({ folder }: World): Rows {
-  const database = new DatabaseSync(join(folder, 'data/state.db'), { readOnly: true })
-  try {
-    database.exec('begin')
-    const all = (table: string) => database.prepare(`select repository, digest, size from ${table}`).all()
-    return { manifests: all('manifests'), blobs: all('blobs') } as unknown as Rows
-  } finally {
-    database.close()
-  }
-}
-
 /** Each file that the catalog names is there, and each manifest with all that it needs, in its repository. Read without longshore. */
 async function checkFolder(world: World, seen: Set<string>): Promise<void> {
-  const { manifests, blobs } = readRows(world)
+  const { manifests, blobs } = await world.state.rows()
   const held = new Set([...manifests, ...blobs].map(({ repository, digest }) => `${repository} ${digest}`))
-  const isGoneByNow = () => new Set(Object.values(readRows(world)).flat().map(keyOf))
+  const isThereNow = async (row: Row) => {
+    const now = await world.state.rows()
+    return [...now.manifests, ...now.blobs].some((other) => keyOf(other) === keyOf(row))
+  }
   for (const row of [...manifests, ...blobs]) {
     const path = blobPath(world, row.digest)
     if (!existsSync(path) || statSync(path).size !== row.size) {
-      if (isGoneByNow().has(keyOf(row))) throw new Error(`${keyOf(row)} is in the catalog, its file is not right`)
+      if (await isThereNow(row)) throw new Error(`${keyOf(row)} is in the catalog, its file is not right`)
     } else if (!seen.has(row.digest)) {
       const actual = await hashOf(path)
       if (actual !== row.digest) throw new Error(`the file of ${row.digest} hashes to ${actual}`)
@@ -178,7 +165,7 @@ interface Manifest {
   manifests?: { digest: Digest }[]
 }
 
-const keyOf = ({ repository, digest }: { repository: string; digest: Digest }) => `${repository} ${digest}`
+const keyOf = ({ repository, digest }: Pick<Row, 'repository' | 'digest'>) => `${repository} ${digest}`
 const blobPath = ({ folder }: World, digest: Digest) => join(folder, 'data/blobs/sha256', digest.slice(7))
 
 async function hashOf(path: string): Promise<string> {
@@ -192,7 +179,7 @@ export async function checkStopped(world: World): Promise<void> {
   await world.server.stop()
   const verified = await longshore(['verify-content', '-c', world.server.configFile])
   if (verified.code !== 0) throw new Error(`verify-content: ${verified.stdout}${verified.stderr}`)
-  const { manifests } = readRows(world)
+  const { manifests } = await world.state.rows()
   const wanted = new Set(manifests.map(keyOf))
   const found = new Set(layouts(join(world.folder, 'data/repositories'), ''))
   for (const key of wanted.symmetricDifference(found)) {

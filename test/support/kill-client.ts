@@ -10,6 +10,8 @@ export interface Client {
   readonly step: string
   /** How many were begun. */
   readonly requests: number
+  /** One was begun, and nothing was heard of it. */
+  readonly isUnderWay: boolean
   send(what: string, request: Call): Promise<Answer>
 }
 
@@ -36,6 +38,7 @@ export function createClient(url: string): Client {
   const agent = new Agent({ connections: 1, pipelining: 1, bodyTimeout: 60_000, headersTimeout: 60_000 })
   let step = 'nothing'
   let requests = 0
+  let isUnderWay = false
   return {
     get step() {
       return step
@@ -43,14 +46,18 @@ export function createClient(url: string): Client {
     get requests() {
       return requests
     },
+    get isUnderWay() {
+      return isUnderWay
+    },
     async send(what, { method, path, headers = {}, body }) {
       step = what
       requests++
+      isUnderWay = true
       const length: Record<string, string> = body === undefined ? {} : { 'content-length': String(body.length) }
       const answer = await request(new URL(path, url), {
         ...{ method, dispatcher: agent, headers: { ...length, ...headers } },
         body: body === undefined ? null : Readable.from(inPieces(body)),
-      })
+      }).finally(() => (isUnderWay = false))
       const bytes = Buffer.from(await answer.body.arrayBuffer())
       if (answer.statusCode >= 300) {
         throw new UnexpectedAnswer(`${what}: ${answer.statusCode} ${bytes.toString().slice(0, 500)}`, answer.statusCode)

@@ -14,6 +14,8 @@ export interface Worker {
   step(): string
   /** Requests that were begun. */
   requests(): number
+  /** One of them has had no answer yet. */
+  isUnderWay(): boolean
   /** Once. Throws when a request fails, which is right only after the kill. */
   run(): Promise<void>
 }
@@ -276,6 +278,7 @@ export function createWorker(world: World, kind: Kind, number: number): Worker {
     kind,
     step: () => client.step,
     requests: () => client.requests,
+    isUnderWay: () => client.isUnderWay,
     async run() {
       await steps[kind]({ world, client, repository: `kill/${kind}-${number}` })
     },

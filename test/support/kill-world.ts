@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient, type Artifact, type Client } from './kill-client.ts'
 import { startHook, type Hook } from './kill-hook.ts'
 import { Ledger, seeded } from './kill-ledger.ts'
+import { createKillState, type KillState, type StateKind } from './kill-state.ts'
 import { programPath, startLongshore, type Longshore } from './longshore.ts'
 import { freePort } from './ports.ts'
 import { startProcess } from './process.ts'
@@ -38,6 +39,7 @@ export interface World {
   random: () => number
   ledger: Ledger
   folder: string
+  state: KillState
   upstream: Registry
   place: Registry
   /** In the order in which the place has them. */
@@ -67,15 +69,19 @@ export const placeFolder = 'place'
 /** Comes and goes with the config. */
 export const extraRepository = 'policies/extra'
 
-export async function createWorld(seed: number): Promise<World> {
+export async function createWorld(seed: number, kind: StateKind = 'sqlite'): Promise<World> {
   const [told, hook] = await Promise.all([listenToPlace(), startHook()])
   const [upstream, place] = await Promise.all([startOlareg(), startDistributionV3({ notify: [told.url] })])
   const random = seeded(seed)
   const [folder, port] = [tempDir('kill'), await freePort()]
-  let config = configOf({ upstream, place, hook, random })
-  const start = () => startLongshore({ folder, port, config })
+  const state = await createKillState(kind, folder)
+  let config = configOf({ upstream, place, hook, random, state })
+  const start = async () => {
+    await state.free()
+    return startLongshore({ folder, port, config })
+  }
   const world: World = {
-    ...{ seed, random, folder, upstream, place, hook },
+    ...{ seed, random, folder, state, upstream, place, hook },
     ledger: new Ledger(),
     puts: told.puts,
     bundles: [
@@ -83,17 +89,18 @@ export async function createWorld(seed: number): Promise<World> {
       followed('repacked', 'acme/repacked', false),
       followed('deployed', 'policies/deployed', true),
     ],
-    server: await start(),
+    server: undefined as unknown as Longshore,
     upstreamClient: createClient(upstream.url),
     client: () => createClient(`http://127.0.0.1:${port}`),
     changeConfig() {
-      config = configOf({ upstream, place, hook, random })
+      config = configOf({ upstream, place, hook, random, state })
       world.server.writeConfig(config)
     },
     async start() {
       world.server = await start()
     },
     async startAndKill(afterMs) {
+      await state.free()
       const started = await startProcess({
         command: process.execPath,
         args: [programPath, 'serve', '--config', world.server.configFile],
@@ -105,6 +112,7 @@ export async function createWorld(seed: number): Promise<World> {
       await started.kill()
     },
     async collectAndKill(isTime) {
+      await state.free()
       const args = [programPath, 'gc', '-c', world.server.configFile]
       const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
       let output = ''
@@ -119,9 +127,14 @@ export async function createWorld(seed: number): Promise<World> {
     async close() {
       told.server.close()
       told.server.closeAllConnections()
-      await Promise.all([world.server.stop(), upstream.stop(), place.stop(), hook.stop()])
+      await Promise.all([world.server?.stop(), upstream.stop(), place.stop(), hook.stop()])
+      await state.stop()
     },
   }
+  await world.start().catch(async (error: unknown) => {
+    await world.close()
+    throw error
+  })
   return world
 }
 
@@ -129,8 +142,8 @@ function followed(name: string, repository: string, isLocal: boolean): Followed 
   return { name, repository, isLocal, versions: [], floor: -1, history: [] }
 }
 
-function configOf(parts: Pick<World, 'upstream' | 'place' | 'hook' | 'random'>): Record<string, unknown> {
-  const { upstream, place, hook, random } = parts
+function configOf(parts: Pick<World, 'upstream' | 'place' | 'hook' | 'random' | 'state'>): Record<string, unknown> {
+  const { upstream, place, hook, random, state } = parts
   const common = () => ({
     ...{ follow: followedTag, schedule: 'off', publish: ['told'] },
     keep: 1 + Math.floor(random() * 5),
@@ -146,6 +159,7 @@ function configOf(parts: Pick<World, 'upstream' | 'place' | 'hook' | 'random'>):
     repository: `${place.host}/${repository}`,
   }))
   return {
+    ...state.config,
     content: { path: './data', gc: { grace: '10s', schedule: 'off' } },
     bundles: {
       fetched: remote('fetched'),

@@ -4,9 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { checkAll, checkEnd, checkStopped, leftovers } from './kill-check.ts'
 import { seeded } from './kill-ledger.ts'
 import { createWorker, isAlone, kinds, mostRequests, type Kind, type Worker } from './kill-work.ts'
+import type { StateKind } from './kill-state.ts'
 import { createWorld, type World } from './kill-world.ts'
 
 export interface KillOptions {
+  /** Where its state is; `sqlite` unless said. */
+  state?: StateKind
   rounds: number
   /** The same seed gives the same rounds; when exactly a kill comes also depends on the machine. */
   seed: number
@@ -15,7 +18,7 @@ export interface KillOptions {
 }
 
 export interface KillReport {
-  /** How many rounds were about what: work, or `start` where it was killed while it started. */
+  /** How many kills came in the midst of what: with a request of this work unanswered, or, as `start`, while it started. */
   byKind: Record<Kind | 'start', number>
   /** Changes that were acknowledged, and found afterwards. */
   acknowledged: number
@@ -35,15 +38,16 @@ const roundsBetweenStops = 10
  * Kills a server at a random moment of a random piece of work, again and again, and looks each time whether it stands up
  * again with all that it had acknowledged, and nothing by halves. Throws at the first thing that is not so.
  */
-export async function runKills({ rounds, seed, say }: KillOptions): Promise<KillReport> {
-  const world = await createWorld(seed)
+export async function runKills({ rounds, seed, say, state }: KillOptions): Promise<KillReport> {
+  const world = await createWorld(seed, state)
   const plan = planOf(rounds, seeded(seed ^ 0x5eed))
-  const report = { byKind: countOf(plan), acknowledged: 0, leftovers: 0 }
+  const report = { byKind: noneYet(), acknowledged: 0, leftovers: 0 }
   const seen = new Set<string>()
   try {
     for (const [at, kind] of plan.entries()) {
       const round = `round ${at + 1}/${rounds} ${kind}`
-      const { line, left } = await killIn(world, kind).catch(inRound(round, seed))
+      const { line, left, isInMidst } = await killIn(world, kind).catch(inRound(round, seed))
+      if (isInMidst) report.byKind[kind]++
       report.leftovers += left.length
       const startedAt = performance.now()
       await world.start().catch(inRound(`${round}: ${line}`, seed))
@@ -79,16 +83,15 @@ function planOf(rounds: number, random: () => number): (Kind | 'start')[] {
   return plan
 }
 
-function countOf(plan: readonly (Kind | 'start')[]): KillReport['byKind'] {
-  const counts = Object.fromEntries([...kinds, 'start'].map((kind) => [kind, 0])) as KillReport['byKind']
-  for (const kind of plan) counts[kind]++
-  return counts
+function noneYet(): KillReport['byKind'] {
+  return Object.fromEntries([...kinds, 'start'].map((kind) => [kind, 0])) as KillReport['byKind']
 }
 
 interface Killed {
   /** When, and what was in flight. */
   line: string
   left: string[]
+  isInMidst: boolean
 }
 
 async function killIn(world: World, kind: Kind | 'start'): Promise<Killed> {
@@ -108,11 +111,13 @@ async function killIn(world: World, kind: Kind | 'start'): Promise<Killed> {
   // What fails before the kill ends the wait.
   await Promise.race([work, until(isTime)])
   await Promise.race([work, sleep(random() * longestMs)])
+  await Promise.race([work, until(() => workers[0]!.isUnderWay())])
   const inFlight = workers.map((worker) => `${worker.kind}: ${worker.step()}`)
+  const isInMidst = workers[0]!.isUnderWay()
   kill.done = true
   await world.server.process.kill()
   await work
-  return { line: `killed in ${inFlight.join(' | ')}`, left: leftovers(world) }
+  return { line: `killed in ${inFlight.join(' | ')}`, left: leftovers(world), isInMidst }
 }
 
 function timeInWork({ random }: World, worker: Worker): () => boolean {
@@ -157,14 +162,15 @@ async function killWhileStarting(world: World): Promise<Killed> {
   const left = leftovers(world)
   const afterMs = Math.round(world.random() * longestStartMs)
   await world.startAndKill(afterMs)
-  return { line: `killed ${afterMs} ms after it was started`, left: [...left, ...leftovers(world)] }
+  return { line: `killed ${afterMs} ms after it was started`, left: [...left, ...leftovers(world)], isInMidst: true }
 }
 
 /** Without a server, as a person does it at night. */
 async function killCollection(world: World): Promise<Killed> {
   await world.server.stop()
-  const isTime = timeInCollection(world)
   world.ledger.release('blob ')
-  const isDone = await world.collectAndKill(isTime)
-  return { line: `killed in a collection without a server${isDone ? ', which was done' : ''}`, left: leftovers(world) }
+  let done = 0
+  while (await world.collectAndKill(timeInCollection(world))) done++
+  const before = done === 0 ? '' : `, after ${done} that came to their end`
+  return { line: `killed in a collection without a server${before}`, left: leftovers(world), isInMidst: true }
 }
