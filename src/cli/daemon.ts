@@ -4,6 +4,7 @@ import { formatProblems } from '../config/problems.ts'
 import { ConfigError, logFields } from '../lib/errors.ts'
 import { endStart, holdYoungGeneration } from '../lib/heap.ts'
 import { createLogger, type Logger } from '../lib/logger.ts'
+import { keepTicksFast } from '../lib/ticks.ts'
 import type { CommandContext } from './command.ts'
 
 export type DaemonOptions = Pick<AppOptions, 'config' | 'loadConfig' | 'stateThread' | 'rebuildState' | 'version'>
@@ -16,6 +17,7 @@ export async function runDaemon(options: DaemonOptions, context: CommandContext)
   const { config, version } = options
   const { environment, redactor, clock, signal } = context
   holdYoungGeneration()
+  keepTicksFast()
   const logger = openLog(config, context)
   const random = () => Math.random()
   let app: App | undefined
