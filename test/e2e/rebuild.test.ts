@@ -40,8 +40,11 @@ it('serve --rebuild-state serves the newest from the folder alone, and deploys n
   }
 
   const server = await start({ config })
-  const served = await push(server, 'one')
-  const first = await waitFor('the first deployment', async () => (await at()) ?? undefined)
+  await push(server, 'one')
+  await push(server, 'two')
+  const served = await push(server, 'three')
+  await waitFor('the deployment', async () => (await server.bundle('authz')).deployments[0]!.deployed === 3)
+  const first = await at()
   await server.stop()
   const data = join(server.folder, 'data')
   for (const name of readdirSync(data)) if (name.startsWith('state.db')) rmSync(join(data, name))
@@ -55,7 +58,7 @@ it('serve --rebuild-state serves the newest from the folder alone, and deploys n
     /authz is not deployed: the state was rebuilt from the folder; go on with: longshore resume authz/,
   )
 
-  await push(again, 'two')
+  await push(again, 'four')
   expect((await again.releases('authz')).map(({ number }) => number)).toEqual([2, 1])
   expect((await again.bundle('authz')).deployments).toMatchObject([{ desired: 2, deployed: null, attempts: 0 }])
   expect(await at()).toBe(first)

@@ -1,9 +1,11 @@
+import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { createMaintenance, type Maintenance } from '../../../src/app/maintenance.ts'
 import type { Config } from '../../../src/config/config.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { parseSchedule } from '../../../src/lib/schedule.ts'
 import { FakeClock } from '../../support/clock.ts'
+import { tempDir } from '../../support/temp.ts'
 import { waitFor } from '../../support/wait.ts'
 import { from, openRegistry, type Opened } from '../registry/open.ts'
 
@@ -33,7 +35,10 @@ async function start(): Promise<void> {
   maintenance = createMaintenance({
     ...opened,
     config: () =>
-      ({ bundles: [], content: { gc: { schedule: parseSchedule(schedule), graceMs: hour } } }) as unknown as Config,
+      ({
+        bundles: [],
+        content: { path: opened.content.scratch, gc: { schedule: parseSchedule(schedule), graceMs: hour } },
+      }) as unknown as Config,
     clock,
     random: () => 0.5,
     logger: silentLogger,
@@ -134,6 +139,36 @@ it('verifies, tells how far it is, and is broken off by its signal', async () =>
   await opened.content.ingest(from('y'))
   await expect(maintenance.verify({ signal: gone.signal })).rejects.toThrow('nobody waits')
   expect(maintenance.verifying()).toBeNull()
+})
+
+it('removes nothing while it backs up: what the copied state names would be gone', async () => {
+  const events: string[] = []
+  const copied = Promise.withResolvers<void>()
+  opened.state.snapshot = async () => {
+    events.push('backing up')
+    await copied.promise
+    events.push('backed up')
+    throw new Error('enough')
+  }
+  const list = opened.content.list.bind(opened.content)
+  opened.content.list = () => {
+    events.push('collecting')
+    return list()
+  }
+  const backingUp = maintenance.backUp({ to: join(tempDir('backup'), 'new') }).catch(() => undefined)
+  let isCollected = false
+  const collecting = maintenance.collect({ dryRun: false }).then(() => (isCollected = true))
+  const goOn = () => clock.advance(1000)
+  await waitFor('the backup', () => events.length > 0)
+  for (let times = 0; times < 50; times++) await goOn()
+  expect(events).toEqual(['backing up'])
+  copied.resolve()
+  await waitFor('the collection', async () => {
+    await goOn()
+    return isCollected
+  })
+  await Promise.all([backingUp, collecting])
+  expect(events).toEqual(['backing up', 'backed up', 'collecting'])
 })
 
 it('runs one at a time, and ends what is under way when it is closed', async () => {

@@ -79,16 +79,23 @@ describe('a backup', () => {
 
   it('is whole, whatever is pushed and deleted meanwhile', async () => {
     let isOver = false
+    /** By repository and manifest, what was acknowledged and is not taken back again. */
+    const acknowledged = new Set<string>()
     const write = async (name: string) => {
       const repository = source.registry.repository(name)
       for (let i = 0; !isOver; i++) {
         const { digest } = await push(repository, `${name} ${i}`, [`t${i % 3}`])
         if (i % 4 === 3) await repository.deleteManifest(digest)
+        else acknowledged.add(`${name}@${digest}`)
       }
     }
     const writers = ['a', 'b', 'c'].map(write)
     const root = tempDir('backups')
-    for (let round = 0; round < 5; round++) await backup(join(root, String(round)))
+    const due: string[][] = []
+    for (let round = 0; round < 5; round++) {
+      due.push([...acknowledged])
+      await backup(join(root, String(round)))
+    }
     isOver = true
     await Promise.all(writers)
     for (let round = 0; round < 5; round++) {
@@ -96,8 +103,13 @@ describe('a backup', () => {
       expect((await restoreTo(join(root, String(round)), target)).damaged).toEqual([])
       const restored = await open(target)
       expect(await findings(restored)).toEqual([])
+      for (const name of due[round]!) {
+        const [repository = '', digest = ''] = name.split('@')
+        expect((await restored.registry.repository(repository).manifest(digest)).digest).toBe(digest)
+      }
       await restored.close()
     }
+    expect(due.at(-1)!.length).toBeGreaterThan(0)
   })
 
   it('shares the bytes on one file system, and copies them to another', async () => {
