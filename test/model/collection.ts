@@ -405,14 +405,18 @@ class Run {
     return collected
   }
 
-  /** Just when a blob is about to be removed, somebody may come with the same bytes. */
+  /** Just when a blob is about to be removed, somebody may come with the same bytes; or has come, since it was found that nobody has it. */
   #disturbed(): Content {
     const { content } = this.#opened!
     const turn = () => new Promise((resolve) => setImmediate(resolve))
     return {
       ...content,
-      remove: (digest, confirm) => {
+      remove: async (digest, confirm) => {
         const text = this.#texts.get(digest)
+        if (text !== undefined && !this.#isCalm && this.#chance(0.2)) {
+          await this.#registry.repository('e').ingestBlob(from(text), {})
+          this.#count('came back')
+        }
         return content.remove(digest, async () => {
           const isSure = (await confirm?.()) ?? true
           if (text !== undefined && !this.#isCalm && this.#chance(0.5)) {
