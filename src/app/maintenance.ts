@@ -165,9 +165,9 @@ export function collectStorage(
   config: Pick<Config, 'bundles' | 'content'>,
   options: { dryRun: boolean; signal?: AbortSignal; isAlone?: boolean },
 ): Promise<Collected> {
-  const { graceMs } = config.content.gc
+  const { graceMs, untaggedMs } = config.content.gc
   const pauses = options.isAlone === true ? { pauseMs: 0, settleMs: 0 } : defaultCollectLimits
   const keep = new Map(config.bundles.map((bundle) => [bundle.name, bundle.pull ? bundle.keep : 1]))
   const parts = { content, collection: state.collection, registry, clock, logger, limits: { graceMs, ...pauses } }
-  return collect(parts, { ...options, keep })
+  return collect(parts, { ...options, keep, untaggedMs })
 }

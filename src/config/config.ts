@@ -55,8 +55,8 @@ export interface ContentConfig {
   quotaBytes: number | null
   /** The longest that matches counts. In a pattern `*` stands for any characters, `/` too. */
   repositoryQuotas: { pattern: string; maxBytes: number }[]
-  /** `graceMs`: what was used this recently is not collected. */
-  gc: { schedule: Schedule; graceMs: number }
+  /** `graceMs`: what was used this recently is not collected. `untaggedMs`: how long what no tag needs stays; null: for ever. */
+  gc: { schedule: Schedule; graceMs: number; untaggedMs: number | null }
 }
 
 export interface ServerConfig {

@@ -40,7 +40,7 @@ function resolveContent(content: CheckedConfig['content'], folder: string): Cont
     path: resolve(folder, path),
     quotaBytes: quota ?? null,
     repositoryQuotas: Object.entries(quotas).map(([pattern, maxBytes]) => ({ pattern, maxBytes })),
-    gc: { schedule: gc.schedule, graceMs: gc.grace },
+    gc: { schedule: gc.schedule, graceMs: gc.grace, untaggedMs: gc.untagged ?? null },
   }
 }
 

@@ -11,6 +11,8 @@ export interface CollectOptions {
   dryRun: boolean
   /** How many releases of each configured bundle are kept; of others all that are there. */
   keep: ReadonlyMap<string, number>
+  /** Where others push, a manifest that no tag needs stays this long after it was put; null: for ever. */
+  untaggedMs: number | null
   signal?: AbortSignal
 }
 
@@ -19,7 +21,7 @@ export interface Collected {
   dryRun: boolean
   /** Releases whose bytes are no longer kept. */
   releases: number
-  /** Manifests of `bundles/NAME` that no release needs. */
+  /** Manifests of `bundles/NAME` that no release needs, and of other repositories that no tag does. */
   manifests: number
   /** Blobs that left a repository, once for each. */
   blobs: number
@@ -127,8 +129,9 @@ function begin(parts: CollectorParts, options: CollectOptions): Collection {
 const releasePrefix = 'bundles/'
 
 async function collectRepository(collection: Collection, repository: string): Promise<void> {
-  const isOurs = repository.startsWith(releasePrefix)
-  const gone = isOurs ? await collectManifests(collection, repository) : []
+  const gone = repository.startsWith(releasePrefix)
+    ? await collectReleases(collection, repository)
+    : await collectUntagged(collection, repository)
   const { collection: state, registry, options, collected } = collection
   let after: Digest | null | '' = ''
   while (after !== null) {
@@ -147,7 +150,7 @@ async function collectRepository(collection: Collection, repository: string): Pr
 }
 
 /** In the repositories that we alone write, manifests are there for the sake of releases. */
-async function collectManifests(collection: Collection, repository: string): Promise<Digest[]> {
+async function collectReleases(collection: Collection, repository: string): Promise<Digest[]> {
   const { collection: state, registry, options, collected } = collection
   const bundle = repository.slice(releasePrefix.length)
   await collection.rest()
@@ -156,9 +159,29 @@ async function collectManifests(collection: Collection, repository: string): Pro
     putBefore: registry.quietBefore(repository),
   })
   collected.releases += releases.length
+  return noteManifests(collection, repository, manifests, `no release of ${bundle} that is kept needs it`)
+}
+
+/** Where others push: only if the config says so, since somebody may use them by their digest. */
+async function collectUntagged(collection: Collection, repository: string): Promise<Digest[]> {
+  const { collection: state, registry, clock, options } = collection
+  if (options.untaggedMs === null) return []
+  await collection.rest()
+  const { manifests } = await state.dropManifests(repository, {
+    ...{ bundle: null, keep: null, dryRun: options.dryRun },
+    putBefore: Math.min(registry.quietBefore(repository), clock.now() - options.untaggedMs),
+  })
+  return noteManifests(collection, repository, manifests, `no tag of ${repository} needs it`)
+}
+
+function noteManifests(
+  collection: Collection,
+  repository: string,
+  manifests: readonly { digest: Digest; size: number }[],
+  reason: string,
+): Digest[] {
   for (const { digest, size } of manifests) {
-    collected.manifests++
-    const reason = `no release of ${bundle} that is kept needs it`
+    collection.collected.manifests++
     collection.note({ what: 'manifest', digest, size, repository, reason })
   }
   return manifests.map(({ digest }) => digest)

@@ -211,11 +211,12 @@ export interface CollectionState {
   repositories(page: Page): Promise<string[]>
   /**
    * In `bundles/NAME`: lets go of releases beyond the newest `keep` that no place holds or wants (null: of none), and of
-   * manifests put before this moment that no kept release is made of, names or is referred to by.
+   * manifests put before this moment that no kept release is made of, names or is referred to by. In another repository, where
+   * `bundle` is null: of manifests put before this moment that nothing which is tagged is, names or is referred to by.
    */
   dropManifests(
     repository: string,
-    options: { bundle: string; keep: number | null; putBefore: number; dryRun: boolean },
+    options: { bundle: string | null; keep: number | null; putBefore: number; dryRun: boolean },
   ): Promise<{ releases: number[]; manifests: { digest: Digest; size: number }[] }>
   /**
    * Lets go of blobs that no manifest of the repository names (but for those in `without`, as if these were gone), and that

@@ -3,14 +3,15 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { longshore, startLongshore, type Longshore } from '../support/longshore.ts'
+import { pushPolicy } from '../support/policy.ts'
 
 const started: Longshore[] = []
 afterAll(async () => {
   for (const one of started) await one.stop()
 })
 
-async function start(folder?: string): Promise<Longshore> {
-  const config = { content: { path: './data', gc: { grace: '10ms' } } }
+async function start({ folder, gc = {} }: { folder?: string; gc?: object } = {}): Promise<Longshore> {
+  const config = { content: { path: './data', gc: { grace: '10ms', ...gc } } }
   const server = await startLongshore({ config, ...(folder !== undefined && { folder }) })
   started.push(server)
   return server
@@ -60,6 +61,20 @@ describe('longshore gc', () => {
     expect(JSON.parse(done.stdout)).toMatchObject({ dryRun: false, blobs: 1, files: 1, bytes: 17 })
     expect((await longshore(['verify-content', '-c', server.configFile])).code).toBe(0)
     expect(blobs(server)).not.toContain(hexOf('nobody names this'))
+  })
+
+  it('lets go of what no tag needs, where the config says how long it may stay', async () => {
+    const server = await start({ gc: { untagged: '10ms' } })
+    const head = async (reference: string) => {
+      const answer = await server.fetch(`/v2/acme/authz/manifests/${reference}`, { method: 'HEAD' })
+      return answer.status
+    }
+    const old = await pushPolicy('one', `${server.host}/acme/authz:latest`)
+    await pushPolicy('two', `${server.host}/acme/authz:latest`)
+    expect(await head(old)).toBe(200)
+    const done = await longshore(['gc', '--json', '-c', server.configFile])
+    expect(JSON.parse(done.stdout)).toMatchObject({ manifests: 1, files: 2 })
+    expect([await head(old), await head('latest')]).toEqual([404, 200])
   })
 
   it('refuses a folder whose state is gone, as the server does', async () => {

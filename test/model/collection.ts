@@ -398,7 +398,7 @@ class Run {
     const limits = { graceMs, pauseMs: 0, settleMs: 0 }
     const parts = { content, collection: state.collection, registry, clock, logger: silentLogger, limits }
     const kept = new Map(bundles.map((bundle) => [bundle, keep]))
-    const collected = await collect(parts, { dryRun, keep: kept, ...(signal && { signal }) })
+    const collected = await collect(parts, { dryRun, keep: kept, untaggedMs: null, ...(signal && { signal }) })
     await Promise.all(this.#comingBack.splice(0))
     this.#count(dryRun ? 'dry run' : 'collection')
     this.#count('collected files', collected.files)

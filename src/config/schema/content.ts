@@ -7,6 +7,9 @@ const gcSchema = z.strictObject({
     .prefault('1d')
     .describe('When: `1d` (±10 %), `{ min, max }`, a cron expression in local time, or `off` (only when asked).'),
   grace: durationSchema.prefault('1h').describe('What was pushed, fetched or asked for this recently stays.'),
+  untagged: durationSchema
+    .optional()
+    .describe('How long a manifest that no tag needs stays where it was pushed to. Absent: for ever.'),
 })
 
 const patternSchema = z.string().regex(/^[a-z0-9*][a-z0-9._/*-]*$/, {

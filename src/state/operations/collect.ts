@@ -19,11 +19,12 @@ export const collectionOperations: Operations<CollectionState> = {
   },
 
   async dropManifests(db, repository, { bundle, keep, putBefore, dryRun }) {
-    const gone = keep === null ? [] : await findGone(db, bundle, await newestNumber(db, bundle), keep)
+    const gone =
+      bundle === null || keep === null ? [] : await findGone(db, bundle, await newestNumber(db, bundle), keep)
     const releases = gone.map(({ number }) => number)
     const manifests = await findUnneeded(db, repository, { bundle, putBefore, releases })
     if (!dryRun) {
-      await markGone(db, bundle, releases)
+      if (bundle !== null) await markGone(db, bundle, releases)
       for (const piece of pieces(manifests.map(({ digest }) => digest))) {
         await db.deleteFrom('manifests').where('repository', '=', repository).where('digest', 'in', piece).execute()
       }
@@ -111,13 +112,13 @@ async function nextRepository(db: Db, after: string): Promise<string | null> {
 }
 
 /**
- * Of `bundles/NAME`, where nobody but us writes: manifests that were put before this moment, that no kept release is made
- * of, and that nothing which is needed names, refers to or is referred to by. A tag keeps only what never was a release.
+ * Manifests that were put before this moment, that no kept release is made of, and that nothing which is needed names, refers
+ * to or is referred to by. In `bundles/NAME`, where nobody but us writes, a tag keeps only what never was a release.
  */
 async function findUnneeded(
   db: Db,
   repository: string,
-  { bundle, putBefore, releases }: { bundle: string; putBefore: number; releases: number[] },
+  { bundle, putBefore, releases }: { bundle: string | null; putBefore: number; releases: number[] },
 ): Promise<{ digest: Digest; size: number }[]> {
   const gone = sql`select cast("key" as bigint) from ${rowsOf(releases)}`
   // Postgres takes one reference to itself in a recursive table: so what names and what refers are one list.

@@ -194,6 +194,33 @@ export function testCollection(open: OpenState): void {
       })
     })
 
+    it('go elsewhere where no tag needs them', async () => {
+      const other = 'policies/authz'
+      const put = (name: string, at: number, more = {}, names: string[] = [], tags: string[] = []) => {
+        const links = names.map((named) => ({ digest: digestOf(named), kind: 'manifest' as const, required: false }))
+        return state.catalog.putManifest(other, manifestRow(name, more), links, tags, at)
+      }
+      await put('member', 1)
+      await put('index', 1, {}, ['member'], ['latest'])
+      await put('signature', 1, { subject: digestOf('member') })
+      await put('stray', 1)
+      await put('signature of stray', 1, { subject: digestOf('stray') })
+      await put('just put', 100)
+      // Of a release, whose repository is another one.
+      await release('released')
+      await put('released', 1)
+      const options = { bundle: null, keep: null, putBefore: 100 }
+      const dry = await state.collection.dropManifests(other, { ...options, dryRun: true })
+      const gone = ['stray', 'signature of stray', 'released'].map((name) => digestOf(name)).sort()
+      expect(dry.manifests.map(({ digest }) => digest)).toEqual(gone)
+      expect(dry.releases).toEqual([])
+      expect(await state.collection.dropManifests(other, { ...options, dryRun: false })).toEqual(dry)
+      expect(await state.catalog.manifest(other, digestOf('stray'))).toBeUndefined()
+      expect(await state.catalog.manifest(other, digestOf('member'))).toBeDefined()
+      expect(await state.catalog.manifest(repository, digestOf('released'))).toBeDefined()
+      expect((await state.bundles.release('authz', 1))!.kept).toBe(true)
+    })
+
     it('stay as long as a tag holds what never was a release', async () => {
       await release('one')
       await state.catalog.putManifest(repository, manifestRow('tagged'), [], ['mine'], 1)

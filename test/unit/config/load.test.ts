@@ -101,7 +101,11 @@ describe('finding the file', () => {
         path: join(cwd, 'data'),
         quotaBytes: null,
         repositoryQuotas: [],
-        gc: { schedule: { kind: 'interval', minMs: 77_760_000, maxMs: 95_040_000 }, graceMs: 3_600_000 },
+        gc: {
+          schedule: { kind: 'interval', minMs: 77_760_000, maxMs: 95_040_000 },
+          graceMs: 3_600_000,
+          untaggedMs: null,
+        },
       },
       state: { type: 'sqlite' },
       registries: [],

@@ -23,7 +23,7 @@ afterEach(() => opened.close())
 function gc(more: Partial<CollectOptions> = {}, collection = opened.state.collection): Promise<Collected> {
   const { content, registry } = opened
   const parts = { content, collection, registry, clock, logger: silentLogger, limits }
-  return collect(parts, { dryRun: false, keep: new Map(), ...more })
+  return collect(parts, { dryRun: false, keep: new Map(), untaggedMs: null, ...more })
 }
 
 /** Files have the machine's time, which goes on meanwhile. */
@@ -226,6 +226,80 @@ describe('releases', () => {
     await push(opened.registry.repository('bundles/authz'), 'rebuilt', ['1.0.0'])
     await later()
     expect(await gc({ keep: new Map([['authz', 1]]) })).toMatchObject({ manifests: 0, files: 0 })
+  })
+})
+
+describe('manifests that no tag needs', () => {
+  const untaggedMs = 10 * graceMs
+
+  it('stay for ever where nothing else is said', async () => {
+    await push(opened.registry.repository('a'), 'untagged')
+    await clock.advance(100 * untaggedMs)
+    expect(await gc()).toMatchObject({ manifests: 0, files: 0 })
+  })
+
+  it('go so long after they were put, with their blobs, and with what refers to them', async () => {
+    const a = opened.registry.repository('a')
+    const old = await push(a, 'old', ['latest'])
+    const subject = { mediaType: old.mediaType, digest: old.digest, size: old.bytes.byteLength }
+    const signature = await push(a, 'signature', [], { subject })
+    await clock.advance(untaggedMs / 2)
+    const now = await push(a, 'now', ['latest'])
+    await clock.advance(untaggedMs / 2 + 1)
+    const dry = await gc({ untaggedMs, dryRun: true })
+    expect(dry.items.filter(({ what }) => what === 'manifest')).toEqual(
+      [old, signature]
+        .map(({ digest, bytes }) => ({
+          ...{ what: 'manifest', digest, size: bytes.byteLength, repository: 'a' },
+          reason: 'no tag of a needs it',
+        }))
+        .sort((one, other) => (one.digest < other.digest ? -1 : 1)),
+    )
+    const real = await gc({ untaggedMs })
+    expect({ ...real, dryRun: true, items: dry.items }).toEqual(dry)
+    expect(real).toMatchObject({ manifests: 2, blobs: 2, files: 4 })
+    expect(await a.head(old.digest)).toBeUndefined()
+    expect((await a.head('latest'))?.digest).toBe(now.digest)
+    expect(await Promise.all(['old', 'signature', 'now'].map(isThere))).toEqual([false, false, true])
+  })
+
+  it('stay where something tagged names them, refers to them or is referred to by them, and where they were put again', async () => {
+    const a = opened.registry.repository('a')
+    const member = await push(a, 'member')
+    const { digest: all } = await a.put(index(member), ['all']).then(() => index(member))
+    const subject = { mediaType: member.mediaType, digest: member.digest, size: member.bytes.byteLength }
+    const signature = await push(a, 'signature', [], { subject })
+    const base = await push(a, 'base')
+    const about = { mediaType: base.mediaType, digest: base.digest, size: base.bytes.byteLength }
+    await push(a, 'described', ['described'], { subject: about })
+    const again = await push(a, 'again')
+    await clock.advance(2 * untaggedMs)
+    await push(a, 'again')
+    expect(await gc({ untaggedMs })).toMatchObject({ manifests: 0, files: 0 })
+    for (const digest of [member, signature, base, again].map((one) => one.digest)) {
+      expect(await a.head(digest)).toBeDefined()
+    }
+    await a.deleteTag('all')
+    expect(await gc({ untaggedMs })).toMatchObject({ manifests: 3 })
+    expect(await isThere(all)).toBe(false)
+  })
+
+  it('stay while something is brought in there, which may name them', async () => {
+    const a = opened.registry.repository('a')
+    const { digest } = await push(a, 'long before')
+    await clock.advance(2 * graceMs)
+    const { digest: member } = await push(a, 'member')
+    const end = opened.registry.hold('a')
+    await clock.advance(2 * untaggedMs)
+    const { digest: late } = await push(a, 'late')
+    await clock.advance(2 * untaggedMs)
+    expect(await gc({ untaggedMs })).toMatchObject({ manifests: 1 })
+    expect(await a.head(digest)).toBeUndefined()
+    expect(await a.head(member)).toBeDefined()
+    expect(await a.head(late)).toBeDefined()
+    end()
+    await clock.advance(2 * graceMs)
+    expect(await gc({ untaggedMs })).toMatchObject({ manifests: 2 })
   })
 })
 

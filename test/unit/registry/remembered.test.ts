@@ -90,7 +90,10 @@ describe('what was read before', () => {
     await clock.advance(2 * graceMs)
     const { content, registry, state } = opened
     const parts = { content, registry, collection: state.collection, clock, logger: silentLogger }
-    await collect({ ...parts, limits: { graceMs, pauseMs: 0, settleMs: 0 } }, { dryRun: false, keep: new Map() })
+    await collect(
+      { ...parts, limits: { graceMs, pauseMs: 0, settleMs: 0 } },
+      { dryRun: false, keep: new Map(), untaggedMs: null },
+    )
     expect(await seen(a, 'v1')).toEqual([undefined, undefined])
     expect(a.heldBlob(layer)).toBeUndefined()
   })
