@@ -184,6 +184,14 @@ describe('bearer tokens', () => {
     expect(server.requests).toHaveLength(1)
   })
 
+  it('asks nobody for another one when a configured token is refused', async () => {
+    await using server = await registry({ valid: ['theirs'] })
+    await using t = testClient({ registries: { [server.host]: { token: 'mine' } } })
+    const error = await failureOf(t.client.repository(`${server.host}/acme/app`).head('v1'))
+    expect(error).toMatchObject({ code: 'unauthorized', status: 401 })
+    expect(server.asked()).toEqual([`HEAD ${path}`])
+  })
+
   it('goes on for the others when the one that asked first gives up', async () => {
     let release: (reply: Reply) => void = () => undefined
     await using server = await registry({ valid: ['t1'] })
@@ -318,6 +326,17 @@ describe('what is remembered', () => {
     expect(await auth.current('a/b', scopes)).toBe('Bearer one.test:reg:2')
   })
 
+  it('is not who was refused: it is looked up again at once, but not where only the scope was too small', async () => {
+    let lookups = 0
+    const { auth, scopes } = rig(async () => ({ username: 'me', password: `password-${++lookups}` }))
+    const used = await auth.answer(header('one.test'), 'a/b', scopes, undefined)
+    await auth.answer(header('one.test'), 'a/b', scopes, used)
+    expect(lookups).toBe(2)
+    const [plain = ''] = header('one.test')
+    await auth.answer([`${plain},error="insufficient_scope",scope="more"`], 'a/b', scopes, used)
+    expect(lookups).toBe(2)
+  })
+
   it('is not that somebody could not be asked who we are', async () => {
     let fails = true
     const { auth } = rig(async () => {
@@ -399,7 +418,11 @@ describe('basic', () => {
     })
     await using t = testClient()
     const error = await failureOf(t.client.repository(`${server.host}/acme/app`).head('v1'))
-    expect(error).toMatchObject({ code: 'unauthorized', hint: expect.stringContaining('longshore login') as string })
+    expect(error).toMatchObject({
+      code: 'unauthorized',
+      message: expect.stringContaining('wants credentials, and there are none for it') as string,
+      hint: expect.stringContaining('longshore login') as string,
+    })
   })
 
   it('is not sent twice when it is wrong', async () => {
