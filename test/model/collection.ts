@@ -413,7 +413,7 @@ class Run {
       ...content,
       remove: async (digest, confirm) => {
         const text = this.#texts.get(digest)
-        if (text !== undefined && !this.#isCalm && this.#chance(0.2)) {
+        if (text !== undefined && !this.#isCalm && this.#chance(0.5)) {
           await this.#registry.repository('e').ingestBlob(from(text), {})
           this.#count('came back')
         }

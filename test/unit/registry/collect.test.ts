@@ -1,10 +1,11 @@
-import { existsSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { digestOf, type Digest } from '../../../src/oci/digest.ts'
 import { collect, type CollectOptions, type Collected } from '../../../src/registry/collect.ts'
 import { FakeClock } from '../../support/clock.ts'
+import { waitFor } from '../../support/wait.ts'
 import { draft } from '../state/open.ts'
 import { from, image, index, openRegistry, push, type Opened } from './open.ts'
 
@@ -134,11 +135,18 @@ describe('what goes', () => {
 
   it('is told by the index of the repository too', async () => {
     const repository = opened.registry.repository('bundles/authz')
-    await push(repository, 'x')
-    await clock.advance(1000)
+    const { digest } = await push(repository, 'x')
+    const path = join(opened.folder, 'repositories/bundles/authz/index.json')
+    const isShown = () => existsSync(path) && readFileSync(path, 'utf8').includes(digest)
+    const shown = (wanted: boolean) =>
+      waitFor(`the index to ${wanted ? 'show' : 'lose'} it`, async () => {
+        await clock.advance(1000)
+        return isShown() === wanted
+      })
+    await shown(true)
     await later()
     await gc()
-    await clock.advance(1000)
+    await shown(false)
     expect(await opened.registry.hasRepository('bundles/authz')).toBe(false)
   })
 })
