@@ -335,6 +335,55 @@ describe('a dry run', () => {
   })
 })
 
+describe('beside others', () => {
+  /** Collects with these pauses while the clock goes on, and says at which moments of it what was done. */
+  async function timed(pauses: { pauseMs: number; settleMs: number }) {
+    const { content, registry, state } = opened
+    const at: Record<'dropped' | 'buried' | 'removed', number[]> = { dropped: [], buried: [], removed: [] }
+    const noting = <Args extends unknown[], Result>(what: keyof typeof at, run: (...args: Args) => Promise<Result>) => {
+      return (...args: Args) => {
+        at[what].push(clock.monotonic())
+        return run(...args)
+      }
+    }
+    const parts = {
+      ...{ registry, clock, logger: silentLogger, limits: { graceMs, ...pauses } },
+      content: { ...content, remove: noting('removed', content.remove.bind(content)) },
+      collection: {
+        ...state.collection,
+        dropBlobs: noting('dropped', state.collection.dropBlobs),
+        bury: noting('buried', state.collection.bury),
+      },
+    }
+    let collected: Collected | undefined
+    const options = { dryRun: false, keep: new Map<string, number>(), untaggedMs: null }
+    void collect(parts, options).then((result) => (collected = result))
+    await waitFor('the collection', async () => {
+      await clock.advance(1)
+      return collected !== undefined
+    })
+    return { collected, at }
+  }
+
+  it('takes no file away at once: who has just read the catalog is about to open it', async () => {
+    await opened.registry.repository('a').ingestBlob(from('x'), {})
+    await later()
+    const { collected, at } = await timed({ pauseMs: 0, settleMs: 30 })
+    expect(collected).toMatchObject({ files: 1 })
+    expect(at.removed[0]! - at.buried.at(-1)!).toBeGreaterThanOrEqual(30)
+  })
+
+  it('rests between two pages', async () => {
+    for (const name of ['a', 'b', 'c']) await opened.registry.repository(name).ingestBlob(from('x'), {})
+    await later()
+    const { at } = await timed({ pauseMs: 10, settleMs: 0 })
+    expect(at.dropped).toHaveLength(3)
+    for (const [nth, moment] of at.dropped.slice(1).entries()) {
+      expect(moment - at.dropped[nth]!).toBeGreaterThanOrEqual(10)
+    }
+  })
+})
+
 describe('interruptions', () => {
   it('ends between two pages when it is told to', async () => {
     await opened.content.ingest(from('x'))
