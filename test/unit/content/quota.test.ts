@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Content } from '../../../src/content/content.ts'
 import { fileSteps } from '../../../src/content/files.ts'
@@ -50,6 +51,13 @@ describe('a quota', () => {
     const partial = await content.startPartial()
     await partial.append(from('1234'), { maxBytes: 4 })
     await partial.finish(digestOf('1234'))
+    await expectLeft(6)
+  })
+
+  it('counts a damaged blob once that is replaced', async () => {
+    const { digest } = await content.ingest(from('1234'))
+    writeFileSync(await content.file(digest), '12x4')
+    await content.ingest(from('1234'))
     await expectLeft(6)
   })
 
