@@ -351,8 +351,8 @@ describe('beside others', () => {
       content: { ...content, remove: noting('removed', content.remove.bind(content)) },
       collection: {
         ...state.collection,
-        dropBlobs: noting('dropped', state.collection.dropBlobs),
-        bury: noting('buried', state.collection.bury),
+        dropBlobs: noting('dropped', state.collection.dropBlobs.bind(state.collection)),
+        bury: noting('buried', state.collection.bury.bind(state.collection)),
       },
     }
     let collected: Collected | undefined
