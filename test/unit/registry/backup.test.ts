@@ -13,6 +13,7 @@ import { createSqliteState } from '../../../src/state/sqlite/client.ts'
 import { contentId } from '../../../src/content/files.ts'
 import { createRegistry } from '../../../src/registry/registry.ts'
 import { FakeClock } from '../../support/clock.ts'
+import { frozen, frozenVersions, thaw } from '../../support/frozen-state.ts'
 import { tempDir } from '../../support/temp.ts'
 import { push } from './open.ts'
 
@@ -110,6 +111,26 @@ describe('a backup', () => {
       await restored.close()
     }
     expect(due.at(-1)!.length).toBeGreaterThan(0)
+  })
+
+  it.each(frozenVersions)('of version %s, from before an upgrade, can be restored by this one', async (version) => {
+    const from = thaw(version)
+    mkdirSync(join(from, 'blobs/sha256'), { recursive: true })
+    for (const text of [frozen.layer, frozen.config, frozen.manifest])
+      writeFileSync(blobPath(from, digestOf(text)), text)
+    writeFileSync(join(from, 'id'), `${frozen.contentId}\n`)
+    writeFileSync(join(from, 'backup.json'), JSON.stringify({ format: 1, at: 1, blobs: 3, bytes: 100 }))
+    const target = join(tempDir('restored'), 'data')
+    // Of its orphan there is only the row.
+    expect(await restoreTo(from, target)).toMatchObject({ blobs: 3, damaged: [digestOf('orphan')] })
+    const restored = await open(target)
+    expect(await restored.state.bundles.current()).toMatchObject([
+      { bundle: 'authz', bundleDigest: digestOf(frozen.layer) },
+    ])
+    expect((await restored.registry.repository('policies/authz').manifest('latest')).bytes.toString()).toBe(
+      frozen.manifest,
+    )
+    await restored.close()
   })
 
   it('shares the bytes on one file system, and copies them to another', async () => {
