@@ -9,7 +9,7 @@ export interface ConnectionLimits {
   maxConnections: number
   /** From one address, so that nobody alone can take them all. */
   maxPerSource: number
-  /** Over this long … */
+  /** During a request something has to move before this is over, unless its connection was given another time-out. Over this long … */
   stallMs: number
   /** … at least so much has to move of what is under way. */
   minBytesPerSecond: number
@@ -73,7 +73,10 @@ interface Mark {
   at: number
 }
 
-/** What moves is looked at once in a while, for all connections: nothing is done for each request. */
+/**
+ * What moves is looked at once in a while, for all connections: nothing is done for each request. Nor by Node, which would set
+ * `server.timeout` anew at the beginning of each.
+ */
 function keepPace(server: Server, secure: boolean, { limits, clock, logger, metrics }: Parts): Connections {
   const { stallMs, minBytesPerSecond } = limits
   const everyMs = Math.min(longestSweepMs, stallMs / 4)
@@ -88,6 +91,11 @@ function keepPace(server: Server, secure: boolean, { limits, clock, logger, metr
       sending.delete(socket)
     })
   })
+
+  /** Between two requests, and where one may take long, another one is set. Node clears it when the next one begins. */
+  function boundStall(socket: Socket): void {
+    if (!socket.timeout) socket.setTimeout(stallMs)
+  }
 
   function cut(socket: Socket, what: string): void {
     logger.debug({ source: sourceOf(socket.remoteAddress) }, `closed a connection whose client ${what} too slowly`)
@@ -120,7 +128,10 @@ function keepPace(server: Server, secure: boolean, { limits, clock, logger, metr
     // It was us who stood still, not they.
     if (now - lastSweepAt > 2 * everyMs) forgive(now)
     lastSweepAt = now
-    for (const socket of sockets) checkSending(socket, now)
+    for (const socket of sockets) {
+      boundStall(socket)
+      checkSending(socket, now)
+    }
     for (const [request, mark] of receiving) checkReceiving(request, mark, now)
     cancel = clock.after(everyMs, sweep)
   }

@@ -80,7 +80,6 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     tls === undefined
       ? { server: nodeHttp().createServer(settings, dispatcher.dispatch), keepFresh: undefined }
       : await createTlsServer(tls, settings, dispatcher.dispatch)
-  server.timeout = stallMs
   // Node would leave out the lines beyond its limit, and with them what a proxy adds at the end: we count ourselves.
   server.maxHeadersCount = 0
   const connections: Connections = boundConnections(server, tls !== undefined, {

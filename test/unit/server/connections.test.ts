@@ -157,6 +157,44 @@ describe('a client that hardly reads', () => {
   })
 })
 
+describe('a connection on which nothing moves', () => {
+  const get = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+
+  it.each([false, true])('is cut when nothing moves during a request, TLS: %s', async (tls) => {
+    const answered = Promise.withResolvers<ServerResponse>()
+    const { clock, port, limited } = await setUp(
+      { stallMs: 200, minBytesPerSecond: 1 },
+      (_request, response) => {
+        response.end(Buffer.alloc(64 * 1024 * 1024))
+        answered.resolve(response)
+      },
+      tls,
+    )
+    const socket = tls ? connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }) : connect(port, '127.0.0.1')
+    socket.on('error', () => undefined)
+    socket.pause()
+    socket.write(get)
+    const response = await answered.promise
+    await clock.advance(50)
+    await waitFor('the end', () => response.destroyed)
+    // At that rate it had a year.
+    expect(limited).toEqual([])
+    socket.destroy()
+  })
+
+  it('keeps the time-out that a request was given', async () => {
+    const came = Promise.withResolvers<IncomingMessage>()
+    const { clock, port } = await setUp({}, (request) => came.resolve(request))
+    const { socket } = open(port)
+    socket.write(get)
+    const request = await came.promise
+    request.setTimeout(3_600_000)
+    await clock.advance(30_000)
+    expect(request.socket.timeout).toBe(3_600_000)
+    socket.destroy()
+  })
+})
+
 describe('a client that hardly sends', () => {
   async function upload(take: (request: IncomingMessage) => void) {
     const came = Promise.withResolvers<IncomingMessage>()

@@ -1,7 +1,7 @@
 import { hashSync } from 'bcryptjs'
 import { once } from 'node:events'
 import { copyFileSync } from 'node:fs'
-import { Agent, request as httpRequest } from 'node:http'
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest, type RequestOptions } from 'node:https'
 import { connect } from 'node:net'
 import { readFileSync } from 'node:fs'
@@ -349,6 +349,22 @@ describe('limits', () => {
     const { url } = await startServer({ v2, http: { limits: { stallMs: 100 } } })
     const answer = await ask(`${url}/v2/a/blobs/uploads/`, {}, { method: 'POST', body: 'all of it' })
     expect(answer).toMatchObject({ status: 200, body: 'done' })
+  })
+
+  it('sets no timer for a request that is over soon', async () => {
+    const timeouts: (number | undefined)[] = []
+    const v2: Route = async ({ request, response }) => {
+      timeouts.push(request.socket.timeout)
+      response.end()
+    }
+    const { url } = await startServer({ v2 })
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    for (let count = 0; count < 3; count++) {
+      const [response] = (await once(httpRequest(`${url}/v2/`, { agent }).end(), 'response')) as [IncomingMessage]
+      await once(response.resume(), 'end')
+    }
+    agent.destroy()
+    expect(timeouts).toEqual([undefined, 0, 0])
   })
 
   it('does not take being held for a stall', async () => {
