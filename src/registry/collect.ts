@@ -171,7 +171,7 @@ async function collectUntagged(collection: Collection, repository: string): Prom
     ...{ bundle: null, keep: null, dryRun: options.dryRun },
     putBefore: Math.min(registry.quietBefore(repository), clock.now() - options.untaggedMs),
   })
-  return noteManifests(collection, repository, manifests, `no tag of ${repository} needs it`)
+  return noteManifests(collection, repository, manifests, `no tag of ${repository} and no kept release needs it`)
 }
 
 function noteManifests(

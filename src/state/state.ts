@@ -212,7 +212,7 @@ export interface CollectionState {
   /**
    * In `bundles/NAME`: lets go of releases beyond the newest `keep` that no place holds or wants (null: of none), and of
    * manifests put before this moment that no kept release is made of, names or is referred to by. In another repository, where
-   * `bundle` is null: of manifests put before this moment that nothing which is tagged is, names or is referred to by.
+   * `bundle` is null: of manifests put before this moment that nothing which is tagged or of a kept release is, names or is referred to by.
    */
   dropManifests(
     repository: string,

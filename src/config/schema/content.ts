@@ -9,7 +9,9 @@ const gcSchema = z.strictObject({
   grace: durationSchema.prefault('1h').describe('What was pushed, fetched or asked for this recently stays.'),
   untagged: durationSchema
     .optional()
-    .describe('How long a manifest that no tag needs stays where it was pushed to. Absent: for ever.'),
+    .describe(
+      'How long a manifest that no tag and no kept release needs stays where it was pushed to. Absent: for ever.',
+    ),
 })
 
 const patternSchema = z.string().regex(/^[a-z0-9*][a-z0-9._/*-]*$/, {

@@ -113,7 +113,8 @@ async function nextRepository(db: Db, after: string): Promise<string | null> {
 
 /**
  * Manifests that were put before this moment, that no kept release is made of, and that nothing which is needed names, refers
- * to or is referred to by. In `bundles/NAME`, where nobody but us writes, a tag keeps only what never was a release.
+ * to or is referred to by. In `bundles/NAME`, where nobody but us writes, a tag keeps only what never was a release. Without a
+ * bundle, every tag and every release that is kept does.
  */
 async function findUnneeded(
   db: Db,
@@ -121,6 +122,11 @@ async function findUnneeded(
   { bundle, putBefore, releases }: { bundle: string | null; putBefore: number; releases: number[] },
 ): Promise<{ digest: Digest; size: number }[]> {
   const gone = sql`select cast("key" as bigint) from ${rowsOf(releases)}`
+  // Where others push, a release of any bundle may have come from: it is fetched again from there, or was never fetched at all.
+  const isKept =
+    bundle === null
+      ? sql`kept = 1`
+      : sql`bundle = ${bundle} and kept = 1 and "bundleDigest" is not null and number not in (${gone})`
   // Postgres takes one reference to itself in a recursive table: so what names and what refers are one list.
   const { rows } = await sql<{ digest: Digest; size: number }>`
     with recursive naming(digest, target) as (
@@ -128,11 +134,9 @@ async function findUnneeded(
     ), referring(digest, subject) as (
       select digest, subject from manifests where repository = ${repository} and subject is not null
     ), needed(digest) as (
-      select "manifestDigest" from releases
-        where bundle = ${bundle} and kept = 1 and "bundleDigest" is not null and number not in (${gone})
+      select "manifestDigest" from releases where ${isKept}
       union
-      select "sourceDigest" from releases
-        where bundle = ${bundle} and kept = 1 and "bundleDigest" is not null and number not in (${gone})
+      select "sourceDigest" from releases where ${isKept}
       union
       select digest from tags where repository = ${repository}
         and not exists (select 1 from releases where bundle = ${bundle} and "manifestDigest" = tags.digest)

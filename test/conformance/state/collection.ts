@@ -206,19 +206,23 @@ export function testCollection(open: OpenState): void {
       await put('stray', 1)
       await put('signature of stray', 1, { subject: digestOf('stray') })
       await put('just put', 100)
-      // Of a release, whose repository is another one.
-      await release('released')
-      await put('released', 1)
+      // A release came from here; so did one that is kept no more.
+      for (const name of ['let go', 'released']) {
+        await release(name)
+        await put(name, 1)
+      }
+      await state.collection.dropManifests(repository, { ...all, keep: 1 })
       const options = { bundle: null, keep: null, putBefore: 100 }
       const dry = await state.collection.dropManifests(other, { ...options, dryRun: true })
-      const gone = ['stray', 'signature of stray', 'released'].map((name) => digestOf(name)).sort()
+      const gone = ['stray', 'signature of stray', 'let go'].map((name) => digestOf(name)).sort()
       expect(dry.manifests.map(({ digest }) => digest)).toEqual(gone)
       expect(dry.releases).toEqual([])
       expect(await state.collection.dropManifests(other, { ...options, dryRun: false })).toEqual(dry)
       expect(await state.catalog.manifest(other, digestOf('stray'))).toBeUndefined()
       expect(await state.catalog.manifest(other, digestOf('member'))).toBeDefined()
       expect(await state.catalog.manifest(repository, digestOf('released'))).toBeDefined()
-      expect((await state.bundles.release('authz', 1))!.kept).toBe(true)
+      expect(await state.catalog.manifest(other, digestOf('released'))).toBeDefined()
+      expect((await state.bundles.release('authz', 2))!.kept).toBe(true)
     })
 
     it('stay as long as a tag holds what never was a release', async () => {

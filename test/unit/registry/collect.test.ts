@@ -259,7 +259,7 @@ describe('manifests that no tag needs', () => {
       [old, signature]
         .map(({ digest, bytes }) => ({
           ...{ what: 'manifest', digest, size: bytes.byteLength, repository: 'a' },
-          reason: 'no tag of a needs it',
+          reason: 'no tag of a and no kept release needs it',
         }))
         .sort((one, other) => (one.digest < other.digest ? -1 : 1)),
     )
