@@ -31,13 +31,15 @@ function mount(): boolean {
 describe.runIf(mayMount)('a server whose disk is full', () => {
   let upstream: Longshore
   let server: Longshore
+  let config: Record<string, unknown>
 
   beforeAll(async () => {
     upstream = await startLongshore()
     const authz = { store: { type: 'oci', repository: `${upstream.host}/acme/authz` }, schedule: 'off' }
     const content = { path: data, gc: { grace: '10ms', schedule: 'off' } }
     await pushVersion('one')
-    server = await startLongshore({ folder, config: { content, bundles: { authz } } })
+    config = { content, bundles: { authz } }
+    server = await startLongshore({ folder, config })
     expect(await server.look('authz')).toMatchObject({ outcome: 'unchanged' })
   })
 
@@ -99,5 +101,20 @@ describe.runIf(mayMount)('a server whose disk is full', () => {
     await waitFor('what could not be fetched', async () => (await served()) !== before)
     rmSync(join(data, 'filler'))
     expect((await longshore(['verify-content', '-c', server.configFile])).code).toBe(0)
+  })
+
+  it.each([
+    ['killed', () => server.process.kill()],
+    ['stopped', () => server.stop()],
+  ])('%s, it starts again without a byte left, and serves', async (_how, end) => {
+    const before = await served()
+    fill()
+    await end()
+    fill()
+    server = await startLongshore({ folder, port: server.port, config })
+    expect(await served()).toBe(before)
+    expect((await server.fetch('/v2/bundles/authz/manifests/latest')).status).toBe(200)
+    rmSync(join(data, 'filler'))
+    expect((await post(randomBytes(10))).status).toBe(201)
   })
 })

@@ -1,11 +1,12 @@
 import { join } from 'node:path'
+import { StorageError } from '../../lib/errors.ts'
 import { claim } from '../claim.ts'
 import { migrate } from '../migrations/migrate.ts'
 import { openDatabase, type OpenDatabase } from './database.ts'
 import { sqliteError } from './errors.ts'
 import { takeLock } from './lock.ts'
 import type { WorkerStart } from './messages.ts'
-import { reserveLog } from './reserve.ts'
+import { giveUpSpare, keepSpare, reserveLog } from './reserve.ts'
 import { snapshotTo } from './snapshot.ts'
 
 /** The database of one folder, with its lock. */
@@ -18,7 +19,18 @@ export interface Store extends OpenDatabase {
 }
 
 /** Takes the folder's lock, opens the database and brings its schema up to date. Throws StorageError. */
-export async function openStore({ path, contentId }: WorkerStart): Promise<Store> {
+export async function openStore(start: WorkerStart): Promise<Store> {
+  try {
+    return await open(start)
+  } catch (error) {
+    // What the disk says where it is full depends on which file was to grow.
+    const isFull = error instanceof StorageError && (error.code === 'disk_full' || error.code === 'io')
+    if (!isFull || !giveUpSpare(start.path)) throw error
+    return open(start)
+  }
+}
+
+async function open({ path, contentId }: WorkerStart): Promise<Store> {
   const unlock = takeLock(path)
   const file = join(path, 'state.db')
   let opened: OpenDatabase | undefined
@@ -28,6 +40,7 @@ export async function openStore({ path, contentId }: WorkerStart): Promise<Store
     await migrate(kysely, file)
     await claim(kysely, `the state in ${path}`, contentId)
     reserveLog(file)
+    keepSpare(path)
     return {
       raw,
       kysely,
