@@ -23,7 +23,7 @@ const starts = 6
 const pollMs = 2
 /** By then the young generation may grow again, see `lib/heap.ts`. */
 const settleMs = 20_000
-const goals = { startMs: 500, residentMiB: 100 }
+const goals = { startMs: 500, residentBytes: 100_000_000 }
 /** In a third of the first interval come a third of the looks, and a few more by chance. */
 const mostLooks = count * 0.5
 
@@ -56,8 +56,8 @@ export async function* run(): AsyncGenerator<Row> {
       what: `resident memory ${settleMs / 1000} s later, all threads`,
       ours: `${memory.residentMiB.toFixed(0)} MiB: ${memory.ownMiB.toFixed(0)} its own, ${memory.filesMiB.toFixed(0)} pages of Node's program`,
       beside: '',
-      goal: `≤ ${goals.residentMiB} MiB`,
-      holds: memory.residentMiB <= goals.residentMiB,
+      goal: `≤ ${goals.residentBytes / 1_000_000} MB`,
+      holds: memory.residentMiB * 1024 ** 2 <= goals.residentBytes,
     }
     yield {
       what: `what ${starts} restarts and ${settleMs / 1000} s asked of the registry that they follow`,
@@ -80,7 +80,9 @@ async function start({ folder, config, names }: Fleet): Promise<{ child: ChildPr
     JSON.stringify({ ...config, content: { path: './data' }, server: { listen: `127.0.0.1:${port}` } }),
   )
   const startedAt = performance.now()
-  const child = spawn(process.execPath, [programPath, 'serve', '-c', file], { stdio: 'ignore' })
+  // As a service manager starts it: certificates that our own environment adds for Node would cost it 2 MiB.
+  const { PATH, HOME } = process.env
+  const child = spawn(process.execPath, [programPath, 'serve', '-c', file], { stdio: 'ignore', env: { PATH, HOME } })
   const url = `http://127.0.0.1:${port}/bundles/${names.at(-1)!}`
   while (child.exitCode === null) {
     // A try to connect costs little of the processor that the start needs, a request in vain more.

@@ -94,8 +94,9 @@ export function createOciClient(options: OciClientOptions): OciClient {
     clock,
     random,
     turns,
-    fetched: new Map(),
-    listed: new Map(),
+    // Made when they are needed: thousands of repositories are only ever asked for one digest.
+    fetched: undefined,
+    listed: undefined,
   })
 
   return {

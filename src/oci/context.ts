@@ -14,10 +14,10 @@ export interface Context {
   random: () => number
   /** Shared by all repositories of a client: tag indexes are read, changed and written by one at a time. */
   turns: Turns
-  /** What was fetched because a HEAD did not say all of it: the next HEAD with the same digest says enough. */
-  fetched: Map<Digest, Descriptor>
-  /** Pages of the list of tags, by their URL, as they were when it was listed last: for asking whether they changed. */
-  listed: Map<string, ListedPage>
+  /** What was fetched because a HEAD did not say all of it: the next HEAD with the same digest says enough. Undefined before. */
+  fetched: Map<Digest, Descriptor> | undefined
+  /** Pages of the list of tags, by their URL, as they were when it was listed last: for asking whether they changed. Undefined before. */
+  listed: Map<string, ListedPage> | undefined
 }
 
 export interface ListedPage {

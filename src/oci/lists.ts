@@ -26,7 +26,7 @@ export async function* listTags(context: Context, signal?: AbortSignal): AsyncGe
   const before = context.listed
   const listed = new Map<string, ListedPage>()
   const names = await sorted(context, path, what(context), async (url) => {
-    const known = before.get(String(url))
+    const known = before?.get(String(url))
     const page = await fetchTags(context, url, signal, known)
     if (page.etag !== undefined)
       listed.set(String(url), { ...page, etag: page.etag, links: page.answer.headers('link') })

@@ -35,7 +35,7 @@ export async function headManifest(
   const told = answer.status === 200 ? descriptorTold(answer, reference, host, what) : undefined
   if (told !== undefined) return told
   const digest = isDigest(reference) ? reference : digestTold(answer)
-  const known = answer.status === 200 && digest !== undefined ? context.fetched.get(digest) : undefined
+  const known = answer.status === 200 && digest !== undefined ? context.fetched?.get(digest) : undefined
   if (known !== undefined) return known
   const raw = await optionalManifest(context, reference, signal)
   return raw === undefined ? undefined : remember(context, raw)
@@ -43,8 +43,9 @@ export async function headManifest(
 
 const mostRemembered = 100
 
-function remember({ fetched }: Context, { mediaType, digest, bytes }: RawManifest): Descriptor {
+function remember(context: Context, { mediaType, digest, bytes }: RawManifest): Descriptor {
   const descriptor = { mediaType, digest, size: bytes.length }
+  const fetched = (context.fetched ??= new Map<Digest, Descriptor>())
   if (fetched.size >= mostRemembered) fetched.clear()
   fetched.set(digest, descriptor)
   return descriptor

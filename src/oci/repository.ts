@@ -18,9 +18,10 @@ export class Repository implements Sink {
   readonly repository: string
   readonly name: string
   readonly #context: Context
-  readonly #uploads: Uploads
+  /** Undefined before something is sent, as below: most repositories are only read. */
+  #uploads: Uploads | undefined
   /** What the registry said that it does not have, until it is sent. */
-  readonly #missing = new Set<Digest>()
+  #missing: Set<Digest> | undefined
 
   constructor(context: Context) {
     const { host, repository } = context.site
@@ -28,7 +29,6 @@ export class Repository implements Sink {
     this.repository = repository
     this.name = `${host}/${repository}`
     this.#context = context
-    this.#uploads = new Uploads(context)
   }
 
   head(reference: string, signal?: AbortSignal): Promise<Descriptor | undefined> {
@@ -62,8 +62,8 @@ export class Repository implements Sink {
 
   async hasBlob(descriptor: Descriptor, signal?: AbortSignal): Promise<boolean> {
     const isThere = await hasBlob(this.#context, descriptor, signal)
-    if (isThere) this.#missing.delete(descriptor.digest)
-    else this.#missing.add(descriptor.digest)
+    if (isThere) this.#missing?.delete(descriptor.digest)
+    else (this.#missing ??= new Set()).add(descriptor.digest)
     return isThere
   }
 
@@ -74,20 +74,21 @@ export class Repository implements Sink {
     { unasked = false }: { unasked?: boolean } = {},
   ): Promise<void> {
     // Asked for it, or to mount it, the registry has just said that it is not there.
-    const isMissing = this.#missing.delete(descriptor.digest) || this.#uploads.isOffered(descriptor)
+    const uploads = this.#sending()
+    const isMissing = this.#missing?.delete(descriptor.digest) === true || uploads.isOffered(descriptor)
     if (!isMissing && !unasked && (await this.hasBlob(descriptor, signal))) return
     const isThere = () => this.hasBlob(descriptor, signal)
     if (unasked && !isMissing && descriptor.size <= smallBytes) {
-      await this.#uploads.putAtOnce(descriptor, open, isThere, signal)
-    } else await this.#uploads.put(descriptor, open, isThere, signal)
-    this.#missing.delete(descriptor.digest)
+      await uploads.putAtOnce(descriptor, open, isThere, signal)
+    } else await uploads.put(descriptor, open, isThere, signal)
+    this.#missing?.delete(descriptor.digest)
   }
 
   async mountBlob(descriptor: Descriptor, from: Source, signal?: AbortSignal): Promise<boolean> {
     if (!(from instanceof Repository) || from.host !== this.host) return false
     if (from.repository === this.repository) return this.hasBlob(descriptor, signal)
     try {
-      return await this.#uploads.mount(descriptor, from.repository, signal)
+      return await this.#sending().mount(descriptor, from.repository, signal)
     } catch (error) {
       // A registry that cannot, or a source that we may not read there: the caller copies, and hears why if that fails too.
       const status = error instanceof RemoteError ? (error.status ?? 0) : 0
@@ -139,5 +140,9 @@ export class Repository implements Sink {
 
   async deleteBlob(digest: Digest, signal?: AbortSignal): Promise<void> {
     await deleteAt(this.#context, `blobs/${parseDigest(digest)}`, `delete blob ${named(this.#context, digest)}`, signal)
+  }
+
+  #sending(): Uploads {
+    return (this.#uploads ??= new Uploads(this.#context))
   }
 }

@@ -21,6 +21,13 @@ export class Alarm {
   readonly #clock: Clock
   readonly #random: () => number
   #cancelTimer: (() => void) | undefined
+  /** Of a time of day. */
+  #schedule: Schedule | undefined
+  /** By the monotonic clock. */
+  #due = 0
+  /** What the clock showed more than the monotonic one. */
+  #offset = 0
+  #ring: () => void = () => undefined
 
   constructor({ clock, random }: { clock: Clock; random: () => number }) {
     this.#clock = clock
@@ -29,19 +36,14 @@ export class Alarm {
 
   set({ at, isTimeOfDay }: Due, schedule: Schedule, ring: () => void): void {
     this.cancel()
+    const now = this.#clock.now()
+    const monotonic = this.#clock.monotonic()
     this.at = at
-    const clock = this.#clock
-    const due = clock.monotonic() + Math.max(0, at - clock.now())
-    const leftMs = isTimeOfDay ? this.#watchClock(schedule) : () => due - clock.monotonic()
-    const longestMs = isTimeOfDay ? clockCheckMs : longestTimerMs
-    const wait = (left: number) => {
-      this.#cancelTimer = clock.after(Math.max(0, Math.min(left, longestMs)), () => {
-        const still = leftMs()
-        if (still > 0) wait(still)
-        else ring()
-      })
-    }
-    wait(leftMs())
+    this.#due = monotonic + Math.max(0, at - now)
+    this.#offset = now - monotonic
+    this.#schedule = isTimeOfDay ? schedule : undefined
+    this.#ring = ring
+    this.#wait(this.#leftMs())
   }
 
   cancel(): void {
@@ -50,16 +52,23 @@ export class Alarm {
     this.at = null
   }
 
-  /** How long it is until `at`, whatever the clock says by then; put back, it may show a time of the schedule that is sooner. */
-  #watchClock(schedule: Schedule): () => number {
-    const clock = this.#clock
-    let offset = clock.now() - clock.monotonic()
-    return () => {
-      const now = clock.now()
-      const shift = now - clock.monotonic() - offset
-      offset += shift
-      if (shift < -slackMs) this.at = Math.min(this.at!, nextLookAt(schedule, now, this.#random) ?? Infinity)
-      return this.at! - now
-    }
+  #wait(leftMs: number): void {
+    const longestMs = this.#schedule === undefined ? longestTimerMs : clockCheckMs
+    this.#cancelTimer = this.#clock.after(Math.max(0, Math.min(leftMs, longestMs)), () => {
+      const still = this.#leftMs()
+      if (still > 0) this.#wait(still)
+      else this.#ring()
+    })
+  }
+
+  /** How long it is until `at`; of a time of day, whatever the clock says by then: put back, it may show one that is sooner. */
+  #leftMs(): number {
+    const monotonic = this.#clock.monotonic()
+    if (this.#schedule === undefined) return this.#due - monotonic
+    const now = this.#clock.now()
+    const shift = now - monotonic - this.#offset
+    this.#offset += shift
+    if (shift < -slackMs) this.at = Math.min(this.at!, nextLookAt(this.#schedule, now, this.#random) ?? Infinity)
+    return this.at! - now
   }
 }

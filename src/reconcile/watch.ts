@@ -45,7 +45,6 @@ export class Watch {
   look: Look | null
   readonly list: TagList
   readonly #context: WatchContext
-  readonly #logger: Logger
   readonly #flight: OneMore<Look | undefined>
   readonly #alarm: Alarm
   #settled: Look | null
@@ -67,9 +66,13 @@ export class Watch {
     this.#settled = isSettled(past.look) ? past.look : null
     this.list = new TagList(context)
     this.#context = context
-    this.#logger = context.logger.child({ bundle: spec.name })
     this.#alarm = new Alarm(context)
     this.#flight = new OneMore((begin) => this.#wait(begin))
+  }
+
+  /** Made when there is something to say: thousands of bundles mostly have nothing. */
+  get #logger(): Logger {
+    return this.#context.logger.child({ bundle: this.spec.name })
   }
 
   get nextAt(): number | null {

@@ -17,8 +17,8 @@ const mostTimes = 10_000
 
 /** A store over one repository in OCI's sense, wherever it is: at a registry, in a folder, in our own registry. */
 export function storeFrom({ open, logger, ...about }: SourceStore): Store {
-  /** By digest: what is there under a digest does not change. Null where it does not say. */
-  const times = new Map<string, number | null>()
+  /** By digest: what is there under a digest does not change. Null where it does not say. Most bundles never ask. */
+  let times: Map<string, number | null> | undefined
 
   return {
     ...about,
@@ -39,9 +39,10 @@ export function storeFrom({ open, logger, ...about }: SourceStore): Store {
 
     async createdAt({ fingerprint }, { platform, signal }) {
       signal.throwIfAborted()
-      const known = times.get(fingerprint)
+      const known = times?.get(fingerprint)
       if (known !== undefined) return known ?? undefined
       const at = await createdOf(await open(), fingerprint, { platform, signal })
+      times ??= new Map()
       if (times.size >= mostTimes) times.clear()
       times.set(fingerprint, at ?? null)
       return at

@@ -2,9 +2,10 @@ import type { Metrics } from '../../lib/metrics.ts'
 import type { Release } from '../../model/release.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { ServedBundle } from '../types.ts'
+import { createHistories, etagOf } from './histories.ts'
 import { createBundleNames } from './names.ts'
 
-/** What one release of a bundle is answered with; made once, used for every request. */
+/** What one release of a bundle is answered with; made once, with the first request, used for every request. */
 export interface ServedRelease {
   release: Release
   digest: Digest
@@ -13,8 +14,8 @@ export interface ServedRelease {
    * and body in one piece if both are text, which costs it a third less.
    */
   body: Buffer | string | undefined
-  etag: string
-  headers: AnswerHeaders
+  readonly etag: string
+  readonly headers: AnswerHeaders
 }
 
 /** Name, value, name, value, …: as `writeHead` takes them without looking at each. */
@@ -71,7 +72,6 @@ export interface BundleTableOptions {
 }
 
 const defaultMemoryBytes = 256 * 1024 ** 2
-const rememberedReleases = 1_000
 /** With its head it fits into what Node writes to the network without asking for memory. */
 const maxTextBytes = 15 * 1024
 
@@ -79,7 +79,7 @@ export function createBundleTable(options: BundleTableOptions): BundleTable {
   const { metrics, maxMemoryBytes = defaultMemoryBytes } = options
   const listeners: ((name: string) => void)[] = []
   const names = createBundleNames()
-  const histories = new Map<string, Set<string>>()
+  const histories = createHistories()
   let entries: ReadonlyMap<string, TableEntry> = new Map()
   let memoryBytes = 0
   function replace(next: ReadonlyMap<string, TableEntry>, changed: readonly string[]): void {
@@ -89,15 +89,10 @@ export function createBundleTable(options: BundleTableOptions): BundleTable {
     for (const name of changed) for (const listener of listeners) listener(name)
   }
 
-  function remember(name: string, digests: Iterable<Digest>): void {
-    const history = histories.get(name) ?? new Set()
-    histories.set(name, history)
-    for (const digest of digests) {
-      const etag = etagOf(digest)
-      history.delete(etag)
-      history.add(etag)
-      if (history.size > rememberedReleases) history.delete(history.values().next().value!)
-    }
+  /** What it was until now is among what it ever was: from that a rollback is told. */
+  function outdate({ name, release }: TableEntry): void {
+    const digest = release?.bundleDigest ?? null
+    if (digest !== null) histories.remember(name, [digest])
   }
 
   return {
@@ -106,20 +101,21 @@ export function createBundleTable(options: BundleTableOptions): BundleTable {
       const changed = [...next.keys()].filter((name) => entries.has(name) && entries.get(name) !== next.get(name))
       const gone = [...entries.keys()].filter((name) => !next.has(name))
       names.configure(bundles)
+      for (const name of changed) outdate(entries.get(name)!)
       for (const name of gone) {
-        histories.delete(name)
+        histories.forget(name)
         metrics.forget(name)
       }
       replace(next, [...gone, ...changed])
     },
-    remember,
+    remember: (name, digests) => histories.remember(name, digests),
     activate(...released) {
       const next = new Map(entries)
       const known = released.filter(({ release }) => entries.has(release.bundle))
       for (const { release, bytes } of known) {
         const { bundle: name, bundleDigest: digest } = release
         const { pull } = entries.get(name)!
-        if (digest !== null) remember(name, [digest])
+        outdate(entries.get(name)!)
         const served = digest === null || !pull ? undefined : serve(release, digest, bytes)
         // Put last: the one at the front was activated longest ago.
         next.delete(name)
@@ -131,7 +127,9 @@ export function createBundleTable(options: BundleTableOptions): BundleTable {
     },
     withdraw(name) {
       const entry = entries.get(name)
-      if (entry !== undefined) replace(new Map(entries).set(name, emptyEntry(name, entry.pull)), [name])
+      if (entry === undefined) return
+      outdate(entry)
+      replace(new Map(entries).set(name, emptyEntry(name, entry.pull)), [name])
     },
     get: (name) => entries.get(name),
     at(path) {
@@ -139,7 +137,10 @@ export function createBundleTable(options: BundleTableOptions): BundleTable {
       return name === undefined ? undefined : entries.get(name)
     },
     isAlias: (path) => names.isAlias(path),
-    isKnown: (name, etag) => histories.get(name)?.has(etag) ?? false,
+    isKnown(name, etag) {
+      const digest = entries.get(name)?.release?.bundleDigest ?? null
+      return (digest !== null && etagOf(digest) === etag) || histories.has(name, etag)
+    },
     onChange: (listener) => void listeners.push(listener),
     get memoryBytes() {
       return memoryBytes
@@ -149,22 +150,47 @@ export function createBundleTable(options: BundleTableOptions): BundleTable {
 
 /** Prepares what is answered for a release; also used for an older one that somebody asks for by digest. */
 export function serve(release: Release, digest: Digest, bytes: Buffer | undefined): ServedRelease {
-  const etag = etagOf(digest)
+  const body = bytes !== undefined && bytes.length <= maxTextBytes ? bytes.toString('latin1') : bytes
+  return new Served(release, digest, body)
+}
+
+/** Of thousands of bundles, most are not asked for: they have no headers. */
+class Served implements ServedRelease {
+  readonly release: Release
+  readonly digest: Digest
+  readonly body: Buffer | string | undefined
+  #headers: AnswerHeaders | undefined
+  #etag: string | undefined
+
+  constructor(release: Release, digest: Digest, body: Buffer | string | undefined) {
+    this.release = release
+    this.digest = digest
+    this.body = body
+  }
+
+  get etag(): string {
+    return (this.#etag ??= etagOf(this.digest))
+  }
+
+  get headers(): AnswerHeaders {
+    return (this.#headers ??= headersOf(this.etag, this.body?.length ?? this.release.size))
+  }
+}
+
+function headersOf(etag: string, size: number): AnswerHeaders {
   // no-cache: whoever stores it asks each time whether it is still the one. The type depends on Prefer.
   const always = ['Cache-Control', 'no-cache', 'Vary', 'Prefer']
-  const full = ['ETag', etag, 'Content-Length', String(bytes?.length ?? release.size), ...always]
-  const headers = {
+  const full = ['ETag', etag, 'Content-Length', String(size), ...always]
+  return {
     full: [...full, 'Content-Type', 'application/gzip'],
     fullWaiting: [...full, 'Content-Type', 'application/vnd.openpolicyagent.bundles'],
     same: ['ETag', etag, ...always],
     sameUntold: always,
   }
-  const body = bytes !== undefined && bytes.length <= maxTextBytes ? bytes.toString('latin1') : bytes
-  return { release, digest, body, etag, headers }
 }
 
-function etagOf(digest: Digest): string {
-  return `"${digest}"`
+function withoutBody({ release, digest }: ServedRelease): ServedRelease {
+  return new Served(release, digest, undefined)
 }
 
 function emptyEntry(name: string, pull: boolean): TableEntry {
@@ -186,7 +212,7 @@ function withinMemory(entries: Map<string, TableEntry>, maxBytes: number): Map<s
   for (const entry of [...entries.values()].reverse()) {
     const bytes = heldBytes(entry)
     if (sum + bytes <= maxBytes) sum += bytes
-    else entries.set(entry.name, { ...entry, served: { ...entry.served!, body: undefined } })
+    else entries.set(entry.name, { ...entry, served: withoutBody(entry.served!) })
   }
   return entries
 }

@@ -81,6 +81,34 @@ describe('the table of bundles', () => {
     expect(table.isKnown('b', `"${digests[1]}"`)).toBe(false)
   })
 
+  it('knows what a bundle is, and what it was before it was replaced, withdrawn or switched', () => {
+    const { table } = createTable(100, ['a'])
+    const bytes = ['first', 'second', 'third'].map((text) => Buffer.from(text))
+    const etags = bytes.map((one) => `"${releaseOf('a', one).bundleDigest}"`)
+    const known = () => etags.map((etag) => table.isKnown('a', etag))
+    const activate = (at: number) => table.activate({ release: releaseOf('a', bytes[at]!), bytes: bytes[at] })
+    activate(0)
+    expect(known()).toEqual([true, false, false])
+    activate(1)
+    expect(known()).toEqual([true, true, false])
+    table.withdraw('a')
+    expect(known()).toEqual([true, true, false])
+    activate(2)
+    table.configure([{ name: 'a', aliases: [], pull: false }])
+    expect(table.get('a')?.served).toBeUndefined()
+    expect(known()).toEqual([true, true, true])
+    table.configure([])
+    expect(known()).toEqual([false, false, false])
+  })
+
+  it('makes what a release is answered with once', () => {
+    const { table, activate } = createTable(100, ['a'])
+    activate('a', 10)
+    const { headers, etag } = table.get('a')!.served!
+    expect(table.get('a')!.served!.headers).toBe(headers)
+    expect(headers.same).toContain(etag)
+  })
+
   it('tells the age of what is current', async () => {
     const { activate, metrics } = createTable(100, ['a'])
     activate('a', 1)
