@@ -88,6 +88,18 @@ it('lets little pass by and uses the connection again; ends it where it is much'
   expect(sockets.size).toBe(3)
 })
 
+it('ends the connection of what turns out to be much while it passes by', async () => {
+  say('200 OK\r\ntransfer-encoding: chunked')
+  const incoming = await ask()
+  const [socket] = sockets
+  const passing = incoming.pass(10)
+  const piece = `8\r\n${'x'.repeat(8)}\r\n`
+  socket!.write(piece.repeat(2))
+  await passing
+  await waitFor('the connection to end', () => socket!.destroyed)
+  expect(incoming.isComplete).toBe(false)
+})
+
 it('ends the connection of what nobody wants', async () => {
   say('200 OK\r\ncontent-length: 50', 'the beginning')
   const incoming = await ask()
