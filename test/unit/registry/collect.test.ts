@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { digestOf, type Digest } from '../../../src/oci/digest.ts'
-import { collect, type CollectOptions, type Collected } from '../../../src/registry/collect.ts'
+import { collect, pageLength, type CollectOptions, type Collected } from '../../../src/registry/collect.ts'
 import { FakeClock } from '../../support/clock.ts'
 import { waitFor } from '../../support/wait.ts'
 import { draft } from '../state/open.ts'
@@ -371,6 +371,14 @@ describe('beside others', () => {
     const { collected, at } = await timed({ pauseMs: 0, settleMs: 30 })
     expect(collected).toMatchObject({ files: 1 })
     expect(at.removed[0]! - at.buried.at(-1)!).toBeGreaterThanOrEqual(30)
+  })
+
+  it('asks of no more than a page of files at once, and removes all of them', async () => {
+    for (let nth = 0; nth <= pageLength; nth++) await opened.content.ingest(from(`blob ${nth}`))
+    await later()
+    const { collected, at } = await timed({ pauseMs: 0, settleMs: 0 })
+    expect(collected).toMatchObject({ files: pageLength + 1, left: { files: 0 } })
+    expect([at.buried.length, at.removed.length]).toEqual([2, pageLength + 1])
   })
 
   it('rests between two pages', async () => {
