@@ -57,7 +57,7 @@ export function refusalFor(error: Refused | LongshoreError): Refusal {
   if (error instanceof StorageError && error.code === 'unreachable') {
     return { status: 503, ...rest, headers: { 'Retry-After': '5' } }
   }
-  return { status: 500, ...rest }
+  return { status: code === 'disk_full' || code === 'quota_exceeded' ? 507 : 500, ...rest }
 }
 
 /** What a pattern is compared with where the server as a whole is meant: only a right without a pattern covers it. */
