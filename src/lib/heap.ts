@@ -57,7 +57,8 @@ function findTrim(): (pad: bigint) => number {
     // Undefined in older ones.
     const ffi = process.getBuiltinModule('node:ffi') as typeof Ffi | undefined
     const library = ffi?.dlopen(null, { malloc_trim: { arguments: ['uint64'], return: 'int32' } })
-    return library?.functions.malloc_trim ?? (() => 0)
+    // A function must not outlive its library.
+    return library === undefined ? () => 0 : (pad) => library.functions.malloc_trim(pad)
   } catch {
     return () => 0
   } finally {
