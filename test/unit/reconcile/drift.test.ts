@@ -85,6 +85,18 @@ describe('a place that somebody else changed', () => {
     expect(await drifts()).toHaveLength(1)
   })
 
+  it('is not what the config calls otherwise now, and nothing may be put there yet', async () => {
+    await deployedOnce()
+    prod.holds = theirs
+    await configure({ path: 'elsewhere', autoDeploy: false })
+    for (let looks = 0; looks < 5; looks++) await look()
+    expect(place()).toMatchObject({ deployed: 1, lastError: null })
+    expect(place().state).not.toBe('drifted')
+    expect(await drifts()).toEqual([])
+    await configure({ path: 'elsewhere', autoDeploy: true })
+    await until(() => prod.puts.length === 2)
+  })
+
   it('is put right when a person asks for it, or the config says so now', async () => {
     await deployedOnce({ drift: 'report' })
     const ours = prod.holds
