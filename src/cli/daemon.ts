@@ -2,7 +2,7 @@ import { startApp, type App, type AppOptions } from '../app.ts'
 import type { Config } from '../config/config.ts'
 import { formatProblems } from '../config/problems.ts'
 import { ConfigError, logFields } from '../lib/errors.ts'
-import { endStart, holdYoungGeneration, trimAllocator } from '../lib/heap.ts'
+import { endStart, holdYoungGeneration, keepTrimmed } from '../lib/heap.ts'
 import { createLogger, type Logger } from '../lib/logger.ts'
 import { keepTicksFast } from '../lib/ticks.ts'
 import type { CommandContext } from './command.ts'
@@ -11,8 +11,6 @@ export type DaemonOptions = Pick<AppOptions, 'config' | 'loadConfig' | 'stateThr
 
 /** What was restored is read by then, and the first looks have been made. */
 const startedMs = 10_000
-/** Most bundles have been looked at, and what that needs is compiled. */
-const settledMs = 70_000
 
 /** Until it is told to stop. */
 export async function runDaemon(options: DaemonOptions, context: CommandContext): Promise<void> {
@@ -32,7 +30,7 @@ export async function runDaemon(options: DaemonOptions, context: CommandContext)
   try {
     app = await startApp({ ...options, environment, clock, random, logger, redactor, signal })
     clock.after(startedMs, endStart)
-    clock.after(settledMs, trimAllocator)
+    keepTrimmed(clock)
     const { url } = app
     logger.info({ url, config: config.file, data: config.content.path }, `longshore ${version} at ${url}`)
     if (config.file === null) context.output.note(await nextSteps(url, config.content.path))

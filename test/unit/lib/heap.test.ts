@@ -1,7 +1,8 @@
 import { isBuiltin } from 'node:module'
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, it } from 'vitest'
-import { collectAll, trimAllocator } from '../../../src/lib/heap.ts'
+import { collectAll, keepTrimmed, trimAllocator } from '../../../src/lib/heap.ts'
+import { FakeClock } from '../../support/clock.ts'
 
 it('collects what nobody holds', async () => {
   const weak = new WeakRef({ bytes: new Array<number>(1_000) })
@@ -27,6 +28,17 @@ it('gives back what C has free, without a warning, or says that it cannot', asyn
   if (isTrimmed) expect(freed).toBeGreaterThan(50_000_000)
   await turn()
   expect(warnings).toEqual([])
+})
+
+it('gives back what is free once a minute', async () => {
+  const clock = new FakeClock()
+  let times = 0
+  keepTrimmed(clock, () => times++)
+  expect(times).toBe(0)
+  for (const minute of [1, 2, 3]) {
+    await clock.advance(60_000)
+    expect(times).toBe(minute)
+  }
 })
 
 /** Frees 160 MB in pieces too small for a mapping of their own; what it keeps stops the rest from being given back by itself. */
