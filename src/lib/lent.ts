@@ -7,11 +7,17 @@ interface Loan {
 const loans = new WeakMap<ArrayBufferLike, Loan>()
 
 /**
- * Lends the first `bytes` of a buffer to whoever gets parts of it: collecting the garbage of a gigabyte that passes by costs more
+ * Lends `bytes` of a buffer to whoever gets parts of it: collecting the garbage of a gigabyte that passes by costs more
  * than the rest. `giveBack` is called when all of those bytes were released; where some never are, the buffer is garbage.
  */
 export function lend(buffer: Uint8Array, bytes: number, giveBack: () => void): void {
   loans.set(buffer.buffer, { left: bytes, giveBack })
+}
+
+/** A part that goes on to somebody who releases it, too: for a lender who lends all of a buffer to himself until he is done with it. */
+export function borrow(chunk: Uint8Array): void {
+  const loan = loans.get(chunk.buffer)
+  if (loan !== undefined) loan.left += chunk.byteLength
 }
 
 /** For whom a chunk ends its way: it is copied, and nobody else reads it. Each chunk once. False where it was not lent. */

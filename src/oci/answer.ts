@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import { IntegrityError, LongshoreError, RemoteError } from '../lib/errors.ts'
+import { release } from '../lib/lent.ts'
 import type { Incoming } from './incoming.ts'
 
 /** What is read and thrown away rather than giving up a connection. */
@@ -89,7 +90,9 @@ export class Answer {
     } finally {
       this.#close()
     }
-    return Buffer.concat(chunks).subarray(0, maxBytes)
+    const all = Buffer.concat(chunks)
+    for (const chunk of chunks) release(chunk)
+    return all.subarray(0, maxBytes)
   }
 
   /** What an error says, as far as it comes soon. Never throws: its status is worth more than its words. */

@@ -1,8 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
+import { borrow } from '../lib/lent.ts'
+import { largeReadBytes } from './receiving.ts'
 
-/** What may wait for whoever reads it before the line is told to wait. */
-const mostHeldBytes = 64 * 1024
+/**
+ * What may wait for whoever reads it before the line is told to wait, until all of it was read. It is as much as one read of a
+ * socket: undici asks for the next one before it parses, so with less each turn would add to what waits in the socket.
+ */
+const mostHeldBytes = largeReadBytes
 
 interface Begun {
   resolve: (incoming: Incoming) => void
@@ -53,7 +58,7 @@ export class Incoming implements Dispatcher.DispatchHandler {
       const chunk = this.#chunks.shift()
       if (chunk !== undefined) {
         this.#heldBytes -= chunk.length
-        if (this.#heldBytes < mostHeldBytes) this.#goOn()
+        if (this.#heldBytes === 0) this.#goOn()
         return chunk
       }
       if (this.#ended?.error !== undefined) throw this.#ended.error
@@ -97,6 +102,7 @@ export class Incoming implements Dispatcher.DispatchHandler {
       if (this.#passingBytes < 0) this.destroy()
       return
     }
+    borrow(chunk)
     this.#chunks.push(chunk)
     this.#heldBytes += chunk.length
     if (this.#heldBytes >= mostHeldBytes) controller.pause()

@@ -6,7 +6,7 @@ import { IntegrityError, RemoteError } from '../lib/errors.ts'
 import { makeFolders } from '../lib/folders.ts'
 import { GrowingHash } from '../lib/hash/growing.ts'
 import { heldBack } from '../lib/hash/held-back.ts'
-import { Pour } from '../lib/hash/pour.ts'
+import { Pour, slabBytes } from '../lib/hash/pour.ts'
 import { writeAll } from '../lib/write-all.ts'
 import { algorithmOf, type Digest } from './digest.ts'
 import { isMissing, storageError, syncFolder } from './layout-index.ts'
@@ -95,6 +95,8 @@ async function receive(
 ): Promise<Digest> {
   const algorithm = algorithmOf(descriptor.digest)
   const hash = new GrowingHash(algorithm)
+  // A thread starts while the registry is asked.
+  if (descriptor.size >= slabBytes) hash.expectMany()
   const pour = new Pour({
     hash,
     write: (buffers, offset) => writeAll(handle, buffers, offset),

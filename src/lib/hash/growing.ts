@@ -36,10 +36,10 @@ export class GrowingHash {
     this.#here.update(bytes)
   }
 
-  /** Nobody may write to the slab before this resolves. */
-  async updateSlab(slab: SharedArrayBuffer, bytes: number): Promise<void> {
-    if (this.#thread === undefined) this.update(new Uint8Array(slab, 0, bytes))
-    else await this.#thread.update(slab, bytes)
+  /** Nobody may write to them before this resolves. */
+  async updateShared(bytes: Uint8Array<SharedArrayBuffer>): Promise<void> {
+    if (this.#thread === undefined) this.update(bytes)
+    else await this.#thread.update(bytes)
   }
 
   mark(): void {

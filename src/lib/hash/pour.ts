@@ -9,6 +9,15 @@ import type { GrowingHash } from './growing.ts'
 export const slabBytes = 256 * 1024
 /** One fills while others are hashed and written. On a busy machine each waits for its turn: then several have to be on their way. */
 export const mostUnderWay = 6
+/**
+ * What comes in shared memory goes as it is, in pieces of at least this size: each wakes two threads and a processor that slept,
+ * which costs more than to copy it.
+ */
+export const lentBytes = 512 * 1024
+/** A smaller part of it is copied, unless it follows the one before. */
+const leastLentBytes = 64 * 1024
+/** They are larger. */
+export const mostLentUnderWay = 3
 /** Kept for whoever comes next. */
 const mostSpare = 8
 
@@ -16,6 +25,15 @@ const mostSpare = 8
 const flushBytes = 64 * 1024 * 1024
 
 const spare: SharedArrayBuffer[] = []
+
+/** What goes to be hashed and written in one go. */
+interface Piece {
+  memory: SharedArrayBuffer
+  from: number
+  to: number
+  /** Read where it is, and released; else it is ours, to copy into. */
+  isLent: boolean
+}
 
 export interface PourOptions {
   hash: GrowingHash
@@ -40,8 +58,7 @@ export class Pour {
   #gathered: Uint8Array[] = []
   #gatheredBytes = 0
   #isLong = false
-  #slab: SharedArrayBuffer | undefined
-  #filled = 0
+  #piece: Piece | undefined
   #offset = 0
   #writing: Promise<void> = Promise.resolve()
   #unflushed = 0
@@ -63,7 +80,8 @@ export class Pour {
   /** Undefined where nothing has to be waited for. Throws what hashing or writing threw. */
   add(chunk: Uint8Array): Promise<void> | undefined {
     if (this.#isLong) {
-      if (chunk.byteLength >= slabBytes - this.#filled) return this.#take(chunk)
+      if (this.#goesAsItIs(chunk)) return this.#extend(chunk)
+      if (chunk.byteLength >= this.#room()) return this.#copy(chunk)
       this.#fill(chunk)
       this.#letGo(chunk)
       return undefined
@@ -77,10 +95,11 @@ export class Pour {
   /** Resolves when all is hashed and written. */
   async end(): Promise<void> {
     if (this.#hash.inThread && !this.#isLong) await this.#takeGathered()
-    if (this.#filled > 0) await this.#dispatch()
+    await this.#dispatch()
     if (this.#gatheredBytes > 0) {
       for (const bytes of this.#gathered) this.#hash.update(bytes)
       await this.#write(this.#gathered, 0)
+      if (!this.#passesOn) for (const chunk of this.#gathered) release(chunk)
     }
     await Promise.all(this.#underWay)
     await this.#flushing
@@ -92,9 +111,8 @@ export class Pour {
     await Promise.allSettled([this.#flushing])
     this.#gathered = []
     this.#gatheredBytes = 0
-    this.#filled = 0
-    if (this.#slab !== undefined) giveSlab(this.#slab)
-    this.#slab = undefined
+    if (this.#piece !== undefined) giveBack(this.#piece)
+    this.#piece = undefined
   }
 
   async #takeGathered(): Promise<void> {
@@ -103,15 +121,28 @@ export class Pour {
     this.#gatheredBytes = 0
     this.#isLong = true
     this.#hash.expectMany()
-    for (const bytes of gathered) await this.#take(bytes)
+    for (const chunk of gathered) await (this.#goesAsItIs(chunk) ? this.#extend(chunk) : this.#copy(chunk))
   }
 
-  async #take(chunk: Uint8Array): Promise<void> {
+  #goesAsItIs(chunk: Uint8Array): chunk is Uint8Array<SharedArrayBuffer> {
+    if (this.#passesOn || !(chunk.buffer instanceof SharedArrayBuffer)) return false
+    return chunk.byteLength >= leastLentBytes || follows(this.#piece, chunk)
+  }
+
+  async #extend(chunk: Uint8Array<SharedArrayBuffer>): Promise<void> {
+    if (!follows(this.#piece, chunk)) await this.#dispatch()
+    this.#piece ??= { memory: chunk.buffer, from: chunk.byteOffset, to: chunk.byteOffset, isLent: true }
+    this.#piece.to += chunk.byteLength
+    if (this.#piece.to - this.#piece.from >= lentBytes) await this.#dispatch()
+  }
+
+  async #copy(chunk: Uint8Array): Promise<void> {
     for (let at = 0; at < chunk.byteLength;) {
-      const part = chunk.subarray(at, at + slabBytes - this.#filled)
+      if (this.#piece?.isLent === true) await this.#dispatch()
+      const part = chunk.subarray(at, at + this.#room())
       this.#fill(part)
       at += part.byteLength
-      if (this.#filled === slabBytes) await this.#dispatch()
+      if (this.#room() === 0) await this.#dispatch()
     }
     this.#letGo(chunk)
   }
@@ -120,24 +151,32 @@ export class Pour {
     if (!this.#passesOn && !release(chunk)) discarded(chunk.byteLength)
   }
 
+  /** How much can be copied before a piece is full. */
+  #room(): number {
+    if (this.#piece === undefined) return slabBytes
+    return this.#piece.isLent ? 0 : slabBytes - this.#piece.to
+  }
+
   #fill(bytes: Uint8Array): void {
-    this.#slab ??= spare.pop() ?? new SharedArrayBuffer(slabBytes)
-    new Uint8Array(this.#slab).set(bytes, this.#filled)
-    this.#filled += bytes.byteLength
+    this.#piece ??= { memory: spare.pop() ?? new SharedArrayBuffer(slabBytes), from: 0, to: 0, isLent: false }
+    new Uint8Array(this.#piece.memory).set(bytes, this.#piece.to)
+    this.#piece.to += bytes.byteLength
   }
 
   async #dispatch(): Promise<void> {
-    const [slab, bytes, offset] = [this.#slab!, this.#filled, this.#offset]
-    this.#slab = undefined
-    this.#filled = 0
-    this.#offset += bytes
-    const hashed = this.#hash.updateSlab(slab, bytes)
-    this.#writing = this.#writing.then(() => this.#put(new Uint8Array(slab, 0, bytes), offset))
-    const done = bothDone(hashed, this.#writing).finally(() => giveSlab(slab))
+    const [piece, offset] = [this.#piece, this.#offset]
+    if (piece === undefined) return
+    this.#piece = undefined
+    const bytes = bytesOf(piece)
+    this.#offset += bytes.byteLength
+    const hashed = this.#hash.updateShared(bytes)
+    this.#writing = this.#writing.then(() => this.#put(bytes, offset))
+    const done = bothDone(hashed, this.#writing).finally(() => giveBack(piece))
     // Whoever waits for it hears of a failure; until then nobody else does.
     done.catch(() => undefined)
     this.#underWay.push(done)
-    if (this.#underWay.length >= mostUnderWay) await this.#underWay.shift()
+    const most = piece.isLent ? mostLentUnderWay : mostUnderWay
+    while (this.#underWay.length >= most) await this.#underWay.shift()
   }
 
   async #put(bytes: Uint8Array, offset: number): Promise<void> {
@@ -154,14 +193,23 @@ export class Pour {
 
 const nothing = () => Promise.resolve()
 
-/** Unlike `Promise.all`, not before both are: the slab is in use until then. */
+/** Unlike `Promise.all`, not before both are: the memory is in use until then. */
 async function bothDone(hashed: Promise<void>, written: Promise<void>): Promise<void> {
   const results = await Promise.allSettled([written, hashed])
   for (const result of results) if (result.status === 'rejected') throw result.reason
 }
 
-function giveSlab(slab: SharedArrayBuffer): void {
-  if (spare.length < mostSpare) spare.push(slab)
+function bytesOf({ memory, from, to }: Piece): Uint8Array<SharedArrayBuffer> {
+  return new Uint8Array(memory, from, to - from)
+}
+
+function follows(piece: Piece | undefined, chunk: Uint8Array): boolean {
+  return piece?.isLent === true && piece.memory === chunk.buffer && piece.to === chunk.byteOffset
+}
+
+function giveBack(piece: Piece): void {
+  if (piece.isLent) release(bytesOf(piece))
+  else if (spare.length < mostSpare) spare.push(piece.memory)
 }
 
 /** The digest of all that comes, in hex. */

@@ -94,9 +94,9 @@ export class ThreadHash {
     this.#onEnd = onEnd
   }
 
-  /** Takes the first `bytes` of the slab in; nobody may write to it before this resolves. */
-  async update(slab: SharedArrayBuffer, bytes: number): Promise<void> {
-    await this.#ask({ id: this.#id, do: 'update', slab, bytes })
+  /** Nobody may write to them before this resolves. */
+  async update(bytes: Uint8Array<SharedArrayBuffer>): Promise<void> {
+    await this.#ask({ id: this.#id, do: 'update', bytes })
   }
 
   /** Of all so far, in hex; more may follow. */

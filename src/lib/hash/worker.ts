@@ -5,7 +5,7 @@ import { parentPort } from 'node:worker_threads'
 
 export type Order = { id: number } & (
   | { do: 'begin'; algorithm: string }
-  | { do: 'update'; slab: SharedArrayBuffer; bytes: number }
+  | { do: 'update'; bytes: Uint8Array<SharedArrayBuffer> }
   | { do: 'mark' | 'rollback' | 'digest' | 'end' }
 )
 
@@ -33,7 +33,7 @@ function obey(order: Order): Omit<Done, 'id'> | undefined {
   const one = running.get(id)!
   switch (order.do) {
     case 'update':
-      one.hash.update(new Uint8Array(order.slab, 0, order.bytes))
+      one.hash.update(order.bytes)
       return {}
     case 'digest':
       return { digest: one.hash.copy().digest('hex') }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { keep, lend, release } from '../../../src/lib/lent.ts'
+import { borrow, keep, lend, release } from '../../../src/lib/lent.ts'
 
 const lent = () => {
   const buffer = Buffer.allocUnsafeSlow(100)
@@ -31,4 +31,16 @@ it('what nobody lent is nobody’s concern', () => {
   const buffer = Buffer.alloc(10)
   release(buffer)
   keep(buffer)
+})
+
+it('a buffer that its lender holds does not come back before he lets it go, nor before what was borrowed of it', () => {
+  const { buffer, given } = lent()
+  borrow(buffer.subarray(0, 20))
+  release(buffer.subarray(0, 20))
+  borrow(buffer.subarray(20, 50))
+  release(buffer.subarray(0, 60))
+  expect(given()).toBe(0)
+  release(buffer.subarray(20, 50))
+  expect(given()).toBe(1)
+  borrow(buffer)
 })
