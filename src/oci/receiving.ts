@@ -8,6 +8,10 @@ const smallBytes = 16 * 1024
 /** With less left of a buffer the next one is begun. */
 const leastReadBytes = 64 * 1024
 const mostSpare = 4
+/** V8 does not count shared memory, so that what nobody gives back would stay until it collects for another reason. */
+export const mostShared = 16
+/** Of the others. */
+const unsharedBytes = 256 * 1024
 
 /**
  * For `net.connect`: has sockets read into large buffers, one read behind the other. What they read comes as from any other,
@@ -15,11 +19,20 @@ const mostSpare = 4
  * it is. https://nodejs.org/api/net.html#socketconnectoptions-connectlistener
  */
 export function createLargeReads(): OnReadOpts {
-  const spare: SharedArrayBuffer[] = []
+  const spare: ArrayBufferLike[] = []
+  let shared = 0
+  const collected = new FinalizationRegistry(() => (shared -= 1))
+  const make = () => {
+    if (shared >= mostShared) return Buffer.allocUnsafeSlow(unsharedBytes).buffer
+    shared += 1
+    const buffer = new SharedArrayBuffer(largeReadBytes)
+    collected.register(buffer, undefined)
+    return buffer
+  }
   const begin = () => {
-    const buffer = spare.pop() ?? new SharedArrayBuffer(largeReadBytes)
+    const buffer = spare.pop() ?? make()
     const bytes = new Uint8Array(buffer)
-    lend(bytes, largeReadBytes, () => {
+    lend(bytes, bytes.length, () => {
       if (spare.length < mostSpare) spare.push(buffer)
     })
     return bytes

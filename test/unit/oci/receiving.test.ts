@@ -5,7 +5,7 @@ import { Agent } from 'undici'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { release } from '../../../src/lib/lent.ts'
 import { Incoming } from '../../../src/oci/incoming.ts'
-import { createLargeReads, largeReadBytes } from '../../../src/oci/receiving.ts'
+import { createLargeReads, largeReadBytes, mostShared } from '../../../src/oci/receiving.ts'
 
 let server: Server
 let agent: Agent
@@ -86,6 +86,16 @@ it.each([0, 3])('reads much into few buffers of shared memory, though %i pieces 
   }
   expect(buffers.size).toBeGreaterThan(0)
   expect(buffers.size).toBeLessThanOrEqual(16)
+})
+
+it('shares no more memory than it has to where nobody gives it back', async () => {
+  const body = randomBytes(64 * 1024 * 1024)
+  answer = (socket) => socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n`) && socket.write(body)
+  const incoming = await ask()
+  const chunks: Uint8Array[] = []
+  for (let chunk = await incoming.next(); chunk !== undefined; chunk = await incoming.next()) chunks.push(chunk)
+  expect(Buffer.concat(chunks).equals(body)).toBe(true)
+  expect(new Set(chunks.map(({ buffer }) => buffer).filter(isShared)).size).toBe(mostShared)
 })
 
 it('keeps two lines apart', async () => {
