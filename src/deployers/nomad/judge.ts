@@ -27,6 +27,8 @@ export async function judge(api: NomadApi, job: Job): Promise<Judgement> {
   }
   const until = { changes: 'evaluations', index: evaluations.index } as const
   if (ours.some(({ Status }) => Status === 'pending')) return { is: 'running', why: 'it is not evaluated yet', until }
+  // It is made before its evaluation is over: it may have come between the two questions.
+  if (deploymentOf(job, (await api.deployments()).value) !== undefined) return judge(api, job)
   if (blocked !== undefined) return { is: 'running', why: `Nomad finds no room for it${noRoom}`, until }
   const failed = ours.find(({ Status }) => Status === 'failed' || Status === 'canceled')
   if (failed !== undefined && !ours.some(({ Status }) => Status === 'complete')) {

@@ -329,6 +329,25 @@ describe('how it ends', () => {
     )
   })
 
+  it('is what the deployment waits for, where that came after it was asked for and before the evaluation was', async () => {
+    nomad.refuse = (_, path) => {
+      const { job, deployments, evaluations } = nomad
+      if (!path.endsWith('/evaluations') || deployments.length > 0) return undefined
+      const FailedTGAllocs = { app: { NodesEvaluated: 1, ConstraintFiltered: null, DimensionExhausted: { memory: 1 } } }
+      deployments.push(deploymentOf(job!, 'running', 'Deployment is running'))
+      evaluations.push({ Status: 'blocked', JobModifyIndex: job!.JobModifyIndex, FailedTGAllocs })
+      return undefined
+    }
+    nomad.react = () => undefined
+    const deployed = deployerOf({ timeout: '2m' }).deploy(await made(), signal)
+    deployed.catch(() => undefined)
+    await waiting('deployments')
+    await clock.advance(120_000)
+    expect(String(await ended(deployed))).toMatch(
+      /took longer than 2m 0s: Deployment is running: app: exhausted memory on 1 of 1 nodes$/,
+    )
+  })
+
   it('is an error when the job vanishes meanwhile', async () => {
     nomad.react = running('Deployment is running')
     const deployed = deployerOf().deploy(await made(), signal)
