@@ -190,19 +190,6 @@ needs('nomad')('nomad', () => {
     await deployer.deploy(await releaseOf('v1.0.0', 2), signal)
     await runs(job.port, 'v1.0.0')
   })
-
-  test.concurrent('where Nomad finds no room, it says so when the time is over', async () => {
-    // More than half of all memory: there is not enough for two versions at a time.
-    const [node] = await nomad.ask<{ ID: string }[]>('/v1/nodes')
-    const { NodeResources } = await nomad.ask<{ NodeResources: { Memory: { MemoryMB: number } } }>(
-      `/v1/node/${node!.ID}`,
-    )
-    const MemoryMB = Math.ceil(NodeResources.Memory.MemoryMB * 0.6)
-    await nomad.run(await serviceJob('full', { server: { Resources: { CPU: 20, MemoryMB } }, update: { Canary: 1 } }))
-    expect(await errorOf('full', '12s')).toMatch(
-      / took longer than 12s: Deployment is running.*: app: exhausted memory on 1 of 1 nodes/,
-    )
-  })
 })
 
 /** The one allocation that runs; while one ends and the next begins, there may be two. */
