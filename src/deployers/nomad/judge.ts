@@ -46,20 +46,29 @@ export function deploymentOf(
 }
 
 /** Jobs of type batch and system have no deployments, and services only where `update` says so. */
-async function judgeAllocations(api: NomadApi, { Version }: Job): Promise<Judgement> {
+async function judgeAllocations(api: NomadApi, job: Job): Promise<Judgement> {
   const { value, index } = await api.allocations()
-  const ours = value.filter(({ JobVersion, DesiredStatus }) => JobVersion === Version && DesiredStatus === 'run')
+  const ours = value.filter(({ JobVersion, DesiredStatus }) => JobVersion === job.Version && DesiredStatus === 'run')
   const bad = ours.find(
     ({ ClientStatus, FollowupEvalID = '', NextAllocation = '' }) =>
       (ClientStatus === 'failed' || ClientStatus === 'lost') && FollowupEvalID === '' && NextAllocation === '',
   )
   if (bad !== undefined) return { is: 'failed', why: `an allocation ${bad.ClientStatus}: ${eventsOf(bad)}` }
   const isWaiting = ours.some(
-    ({ ClientStatus, FollowupEvalID = '' }) =>
-      ClientStatus === 'pending' || ClientStatus === 'unknown' || FollowupEvalID !== '',
+    (allocation) =>
+      allocation.ClientStatus === 'pending' ||
+      allocation.ClientStatus === 'unknown' ||
+      (allocation.FollowupEvalID ?? '') !== '' ||
+      isStarting(allocation, job),
   )
   if (!isWaiting) return { is: 'done' }
   return { is: 'running', why: 'an allocation is not running yet', until: { changes: 'allocations', index } }
+}
+
+/** An allocation counts as running as soon as one of its tasks does, while another may fail to start. Some begin only when the others end. */
+function isStarting({ TaskGroup, TaskStates }: Allocation, { TaskGroups }: Job): boolean {
+  const tasks = TaskGroups?.find(({ Name }) => Name === TaskGroup)?.Tasks ?? []
+  return tasks.some(({ Name, Lifecycle }) => TaskStates?.[Name]?.State === 'pending' && Lifecycle?.Hook !== 'poststop')
 }
 
 /** What the deployment says, and what its allocations say to it. */

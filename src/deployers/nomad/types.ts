@@ -18,6 +18,8 @@ export interface TaskGroup {
 
 export interface Task {
   Name: string
+  /** When it runs beside the others. https://developer.hashicorp.com/nomad/docs/job-specification/lifecycle */
+  Lifecycle?: { Hook: string } | null
   [key: string]: unknown
 }
 
@@ -55,7 +57,13 @@ export interface Allocation {
   ClientStatus: string
   FollowupEvalID?: string
   NextAllocation?: string
-  TaskStates: Record<string, { Events: { Type: string; DisplayMessage: string }[] | null }> | null
+  TaskGroup: string
+  TaskStates: Record<string, TaskState> | null
+}
+
+export interface TaskState {
+  State: 'pending' | 'running' | 'dead'
+  Events: { Type: string; DisplayMessage: string }[] | null
 }
 
 /** Of an answer: what it holds, and the index that a change of it comes after. */

@@ -252,7 +252,7 @@ describe('how it ends', () => {
         Status: 'failed',
         StatusDescription: 'Failed due to unhealthy allocations',
       })
-      nomad.allocations.push({ JobVersion: 1, TaskStates: { server: { Events: events } } })
+      nomad.allocations.push({ JobVersion: 1, TaskStates: { server: { State: 'dead', Events: events } } })
       const back = nomad.put((job) => ({ ...job, TaskGroups: nomad.versions[0]!.TaskGroups }))
       nomad.deployments.push(deploymentOf(back, 'running', 'Deployment is running'))
     })
@@ -298,6 +298,31 @@ describe('how it ends', () => {
     await deployed
     nomad.allocations[0]!.ClientStatus = 'failed'
     expect(await deployerOf().observe(await made(), signal)).toMatchObject({ settled: false })
+  })
+
+  it('is not that one task runs while another has yet to start, but for one that begins when all others have ended', async () => {
+    await nomad.close()
+    nomad = await startFakeNomad([
+      taskOf('server'),
+      taskOf('side'),
+      taskOf('sweep', { Lifecycle: { Hook: 'poststop' } }),
+    ])
+    const states = (server: 'pending' | 'running') => ({
+      server: { State: server, Events: null },
+      side: { State: 'running' as const, Events: null },
+      sweep: { State: 'pending' as const, Events: null },
+    })
+    nomad.react = (_, { Version: JobVersion, JobModifyIndex }) => {
+      nomad.evaluations.push({ Status: 'complete', JobModifyIndex })
+      const there = { JobVersion, DesiredStatus: 'run', ClientStatus: 'running', TaskGroup: 'app' }
+      nomad.allocations.push({ ...there, TaskStates: states('pending') })
+    }
+    const deployed = deployerOf().deploy(await made(), signal)
+    await waiting('allocations')
+    expect(await deployerOf().observe(await made(), signal)).toMatchObject({ settled: false })
+    nomad.change(() => (nomad.allocations[0]!.TaskStates = states('running')))
+    await deployed
+    expect(await deployerOf().observe(await made(), signal)).toMatchObject({ settled: true })
   })
 
   it('is a failed evaluation', async () => {
