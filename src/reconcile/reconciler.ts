@@ -17,7 +17,7 @@ import type { RepositoryChange } from '../registry/types.ts'
 import { Decisions } from './decisions.ts'
 import { Deployments } from './deployments.ts'
 import { explain } from './explain.ts'
-import { isFollowed, Links } from './links.ts'
+import { Links } from './links.ts'
 import type { LookContext } from './look.ts'
 import { Notices } from './notices.ts'
 import { pinned } from './pinned.ts'
@@ -57,7 +57,7 @@ class LevelReconciler implements Reconciler {
   readonly #watches = new Map<string, Watch>()
   /** As the config has them, in its order; a watch has what a pin makes of it. */
   #specs = new Map<string, BundleSpec>()
-  readonly #links = new Links()
+  readonly #links = new Links((name) => this.#watches.get(name))
   #past: { current: Map<string, Release>; looks: Map<string, Look>; followed: Map<string, string> } | undefined
   #configuring: Promise<unknown> = Promise.resolve()
   #isFirst = true
@@ -85,7 +85,7 @@ class LevelReconciler implements Reconciler {
       deployed: (event) => {
         metrics?.deployed(event.place, event.error === null ? 'done' : 'failed')
         this.#tell('deployed', event)
-        this.#promote(event.bundle, event.place)
+        this.#links.deployed(event.bundle, event.place)
       },
     })
     this.steering = createSteering({
@@ -139,13 +139,8 @@ class LevelReconciler implements Reconciler {
     for (const name of names) if (this.#watches.has(name)) this.#notices.notice(name, trigger)
   }
 
-  repositoryChanged({ repository, tag, digest }: RepositoryChange): void {
-    for (const name of this.#links.followersOf(repository)) {
-      const watch = this.#watches.get(name)
-      watch?.list.forget()
-      if (watch !== undefined && isFollowed(watch.spec.follow, { tag, digest }))
-        void watch.ask('push').catch(() => undefined)
-    }
+  repositoryChanged(change: RepositoryChange): void {
+    this.#links.pushed(change)
   }
 
   async explain(name: string, limit: number, signal: AbortSignal): Promise<Explanation | undefined> {
@@ -209,6 +204,7 @@ class LevelReconciler implements Reconciler {
     for (const { spec } of gone) this.#watches.delete(spec.name)
     const added = fresh.map((spec) => this.#add(spec))
     this.#sort(specs)
+    this.#links.configure(configured)
     for (const watch of added) watch.begin(this.#isFirst ? 'start' : 'reload')
     this.#isFirst = false
     // Asked late: it may be looked at already.
@@ -273,15 +269,13 @@ class LevelReconciler implements Reconciler {
     const watches = specs.map(({ name }) => this.#watches.get(name)!)
     this.#watches.clear()
     for (const watch of watches) this.#watches.set(watch.spec.name, watch)
-    this.#links.configure(specs)
   }
 
   #released(release: Release): void {
     this.#options.metrics?.released(release.bundle, release.activatedAt)
     this.#tell('released', release)
     this.#deployments.released(release)
-    this.#promote(release.bundle, null)
-    for (const { name } of this.#specs.get(release.bundle)?.places ?? []) this.#refresh(release.bundle, name)
+    this.#links.released(release.bundle)
   }
 
   #looked(look: Look, { bytes, error }: { bytes: number; error: unknown }): void {
@@ -291,26 +285,6 @@ class LevelReconciler implements Reconciler {
     if (error !== undefined) metrics?.failed('look', error instanceof LongshoreError ? error.code : 'internal')
     this.#tell('looked', look)
     this.#deployments.compare(look)
-  }
-
-  /** Bundles that take what is promoted from there are looked at. */
-  #promote(bundle: string, place: string | null): void {
-    for (const name of this.#links.takersOf(bundle, place)) {
-      void this.#watches
-        .get(name)
-        ?.ask('promotion')
-        .catch(() => undefined)
-    }
-  }
-
-  /** What is on its way to that place is what comes next to those that take it from there. */
-  #refresh(bundle: string, place: string): void {
-    for (const name of this.#links.takersOf(bundle, place)) {
-      void this.#specs
-        .get(name)
-        ?.store.promoter?.standing()
-        .catch(() => undefined)
-    }
   }
 
   /** Whoever listens cannot bring the flow down. */

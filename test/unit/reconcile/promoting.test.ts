@@ -179,6 +179,18 @@ describe('a bundle that takes what was deployed of another', () => {
     await promoted(1)
   })
 
+  it('gets it at once again when a pin is taken off that it was restarted with', async () => {
+    terms = { place: 'staging' }
+    await configure()
+    await release('one')
+    await promoted(1)
+    await rig.reconciler.steering.pin('prod', { release: 1 }, said, AbortSignal.timeout(5000))
+    await restart()
+    await rig.reconciler.steering.unpin('prod', said)
+    await release('two')
+    await promoted(2)
+  })
+
   it('goes on over a restart with the delay that was begun', async () => {
     await configure()
     await release('one')
