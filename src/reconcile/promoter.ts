@@ -1,6 +1,5 @@
 import type { Clock } from '../lib/clock.ts'
-import type { Promotion, PromotionTerms } from '../model/promotion.ts'
-import type { Release } from '../model/release.ts'
+import type { Approval, Promotion, PromotionTerms } from '../model/promotion.ts'
 import type { State } from '../state/state.ts'
 import type { Promoter } from '../stores/store.ts'
 import { isWhole } from './place-row.ts'
@@ -19,7 +18,7 @@ export function createPromoter({ bundle, terms, state, clock }: PromoterOptions)
   const { from, place } = terms
   let last: Promotion | null = null
 
-  async function standing(): Promise<Promotion> {
+  async function judge(): Promise<{ standing: Promotion; approvals: readonly Approval[] }> {
     const { ripe, approvals } = await state.promotions.read(bundle, from, place)
     const approved = approvals.map(({ release }) => release)
     const now = clock.now()
@@ -28,14 +27,7 @@ export function createPromoter({ bundle, terms, state, clock }: PromoterOptions)
     const release = waiting === null ? undefined : await state.bundles.release(from, waiting.release)
     const next = waiting && release && { ...waiting, version: release.version, digest: release.manifestDigest }
     last = { ...terms, promoted, waiting: next ?? null }
-    return last
-  }
-
-  async function wordOf({ number }: Release): Promise<{ by?: string }> {
-    if (!terms.approval) return {}
-    const { approvals } = await state.promotions.read(bundle, from, place)
-    const approval = approvals.find(({ release }) => release === number)
-    return approval === undefined ? {} : { by: approval.by }
+    return { standing: last, approvals }
   }
 
   async function whatIsThere(): Promise<Pick<PromotionFacts, 'desired' | 'present'>> {
@@ -54,14 +46,16 @@ export function createPromoter({ bundle, terms, state, clock }: PromoterOptions)
 
   return {
     terms,
-    standing,
+    standing: async () => (await judge()).standing,
     get last() {
       return last
     },
     async promoted() {
-      const { promoted } = await standing()
+      const { standing, approvals } = await judge()
+      const { promoted } = standing
       const release = promoted === null ? undefined : await state.bundles.release(from, promoted)
-      return release && { release, ...(await wordOf(release)) }
+      const approval = terms.approval ? approvals.find((one) => one.release === promoted) : undefined
+      return release && { release, ...(approval && { by: approval.by }) }
     },
   }
 }

@@ -70,7 +70,7 @@ export class Watch {
     this.#flight = new OneMore((begin) => this.#wait(begin))
   }
 
-  /** Made when there is something to say: thousands of bundles mostly have nothing. */
+  /** Made anew at each look, rather than kept: there are thousands of bundles. */
   get #logger(): Logger {
     return this.#context.logger.child({ bundle: this.spec.name })
   }
