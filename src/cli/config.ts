@@ -46,27 +46,16 @@ export const addConfig: AddCommand = (program, context) => {
   addExamples(schema, 'config schema > longshore.schema.json')
 }
 
-/** What is configured and does nothing: `publishers.events`. */
-function idleOf({ bundles, deployers, publishers, webhooks }: Config): string[] {
-  const idle = (key: string, all: object, named: string[]) =>
-    Object.keys(all)
-      .filter((name) => !named.includes(name))
-      .map((name) => `${key}.${name}`)
-  return [
-    ...idle(
-      'deployers',
-      deployers,
-      bundles.flatMap(({ deploy }) => deploy.map(({ to }) => to)),
-    ),
-    ...idle(
-      'publishers',
-      publishers,
-      bundles.flatMap(({ publish }) => publish),
-    ),
-    ...idle(
-      'webhooks',
-      webhooks,
-      bundles.flatMap((bundle) => bundle.webhooks),
-    ),
-  ]
+/** What is configured and of no use to any bundle: `publishers.events`. */
+function idleOf(config: Config): string[] {
+  const { bundles } = config
+  const named = {
+    deployers: bundles.flatMap(({ deploy }) => deploy.map(({ to }) => to)),
+    publishers: bundles.flatMap(({ publish }) => publish),
+    webhooks: bundles.flatMap(({ webhooks }) => webhooks),
+  }
+  return (['deployers', 'publishers', 'webhooks'] as const).flatMap((kind) => {
+    const idle = Object.keys(config[kind]).filter((name) => !named[kind].includes(name))
+    return idle.map((name) => `${kind}.${name}`)
+  })
 }

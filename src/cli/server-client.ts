@@ -40,74 +40,72 @@ export class ServerClient {
   }
 
   async bundles(): Promise<BundleStatus[]> {
-    const answer = await this.#call('GET', '/api/v1/bundles', 'ask for the bundles')
-    return answer.bundles as BundleStatus[]
+    return (await this.#call<{ bundles: BundleStatus[] }>('GET', '/api/v1/bundles', 'ask for the bundles')).bundles
   }
 
   /** What stayed at places that left the config. */
   async left(): Promise<LeftStatus[]> {
-    const answer = await this.#call('GET', '/api/v1/deployments', 'ask for what was left')
-    return answer.left as LeftStatus[]
+    return (await this.#call<{ left: LeftStatus[] }>('GET', '/api/v1/deployments', 'ask for what was left')).left
   }
 
   async releases(bundle: string, limit: number): Promise<Release[]> {
     const path = `/api/v1/bundles/${pathOf(bundle)}/releases?limit=${limit}`
-    return (await this.#call('GET', path, `ask for the releases of ${bundle}`)).releases as Release[]
+    return (await this.#call<{ releases: Release[] }>('GET', path, `ask for the releases of ${bundle}`)).releases
   }
 
   /** What happened to it, or, of that, at one place; newest first. */
   async events(bundle: string, limit: number, place?: string): Promise<Event[]> {
     const at = place === undefined ? '' : `&place=${encodeURIComponent(place)}`
     const path = `/api/v1/bundles/${pathOf(bundle)}/events?limit=${limit}${at}`
-    return (await this.#call('GET', path, `ask for the events of ${bundle}`)).events as Event[]
+    return (await this.#call<{ events: Event[] }>('GET', path, `ask for the events of ${bundle}`)).events
   }
 
   /** With at most so many tags. */
   async explain(bundle: string, limit: number): Promise<Explanation> {
     const path = `/api/v1/bundles/${pathOf(bundle)}/explain?limit=${limit}`
-    return (await this.#call('GET', path, `have ${bundle} explained`)) as unknown as Explanation
+    return this.#call<Explanation>('GET', path, `have ${bundle} explained`)
   }
 
   /** Answers when the look is done. */
   async look(bundle: string): Promise<Look> {
-    const answer = await this.#call('POST', `/api/v1/bundles/${pathOf(bundle)}/look`, `have ${bundle} looked at`)
-    return answer as unknown as Look
+    return this.#call<Look>('POST', `/api/v1/bundles/${pathOf(bundle)}/look`, `have ${bundle} looked at`)
   }
 
   /** A tag, a release `@41`, a digest `@sha256:…`; answers when it was looked at. */
   async pin(bundle: string, version: string, reason: string): Promise<Pinned> {
     const path = `/api/v1/bundles/${pathOf(bundle)}/pin`
-    return (await this.#call('POST', path, `pin ${bundle} to ${version}`, { version, reason })) as unknown as Pinned
+    return this.#call<Pinned>('POST', path, `pin ${bundle} to ${version}`, { version, reason })
   }
 
   /** Answers when it was looked at; null where nothing was pinned. */
   async unpin(bundle: string, reason: string): Promise<Look | null> {
     const path = `/api/v1/bundles/${pathOf(bundle)}/unpin`
-    return (await this.#call('POST', path, `unpin ${bundle}`, { reason })).look as Look | null
+    return (await this.#call<{ look: Look | null }>('POST', path, `unpin ${bundle}`, { reason })).look
   }
 
   /** The release that waits, unless one is named by its number or digest; answers when it was looked at. */
   async approve(bundle: string, release: string | null, reason: string): Promise<Approved> {
     const path = `/api/v1/bundles/${pathOf(bundle)}/approve`
-    return (await this.#call('POST', path, `approve for ${bundle}`, { release, reason })) as unknown as Approved
+    return this.#call<Approved>('POST', path, `approve for ${bundle}`, { release, reason })
   }
 
   /** To the release before, unless one is named; answers when it was looked at. */
   async rollBack(bundle: string, release: number | null, reason: string): Promise<Pinned> {
     const path = `/api/v1/bundles/${pathOf(bundle)}/rollback`
-    return (await this.#call('POST', path, `roll ${bundle} back`, { release, reason })) as unknown as Pinned
+    return this.#call<Pinned>('POST', path, `roll ${bundle} back`, { release, reason })
   }
 
   /** One bundle, or all; false where that was held already. */
   async hold(bundle: string | undefined, reason: string): Promise<boolean> {
     const path = bundle === undefined ? '/api/v1/hold' : `/api/v1/bundles/${pathOf(bundle)}/hold`
-    return (await this.#call('POST', path, `hold ${bundle ?? 'all bundles'}`, { reason })).held as boolean
+    return (await this.#call<{ held: boolean }>('POST', path, `hold ${bundle ?? 'all bundles'}`, { reason })).held
   }
 
   /** One bundle, or all; returns which were held. */
   async resume(bundle: string | undefined, reason: string): Promise<string[]> {
     const path = bundle === undefined ? '/api/v1/resume' : `/api/v1/bundles/${pathOf(bundle)}/resume`
-    return (await this.#call('POST', path, `resume ${bundle ?? 'deploying'}`, { reason })).resumed as string[]
+    return (await this.#call<{ resumed: string[] }>('POST', path, `resume ${bundle ?? 'deploying'}`, { reason }))
+      .resumed
   }
 
   async switchAutoDeploy(bundle: string, body: { to: string | null; on: boolean; reason: string }): Promise<void> {
@@ -116,13 +114,13 @@ export class ServerClient {
 
   /** Which deployments begin. */
   async deploy(bundle: string, body: { to: string | null; reason: string }): Promise<Deployment[]> {
-    const answer = await this.#call('POST', `/api/v1/bundles/${pathOf(bundle)}/deploy`, `deploy ${bundle}`, body)
-    return answer.deployments as Deployment[]
+    const path = `/api/v1/bundles/${pathOf(bundle)}/deploy`
+    return (await this.#call<{ deployments: Deployment[] }>('POST', path, `deploy ${bundle}`, body)).deployments
   }
 
   async plan(bundle: string, to: string | null): Promise<Plan[]> {
     const path = `/api/v1/bundles/${pathOf(bundle)}/deploy`
-    return (await this.#call('POST', path, `plan deploying ${bundle}`, { to, dryRun: true })).plans as Plan[]
+    return (await this.#call<{ plans: Plan[] }>('POST', path, `plan deploying ${bundle}`, { to, dryRun: true })).plans
   }
 
   /** `next` goes on after these, with `after`. */
@@ -131,50 +129,53 @@ export class ServerClient {
   ): Promise<{ messages: Message[]; next: string | null }> {
     const given = Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]))
     const path = `/api/v1/messages?${new URLSearchParams(given).toString()}`
-    const answer = await this.#call('GET', path, 'ask for the messages')
-    return answer as unknown as { messages: Message[]; next: string | null }
+    return this.#call<{ messages: Message[]; next: string | null }>('GET', path, 'ask for the messages')
   }
 
   /** Null: all of them. */
   async resend(which: { publisher: string | null; seq: number | null }): Promise<MessageKey[]> {
-    return (await this.#call('POST', '/api/v1/messages/resend', 'have it sent again', which)).resent as MessageKey[]
+    const path = '/api/v1/messages/resend'
+    return (await this.#call<{ resent: MessageKey[] }>('POST', path, 'have it sent again', which)).resent
   }
 
   /** Answers when it is done. */
   async collect(dryRun: boolean): Promise<Collected> {
-    const answer = await this.#call('POST', '/api/v1/gc', 'have it collected', { dryRun }, maintenanceTimeoutMs)
-    return answer as unknown as Collected
+    return this.#call<Collected>('POST', '/api/v1/gc', 'have it collected', { dryRun }, maintenanceTimeoutMs)
   }
 
   /** Into a folder of the server's machine; answers when it is done. */
   async backUp(to: string): Promise<BackedUp> {
-    const answer = await this.#call('POST', '/api/v1/backup', 'have it backed up', { to }, maintenanceTimeoutMs)
-    return answer as unknown as BackedUp
+    return this.#call<BackedUp>('POST', '/api/v1/backup', 'have it backed up', { to }, maintenanceTimeoutMs)
   }
 
   /** Answers when it is done. */
   async verify(): Promise<Verified & { lookingAt: string[] }> {
-    const answer = await this.#call('POST', '/api/v1/verify-content', 'have it verified', {}, maintenanceTimeoutMs)
-    return answer as unknown as Verified & { lookingAt: string[] }
+    return this.#call<Verified & { lookingAt: string[] }>(
+      'POST',
+      '/api/v1/verify-content',
+      'have it verified',
+      {},
+      maintenanceTimeoutMs,
+    )
   }
 
   /** How far a verification is. */
   async verifying(): Promise<{ running: boolean; bytes: number }> {
-    const answer = await this.#call('GET', '/api/v1/verify-content', 'ask how far it is')
-    return answer as unknown as { running: boolean; bytes: number }
+    return this.#call<{ running: boolean; bytes: number }>('GET', '/api/v1/verify-content', 'ask how far it is')
   }
 
   close(): Promise<void> {
     return this.#agent.destroy()
   }
 
-  async #call(
+  /** What answers as a longshore does is taken to say what the schemas of its API have. */
+  async #call<T extends object>(
     method: 'GET' | 'POST',
     path: string,
     what: string,
     sent: object = {},
     headersTimeout = answerTimeoutMs,
-  ): Promise<Record<string, unknown>> {
+  ): Promise<T> {
     const { url, token } = this.#address
     const { status, text } = await this.#send(
       method,
@@ -188,7 +189,7 @@ export class ServerClient {
       },
     )
     const body = parse(text)
-    if (status >= 200 && status < 300 && body !== undefined) return body
+    if (status >= 200 && status < 300 && body !== undefined) return body as object as T
     if (status >= 200 && status < 400) {
       throw new RemoteError('protocol', `cannot ${what}: what answers at ${url} is no longshore (status ${status})`, {
         host: new URL(url).host,
