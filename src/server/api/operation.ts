@@ -1,5 +1,12 @@
 import type { z } from 'zod'
-import { ConfigError, IntegrityError, RemoteError, StorageError, type LongshoreError } from '../../lib/errors.ts'
+import {
+  ConfigError,
+  IntegrityError,
+  RemoteError,
+  StorageError,
+  type LongshoreError,
+  type StorageCode,
+} from '../../lib/errors.ts'
 import { notAllowed, type Refusal } from '../refusal.ts'
 import type { Action, Caller, Exchange } from '../types.ts'
 import type { named } from './schemas.ts'
@@ -54,10 +61,23 @@ export function refusalFor(error: Refused | LongshoreError): Refusal {
   if (error instanceof ConfigError) return { status: 422, ...rest, details: { problems: error.problems } }
   if (error instanceof IntegrityError) return { status: 422, ...rest }
   if (error instanceof RemoteError) return { status: error.code === 'timeout' ? 504 : 502, ...rest }
-  if (error instanceof StorageError && error.code === 'unreachable') {
-    return { status: 503, ...rest, headers: { 'Retry-After': '5' } }
-  }
-  return { status: code === 'disk_full' || code === 'quota_exceeded' ? 507 : 500, ...rest }
+  if (!(error instanceof StorageError)) return { status: 500, ...rest }
+  const later = error.code === 'unreachable' && { headers: { 'Retry-After': '5' } }
+  return { status: storageStatuses[error.code], ...rest, ...later }
+}
+
+/** Where our own folder or database is in the way. */
+export const storageStatuses: Record<StorageCode, number> = {
+  disk_full: 507,
+  quota_exceeded: 507,
+  read_only: 500,
+  io: 500,
+  locked: 500,
+  corrupt: 500,
+  foreign: 500,
+  unreachable: 503,
+  not_allowed: 500,
+  no_database: 500,
 }
 
 /** What a pattern is compared with where the server as a whole is meant: only a right without a pattern covers it. */

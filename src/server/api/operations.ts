@@ -9,7 +9,7 @@ import type { Control, Exchange } from '../types.ts'
 import { eventStreamOperation } from './event-stream.ts'
 import { maintenanceOperations } from './maintenance.ts'
 import { messageOperations } from './messages.ts'
-import { Refused, type Operation } from './operation.ts'
+import { Refused, storageStatuses, type Operation } from './operation.ts'
 import { createProbes } from './probes.ts'
 import { steeringOperations } from './steering.ts'
 
@@ -189,15 +189,7 @@ const statuses: Record<string, number> = {
   busy: 503,
   circuit_open: 503,
   rate_limited: 503,
-  disk_full: 507,
-  quota_exceeded: 507,
-  read_only: 500,
-  io: 500,
-  locked: 500,
-  corrupt: 500,
-  unreachable: 503,
-  not_allowed: 500,
-  no_database: 500,
+  ...storageStatuses,
 }
 
 /** Refused content is the client's to mend (422), a store that fails is a gateway's trouble. */
