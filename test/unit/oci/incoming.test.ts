@@ -1,39 +1,26 @@
-import { once } from 'node:events'
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { Agent } from 'undici'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { Incoming } from '../../../src/oci/incoming.ts'
 import { waitFor } from '../../support/wait.ts'
+import { startLine, type Line } from './line.ts'
 
-let server: Server
+let line: Line
 let agent: Agent
 let answer: (socket: Socket) => void
-let sockets: Set<Socket>
 
 beforeEach(async () => {
   agent = new Agent({ connections: 1 })
-  sockets = new Set()
-  server = createServer((socket) => {
-    sockets.add(socket)
-    // Each request comes in one piece.
-    socket.on('data', () => answer(socket)).on('error', () => undefined)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  line = await startLine((socket) => answer(socket))
 })
 
 afterEach(async () => {
   await agent.destroy()
-  for (const socket of sockets) socket.destroy()
-  server.close()
+  line.close()
 })
 
 const ask = (signal: AbortSignal = new AbortController().signal, method: 'GET' | 'HEAD' = 'GET') =>
-  Incoming.of(
-    agent,
-    { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, path: '/', method, reset: false },
-    signal,
-  )
+  Incoming.of(agent, { origin: line.origin, path: '/', method, reset: false }, signal)
 
 const say = (head: string, body: string | Buffer = '') => {
   answer = (socket) => {
@@ -62,7 +49,7 @@ it('keeps the line waiting while nobody reads, and loses nothing', async () => {
   const body = Buffer.alloc(64 * 1024 * 1024, 'x')
   say(`200 OK\r\ncontent-length: ${body.length}`, body)
   const incoming = await ask()
-  const [socket] = sockets
+  const [socket] = line.sockets
   const lengths: number[] = []
   await waitFor('nothing more to go', () => {
     lengths.push(socket!.writableLength)
@@ -78,20 +65,20 @@ it('lets little pass by and uses the connection again; ends it where it is much'
     say('200 OK\r\ncontent-length: 5', method === 'GET' ? 'hello' : '')
     await (await ask(undefined, method)).pass(10)
   }
-  expect(sockets.size).toBe(1)
+  expect(line.sockets.size).toBe(1)
   say('200 OK\r\ncontent-length: 50')
   await (await ask()).pass(10)
   say('200 OK\r\ntransfer-encoding: chunked', `14\r\n${'x'.repeat(20)}\r\n`)
   await (await ask()).pass(10)
   say('200 OK\r\ncontent-length: 0')
   await (await ask()).pass(10)
-  expect(sockets.size).toBe(3)
+  expect(line.sockets.size).toBe(3)
 })
 
 it('ends the connection of what turns out to be much while it passes by', async () => {
   say('200 OK\r\ntransfer-encoding: chunked')
   const incoming = await ask()
-  const [socket] = sockets
+  const [socket] = line.sockets
   const passing = incoming.pass(10)
   const piece = `8\r\n${'x'.repeat(8)}\r\n`
   socket!.write(piece.repeat(2))
@@ -103,7 +90,7 @@ it('ends the connection of what turns out to be much while it passes by', async 
 it('ends the connection of what nobody wants', async () => {
   say('200 OK\r\ncontent-length: 50', 'the beginning')
   const incoming = await ask()
-  const [socket] = sockets
+  const [socket] = line.sockets
   incoming.destroy()
   await expect(incoming.next()).rejects.toThrow('nobody wants the rest')
   await waitFor('the connection to end', () => socket!.destroyed)
@@ -125,7 +112,7 @@ it('ends with the reason of the signal: before it is asked, in the queue, before
   const before = aborter()
   before.abort()
   await expect(ask(before.signal)).rejects.toThrow('enough')
-  expect(sockets.size).toBe(0)
+  expect(line.sockets.size).toBe(0)
 
   answer = () => undefined
   const [head, queued] = [aborter(), aborter()]

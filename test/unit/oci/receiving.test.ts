@@ -1,16 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer, type AddressInfo, type OnReadOpts, type Server, type Socket } from 'node:net'
+import type { OnReadOpts, Socket } from 'node:net'
 import { Agent } from 'undici'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { release } from '../../../src/lib/lent.ts'
 import { Incoming } from '../../../src/oci/incoming.ts'
 import { createLargeReads, largeReadBytes, mostShared } from '../../../src/oci/receiving.ts'
+import { startLine, type Line } from './line.ts'
 
-let server: Server
+let line: Line
 let agent: Agent
 let answer: (socket: Socket, path: string) => void
-let sockets: Set<Socket>
 /** Bytes in a socket that nobody has read yet. */
 let mostWaiting: number
 
@@ -26,28 +25,16 @@ beforeEach(async () => {
     },
   }
   agent = new Agent({ connections: 2, connect: { onread } })
-  sockets = new Set()
-  server = createServer((socket) => {
-    sockets.add(socket)
-    // Each request comes in one piece.
-    socket.on('data', (head: Buffer) => answer(socket, / (\S+) /.exec(String(head))![1]!)).on('error', () => undefined)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  line = await startLine((socket, path) => answer(socket, path))
 })
 
 afterEach(async () => {
   await agent.destroy()
-  for (const socket of sockets) socket.destroy()
-  server.close()
+  line.close()
 })
 
 const ask = (path = '/') =>
-  Incoming.of(
-    agent,
-    { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, path, method: 'GET' },
-    new AbortController().signal,
-  )
+  Incoming.of(agent, { origin: line.origin, path, method: 'GET' }, new AbortController().signal)
 
 interface Took {
   bytes: Buffer
