@@ -7,6 +7,7 @@ var fs = require('fs')
 var oldest = [24, 15]
 var running = process.versions.node.split('.').map(Number)
 var root = path.join(__dirname, '..')
+var handedOver = 'LONGSHORE_HANDED_OVER'
 
 function isNewEnough(version) {
   return version[0] > oldest[0] || (version[0] === oldest[0] && version[1] >= oldest[1])
@@ -19,7 +20,12 @@ function findBroughtNode() {
 }
 
 function handOver(node) {
-  var child = require('child_process').spawn(node, [__filename].concat(process.argv.slice(2)), { stdio: 'inherit' })
+  var environment = Object.assign({}, process.env)
+  environment[handedOver] = 'yes'
+  var child = require('child_process').spawn(node, [__filename].concat(process.argv.slice(2)), {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    env: environment,
+  })
   ;['SIGINT', 'SIGTERM', 'SIGHUP'].forEach(function (signal) {
     process.on(signal, function () {
       child.kill(signal)
@@ -29,6 +35,16 @@ function handOver(node) {
     if (signal) process.kill(process.pid, signal)
     else process.exit(code)
   })
+}
+
+// kill -9 leaves the one who handed over no time to pass anything on: without it nobody would know of the child, which would hold
+// port and folder against the next start.
+function endWithParent() {
+  delete process.env[handedOver]
+  process.on('disconnect', function () {
+    process.kill(process.pid, 'SIGTERM')
+  })
+  process.channel.unref()
 }
 
 function refuse() {
@@ -45,6 +61,7 @@ function refuse() {
 }
 
 if (isNewEnough(running)) {
+  if (process.env[handedOver] && process.channel) endWithParent()
   require('module').enableCompileCache()
   import('../src/main.ts')
 } else {

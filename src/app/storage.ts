@@ -1,4 +1,4 @@
-import { readdir, stat } from 'node:fs/promises'
+import { opendir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import type { Config, PostgresConfig } from '../config/config.ts'
@@ -78,7 +78,8 @@ async function openState(options: StorageOptions, lifecycle: Lifecycle): Promise
   }
   const isNew = !(await hasState(path))
   await (rebuild ? refuseState(isNew, path) : refuseLostState(isNew, path))
-  const state = await createSqliteState({ path, contentId: await contentId(path), logger, thread })
+  const mustExist = !rebuild && (await hasBlobs(path))
+  const state = await createSqliteState({ path, contentId: await contentId(path), mustExist, logger, thread })
   lifecycle.defer('state', () => state.close())
   return state
 }
@@ -117,8 +118,8 @@ async function openDatabase(config: PostgresConfig, options: StorageOptions, lif
 function hasBlobs(path: string): Promise<boolean> {
   return onDisk({ what: 'looking into the content folder', path }, async () => {
     for (const algorithm of ['sha256', 'sha512']) {
-      const names = await readdir(join(path, 'blobs', algorithm)).catch((): string[] => [])
-      if (names.some((name) => isDigest(`${algorithm}:${name}`))) return true
+      const folder = await opendir(join(path, 'blobs', algorithm)).catch(() => [])
+      for await (const { name } of folder) if (isDigest(`${algorithm}:${name}`)) return true
     }
     return false
   })

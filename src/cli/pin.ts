@@ -41,7 +41,8 @@ export const addUnpin: AddCommand = (program, context) => {
     .action((name: string, options: Options) =>
       withServer(context, options, async (server) => {
         const look = await server.unpin(name, options.reason)
-        context.output.result({ look }, look === null ? `${name}: was not pinned` : linesOf(look))
+        const lines = look === null ? [`${name}: was not pinned`] : [`${name}: not pinned any more`, ...linesOf(look)]
+        context.output.result({ look }, lines)
         if (look !== null) throwFailure(look)
       }),
     )

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { IntegrityError } from '../lib/errors.ts'
 import { GrowingHash } from '../lib/hash/growing.ts'
 import { Pour } from '../lib/hash/pour.ts'
@@ -36,7 +37,7 @@ export class HashingFile {
 
   static async create(path: string, options: HashingOptions): Promise<HashingFile> {
     const { steps, what } = options
-    const file = await onDisk({ what: `creating a file for ${what}`, path }, () => steps.create(path))
+    const file = await onDisk({ what: `creating a file for ${what}`, path: dirname(path) }, () => steps.create(path))
     return new HashingFile(file, path, options)
   }
 
@@ -134,6 +135,7 @@ export class HashingFile {
   }
 
   #onDisk<T>(verb: string, run: () => Promise<T>): Promise<T> {
-    return onDisk({ what: `${verb} ${this.#what}`, path: this.path }, run)
+    // The file's own name means nothing to anybody, and is another one at each try: as if it were news each time.
+    return onDisk({ what: `${verb} ${this.#what}`, path: dirname(this.path) }, run)
   }
 }

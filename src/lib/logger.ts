@@ -1,5 +1,6 @@
 import type { Logger as PinoLogger, pino as Pino } from 'pino'
 import type pretty from 'pino-pretty'
+import { LongshoreError } from './errors.ts'
 import { loadPackage } from './load.ts'
 import type { Redactor } from './redact.ts'
 
@@ -23,7 +24,17 @@ export function createLogger(options: LoggerOptions): Logger {
   // Before it is made readable: JSON has one way to write each character of a secret, a terminal has several.
   const write = (line: string) => void options.stream.write(format(options.redactor.redact(line)))
   const { pino } = loadPackage('pino') as { pino: typeof Pino }
-  return pino({ level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, { write })
+  const err = (error: unknown) =>
+    error instanceof LongshoreError ? describe(error) : pino.stdSerializers.err(error as Error)
+  const timestamp = pino.stdTimeFunctions.isoTime
+  return pino({ level: options.level, base: null, timestamp, serializers: { err } }, { write })
+}
+
+/** What was foreseen says all in its words: where in the code it came up helps nobody, and there may be thousands of such lines. */
+function describe(error: LongshoreError): Record<string, unknown> {
+  const { name: type, code, message, hint, cause } = error
+  const why = cause instanceof Error && !message.includes(cause.message) && { cause: cause.message }
+  return { type, code, message, ...(hint !== undefined && { hint }), ...why }
 }
 
 /** A daemon that writes JSON needs none of it. */

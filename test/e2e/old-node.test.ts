@@ -1,4 +1,5 @@
 // What somebody sees whose Node is too old, and how a fresh clone gets what it needs: no Node of that age is needed to see it.
+import { spawn } from 'node:child_process'
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -55,6 +56,25 @@ describe('bin/longshore.js on a Node that is too old', () => {
     const { code, stdout } = await run(root, file, ['tags', 'a b'], { old: true })
     expect(stdout.trim()).toBe(`${join(root, file)} tags a b`)
     expect(code).toBe(7)
+  })
+
+  test('ends what it handed over to where it is killed itself', async () => {
+    const root = clone(file)
+    const node = `node_modules/node-${process.platform}-${process.arch}/bin/node`
+    write(root, node, `#!/bin/sh\nexec ${process.execPath} "$@"\n`)
+    const program = `setInterval(() => undefined, 1000)
+      process.once('SIGTERM', () => process.exit(console.log('ended, knowing', process.env.LONGSHORE_HANDED_OVER)))
+      console.log('begun')`
+    write(root, 'src/main.ts', program)
+    const child = spawn(process.execPath, ['--require', join(root, 'old.cjs'), join(root, file)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let said = ''
+    for await (const text of child.stdout.setEncoding('utf8') as AsyncIterable<string>) {
+      said += text
+      if (said === 'begun\n') child.kill('SIGKILL')
+    }
+    expect(said).toBe('begun\nended, knowing undefined\n')
   })
 })
 

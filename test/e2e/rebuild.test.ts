@@ -49,6 +49,12 @@ it('serve --rebuild-state serves the newest from the folder alone, and deploys n
   const data = join(server.folder, 'data')
   for (const name of readdirSync(data)) if (name.startsWith('state.db')) rmSync(join(data, name))
 
+  writeFileSync(join(data, 'state.db'), '')
+  const emptied = await longshore(['serve', '-c', server.configFile])
+  expect(emptied.code).toBe(1)
+  expect(emptied.stderr).toMatch(/the state .*state\.db is empty, but there are blobs[^]*--rebuild-state/)
+  for (const name of readdirSync(data)) if (name.startsWith('state.db')) rmSync(join(data, name))
+
   const again = await start({ config, folder: server.folder, args: ['--rebuild-state'] })
   expect(Buffer.from(await (await again.fetch('/bundles/authz')).arrayBuffer()).equals(served)).toBe(true)
   expect(await again.releases('authz')).toMatchObject([{ number: 1, reason: 'the state was rebuilt from the folder' }])

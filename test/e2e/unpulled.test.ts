@@ -102,6 +102,7 @@ needs('distribution', 'olareg')('a registry that is watched only', () => {
     ])
     const unpinned = await longshore(['unpin', 'web', '--server', server.url])
     expect(unpinned.code, unpinned.stderr).toBe(0)
+    expect(unpinned.stdout).toMatch(/^web: not pinned any more\n/)
     const explained = await longshore(['explain', 'web', '--server', server.url, '--json'])
     expect(JSON.parse(explained.stdout)).toMatchObject({ tags: { verdicts: [{ tag: 'v1.1.0' }, { tag: 'v1.0.0' }] } })
     for (const command of ['gc', 'verify-content']) {

@@ -71,6 +71,9 @@ export function refusalForFault(error: unknown): Refusal {
   if (error instanceof StorageError && error.code === 'read_only') {
     return refusal(503, 'UNAVAILABLE', 'the registry cannot write at the moment')
   }
+  if (error instanceof StorageError && error.code === 'corrupt') {
+    return refusal(500, 'UNKNOWN', 'what the registry stored is damaged or gone: push it again, or see its log')
+  }
   if (error instanceof StorageError && error.code === 'unreachable') {
     return new Refusal(
       503,

@@ -17,6 +17,8 @@ export interface SqliteOptions {
   /** Of the content that this state speaks of; another one is refused ever after. */
   contentId: string
   logger: Logger
+  /** Refuses a state without a table: there is content that it should know of. */
+  mustExist?: boolean
   /** One that was started before; another one unless given. */
   thread?: Worker | undefined
 }
@@ -31,9 +33,10 @@ interface Waiter {
  * `locked` when another process uses the folder, `foreign` when the state belongs to other content or a newer longshore,
  * `corrupt`, `disk_full`, `read_only`, `io`.
  */
-export async function createSqliteState({ path, contentId, logger, thread: worker }: SqliteOptions): Promise<State> {
+export async function createSqliteState(options: SqliteOptions): Promise<State> {
+  const { path, contentId, mustExist = false, logger, thread: worker } = options
   await makeFolder(path)
-  const thread = new StateThread(worker ?? startStateThread(), { path, contentId }, logger)
+  const thread = new StateThread(worker ?? startStateThread(), { path, contentId, mustExist }, logger)
   await thread.started
   const part = <Group extends keyof Groups>(group: Group) =>
     Object.fromEntries(

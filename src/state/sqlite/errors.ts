@@ -1,5 +1,10 @@
 import { LongshoreError, StorageError, type StorageCode } from '../../lib/errors.ts'
 
+/** What to do where the state is of no use any more. */
+export function waysOut(path: string): string {
+  return `Restore a backup into an empty folder, or move ${path} away and start with --rebuild-state.`
+}
+
 /** https://www.sqlite.org/rescode.html: the low byte of an extended code is the primary one. */
 const known: Record<number, { code: StorageCode; why: string; hint: (path: string) => string }> = {
   5: {
@@ -13,7 +18,7 @@ const known: Record<number, { code: StorageCode; why: string; hint: (path: strin
     hint: (path) => `Check that ${path} and its file system are writable for the user that longshore runs as.`,
   },
   10: { code: 'io', why: 'the disk reported an error', hint: (path) => `Check the disk that holds ${path}.` },
-  11: { code: 'corrupt', why: 'the file is damaged', hint: (path) => `Restore ${path} from a backup.` },
+  11: { code: 'corrupt', why: 'the file is damaged', hint: waysOut },
   13: {
     code: 'disk_full',
     why: 'the disk is full',
@@ -24,7 +29,7 @@ const known: Record<number, { code: StorageCode; why: string; hint: (path: strin
     why: 'the file cannot be opened',
     hint: (path) => `Check that ${path} is a file in a folder that the user that longshore runs as may write.`,
   },
-  26: { code: 'corrupt', why: 'the file is no database', hint: (path) => `Restore ${path} from a backup.` },
+  26: { code: 'corrupt', why: 'the file is no database', hint: waysOut },
 }
 
 /** SQLite's error as one of ours; anything else, a broken constraint too, is a defect of ours and stays as it is. */

@@ -5,6 +5,8 @@ export interface WorkerStart {
   /** The folder of `state.db` and `lock.db`. */
   path: string
   contentId: string
+  /** There is content already: a state without a table is not a new one, but what somebody left of it. */
+  mustExist?: boolean
 }
 
 /** `name` is `catalog.blob`, `facts.get`, …; without a name: close, or copy into the file `snapshot`. */

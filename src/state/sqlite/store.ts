@@ -1,9 +1,10 @@
 import { join } from 'node:path'
+import type { DatabaseSync } from 'node:sqlite'
 import { StorageError } from '../../lib/errors.ts'
 import { claim } from '../claim.ts'
 import { migrate } from '../migrations/migrate.ts'
 import { openDatabase, type OpenDatabase } from './database.ts'
-import { sqliteError } from './errors.ts'
+import { sqliteError, waysOut } from './errors.ts'
 import { takeLock } from './lock.ts'
 import type { WorkerStart } from './messages.ts'
 import { giveUpSpare, keepSpare, reserveLog } from './reserve.ts'
@@ -30,13 +31,14 @@ export async function openStore(start: WorkerStart): Promise<Store> {
   }
 }
 
-async function open({ path, contentId }: WorkerStart): Promise<Store> {
+async function open({ path, contentId, mustExist = false }: WorkerStart): Promise<Store> {
   const unlock = takeLock(path)
   const file = join(path, 'state.db')
   let opened: OpenDatabase | undefined
   try {
     opened = openDatabase(file)
     const { raw, kysely } = opened
+    if (mustExist) refuseEmpty(raw, file)
     await migrate(kysely, file)
     await claim(kysely, `the state in ${path}`, contentId)
     reserveLog(file)
@@ -48,6 +50,8 @@ async function open({ path, contentId }: WorkerStart): Promise<Store> {
       snapshot: (to) => snapshotTo(file, to),
       close: () => {
         raw.close()
+        // The log went with it, so there is room: the next start may find a disk that is full again.
+        keepSpare(path)
         unlock()
       },
     }
@@ -56,4 +60,12 @@ async function open({ path, contentId }: WorkerStart): Promise<Store> {
     unlock()
     throw sqliteError(error, 'opening the state', file)
   }
+}
+
+/** A file that was cut to nothing, or whose log is gone, opens like a new one. */
+function refuseEmpty(raw: DatabaseSync, file: string): void {
+  if (raw.prepare('select 1 from sqlite_schema limit 1').get() !== undefined) return
+  throw new StorageError('corrupt', `the state ${file} is empty, but there are blobs that it should know of`, {
+    hint: `${waysOut(file)} Where only ${file}-wal was moved away, put it back first.`,
+  })
 }

@@ -238,6 +238,15 @@ describe('faults', () => {
     expect(error.message).toContain(join(path, 'ingest'))
     if (hint !== undefined) expect(error.hint).toMatch(hint)
   })
+
+  it.each(['create', 'write'])('are no news when the same comes again: %s', async (step) => {
+    const { steps } = watched({ [step]: 'ENOSPC' })
+    content = await open(steps)
+    const failure = () => content.ingest(from('x'), { digest: digestOf('x') }).catch((e: unknown) => e as Error)
+    const [one, other] = [(await failure()) as Error, (await failure()) as Error]
+    expect(one.message).toMatch(/the disk is full/)
+    expect(other.message).toBe(one.message)
+  })
 })
 
 describe('reading', () => {

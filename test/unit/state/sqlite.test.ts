@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
 import { StorageError } from '../../../src/lib/errors.ts'
+import { silentLogger } from '../../../src/lib/logger.ts'
+import { createSqliteState } from '../../../src/state/sqlite/client.ts'
 import { packError, sqliteError, unpackError } from '../../../src/state/sqlite/errors.ts'
 import { tempDir } from '../../support/temp.ts'
 import { openState } from './open.ts'
@@ -55,6 +57,40 @@ describe('the lock', () => {
     expect(await state.facts.get('k')).toBe('v')
     await state.close()
   })
+})
+
+describe('a state that somebody emptied', () => {
+  const open = (path: string) =>
+    createSqliteState({ path, contentId: 'content-1', mustExist: true, logger: silentLogger })
+
+  it.each([
+    ['cut to nothing', (path: string) => truncateSync(join(path, 'state.db'))],
+    ['made anew', (path: string) => new DatabaseSync(join(path, 'state.db')).exec('pragma journal_mode = wal')],
+  ])('%s, is not taken for a new one where there is content', async (_what, empty) => {
+    const path = tempDir('state')
+    await (await openState(path)).close()
+    rmSync(join(path, 'state.db'))
+    writeFileSync(join(path, 'state.db'), '')
+    empty(path)
+    await expect(open(path)).rejects.toMatchObject({
+      ...{
+        name: 'StorageError',
+        code: 'corrupt',
+        message: expect.stringMatching(/is empty, but there are blobs/) as string,
+      },
+      hint: expect.stringMatching(/^Restore a backup .*--rebuild-state/) as string,
+    })
+    await (await openState(path)).close()
+    await (await open(path)).close()
+  })
+})
+
+it('keeps something to give up again once it is closed', async () => {
+  const path = tempDir('state')
+  const state = await openState(path)
+  rmSync(join(path, 'spare'))
+  await state.close()
+  expect(statSync(join(path, 'spare')).size).toBe(1024 ** 2)
 })
 
 describe('a folder that is not for us', () => {
