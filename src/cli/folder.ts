@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { openStorage, type Storage } from '../app/storage.ts'
 import type { Config } from '../config/config.ts'
-import { ConfigError, StorageError } from '../lib/errors.ts'
+import { ConfigError, RemoteError, StorageError } from '../lib/errors.ts'
 import { Lifecycle } from '../lib/lifecycle.ts'
 import { silentLogger } from '../lib/logger.ts'
 import type { CommandContext } from './command.ts'
@@ -32,7 +32,7 @@ export async function withFolder<T>(
 
 /**
  * Work on a folder: by the server that the options name, else here, under the folder's lock, else by the local server that
- * holds it.
+ * holds it, or that has one which cannot be used from here.
  */
 export async function byServerOrAlone<T>(
   context: CommandContext,
@@ -44,7 +44,15 @@ export async function byServerOrAlone<T>(
   try {
     return await withFolder(context, config, (storage) => how.alone(storage, config))
   } catch (error) {
-    if (!(error instanceof StorageError) || error.code !== 'locked') throw error
-    return withServer(context, options, how.server)
+    if (error instanceof StorageError && error.code === 'locked') return withServer(context, options, how.server)
+    if (!isOutOfReach(error) || config.file === null) throw error
+    return withServer(context, options, how.server).catch((refused: unknown) => {
+      throw refused instanceof RemoteError && refused.code === 'network' ? error : refused
+    })
   }
+}
+
+/** The folder is somebody else's, or seen from here it stands elsewhere: the server may be there all the same. */
+function isOutOfReach(error: unknown): boolean {
+  return error instanceof StorageError ? error.code === 'read_only' : error instanceof ConfigError
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { Clock } from '../lib/clock.ts'
+import { diskReason } from '../lib/disk.ts'
 import { ConfigError } from '../lib/errors.ts'
 import { parseJsonText } from '../lib/json.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -77,7 +78,10 @@ export async function readDockerConfig(path: string): Promise<JsonObject | undef
     text = await readFile(path, 'utf8')
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
-    throw new ConfigError(`cannot read ${path}`, { cause: error, hint: 'It holds credentials: check who may read it.' })
+    throw new ConfigError(`cannot read the docker config ${path}: ${diskReason(error).why}`, {
+      cause: error,
+      hint: 'It holds credentials: check who may read it, or name another folder with DOCKER_CONFIG.',
+    })
   }
   return parseDockerConfig(text, path)
 }

@@ -7,6 +7,7 @@ import type { Logger } from '../lib/logger.ts'
 import type { Redactor } from '../lib/redact.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import { untilAborted } from '../lib/until-aborted.ts'
+import { everyBundle } from '../model/decision.ts'
 import type { Explanation } from '../model/explain.ts'
 import { nameOf } from '../model/follow.ts'
 import type { LeftStatus } from '../model/placement.ts'
@@ -109,7 +110,9 @@ class LevelReconciler implements Reconciler {
       this.#decisions.load(),
     ])
     for (const hold of this.#decisions.holds()) {
-      this.#options.logger.warn(hold, `${hold.bundle} is not deployed: ${hold.reason}`)
+      const what = hold.bundle === everyBundle ? 'nothing is' : `${hold.bundle} is not`
+      const why = hold.reason === '' ? `held by ${hold.by}` : hold.reason
+      this.#options.logger.warn(hold, `${what} deployed: ${why}`)
     }
     this.#past = {
       current: new Map(current.map((release) => [release.bundle, release])),

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createCertificates } from '../support/certs.ts'
 import { needs } from '../support/components.ts'
 import { longshore, startLongshore, type Longshore } from '../support/longshore.ts'
+import { freePort } from '../support/ports.ts'
 import { startDistributionV3, type Registry } from '../support/registries.ts'
 import { tempDir } from '../support/temp.ts'
 import { waitFor } from '../support/wait.ts'
@@ -126,6 +127,19 @@ needs('distribution')('a server', () => {
       expect(verified, verified.stderr).toMatchObject({ code: 0, stderr: '' })
       expect(verified.stdout).toMatch(/^\d+ blobs, [\d.]+ \w+, all as they should be\n$/)
       await server.logged({ audit: true, action: 'verify-content', found: 0 })
+    })
+
+    test('asks the server where its folder cannot be used from here', async () => {
+      const file = join(tempDir('elsewhere'), 'longshore.yaml')
+      const write = (listen: string) =>
+        writeFileSync(file, JSON.stringify({ server: { listen }, content: { path: './not-here' } }))
+      write(server.host)
+      const asked = await longshore(['verify-content', '-c', file])
+      expect(asked, asked.stderr).toMatchObject({ code: 0, stderr: '' })
+      write(`127.0.0.1:${await freePort()}`)
+      const none = await longshore(['verify-content', '-c', file])
+      expect(none.code).toBe(2)
+      expect(none.stderr).toMatch(/^error: there is no data folder .*not-here\n/)
     })
 
     test('finds all well, then a flipped bit, then a lost blob', async () => {

@@ -130,8 +130,11 @@ needs('olareg')('what a person decides', () => {
     await waitFor('what happens', () => text.includes('"reason":"listen"'))
     const ids = [...text.matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id))
     expect(ids).toEqual(ids.map((_id, at) => at + 1))
+    await ask('resume', 'authz')
+    await ask('hold')
     await server.stop()
     await ended
     await start()
+    await server.logged({ bundle: '*', msg: 'nothing is deployed: held by loopback' })
   })
 })

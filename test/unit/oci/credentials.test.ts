@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -6,7 +6,12 @@ import { silentLogger } from '../../../src/lib/logger.ts'
 import { Redactor } from '../../../src/lib/redact.ts'
 import { runHelper, type RunHelper } from '../../../src/oci/credential-helper.ts'
 import { removeCredentials, saveCredentials } from '../../../src/oci/credential-store.ts'
-import { createConfigReader, findCredential, type CredentialsOptions } from '../../../src/oci/credentials.ts'
+import {
+  createConfigReader,
+  findCredential,
+  readDockerConfig,
+  type CredentialsOptions,
+} from '../../../src/oci/credentials.ts'
 import { checkRegistries, originOf, settingsFor } from '../../../src/oci/settings.ts'
 import { FakeClock } from '../../support/clock.ts'
 import { tempDir } from '../../support/temp.ts'
@@ -197,6 +202,15 @@ describe('login and logout', () => {
       `keys store ${JSON.stringify({ ServerURL: 'ghcr.io', Username: 'me', Secret: 'secret' })}`,
       'keys erase ghcr.io',
     ])
+  })
+
+  it('says why a file cannot be read', async () => {
+    await mkdir(path, { recursive: true })
+    const failure = await failureOf(readDockerConfig(path))
+    expect(failure).toMatchObject({
+      name: 'ConfigError',
+      message: expect.stringMatching(/docker config .*: a folder is/) as string,
+    })
   })
 
   it('does not throw away a file that it cannot read', async () => {
