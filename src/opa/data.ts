@@ -1,4 +1,4 @@
-import { parseDocument, type ScalarTag } from 'yaml'
+import { Composer, type CST, type Document, LineCounter, Parser, type ScalarTag } from 'yaml'
 import { IntegrityError } from '../lib/errors.ts'
 import { isObject, parseExactJson, parseJson, type JsonObject } from './json.ts'
 import { showDataPath } from './rego.ts'
@@ -31,24 +31,46 @@ const binary: ScalarTag = {
 /** The first document; of equal keys the last, as in OPA. Integers are bigint. Throws IntegrityError `bad_bundle`. */
 export function parseYaml(bytes: Uint8Array, file: string): unknown {
   try {
-    const document = parseDocument(new TextDecoder('utf-8').decode(bytes), {
-      version: '1.2',
-      merge: true,
-      uniqueKeys: false,
-      stringKeys: true,
-      // With them, a set, an ordered map or a date would come as no plain data; OPA takes each for what it is made of.
-      resolveKnownTags: false,
-      customTags: [binary],
-      intAsBigInt: true,
-      logLevel: 'silent',
-    })
-    const error = document.errors.find(({ code }) => code !== 'MULTIPLE_DOCS')
-    if (error !== undefined) throw error
+    const lines = new LineCounter()
+    const document = firstDocument(new TextDecoder('utf-8').decode(bytes), lines)
+    const [error] = document.errors
+    if (error !== undefined) {
+      const { line, col } = lines.linePos(error.pos[0])
+      throw new SyntaxError(`${error.message} at line ${line}, column ${col}`, { cause: error })
+    }
     return document.toJS({ maxAliasCount: maxAliases }) as unknown
   } catch (error) {
     const why =
       error instanceof RangeError ? 'it nests too deep' : (error as Error).message.split('\n')[0]!.slice(0, maxShown)
     throw new IntegrityError('bad_bundle', `${file} is not valid YAML: ${why}`, { file, cause: error })
+  }
+}
+
+/**
+ * As `parseDocument` does it, but no further than the first error of the syntax, of which a text can have as many as characters, and
+ * without a copy of its line for each.
+ */
+function firstDocument(text: string, lines: LineCounter): Document {
+  const composer = new Composer({
+    version: '1.2',
+    merge: true,
+    uniqueKeys: false,
+    stringKeys: true,
+    // With them, a set, an ordered map or a date would come as no plain data; OPA takes each for what it is made of.
+    resolveKnownTags: false,
+    customTags: [binary],
+    intAsBigInt: true,
+    logLevel: 'silent',
+  })
+  const tokens = untilError(new Parser(lines.addNewLine).parse(text))
+  // There is one, be it empty.
+  return composer.compose(tokens, true, text.length).next().value!
+}
+
+function* untilError(tokens: Iterable<CST.Token>): Generator<CST.Token> {
+  for (const token of tokens) {
+    yield token
+    if (token.type === 'error') return
   }
 }
 

@@ -94,6 +94,15 @@ describe('bundles', () => {
     expect(message.length).toBeLessThan(500)
   })
 
+  it('a line of YAML with as many errors as characters takes no time, nor memory for each', () => {
+    for (const text of ['}', ']', '{}'].map((part) => part.repeat(500_000))) {
+      expect(
+        cpuMsOf(() => expect(refusalOf(() => parseYaml(Buffer.from(text), 'data.yaml')).message).toMatch(/line 1/)),
+      ).toBeLessThan(1000)
+    }
+    const { message } = refusalOf(() => parseYaml(Buffer.from('a: 1\nb: [1\n2: {\n'), 'data.yaml'))
+    expect(message).toMatch(/^data.yaml is not valid YAML: .+ at line \d+, column \d+$/)
+  })
   it('many roots take no time', () => {
     const roots = Array.from({ length: 20_000 }, (_, at) => `a/b${at}`)
     expect(cpuMsOf(() => expect(normalizeRoots(roots, 'f')).toHaveLength(20_000))).toBeLessThan(1000)
