@@ -45,7 +45,8 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     },
     dockerConfigFile,
     noColor: first('NO_COLOR') !== undefined,
-    get: (name) => env[name],
+    // It has what objects have, too: `${constructor}` is no variable.
+    get: (name) => (Object.hasOwn(env, name) ? env[name] : undefined),
   }
 }
 

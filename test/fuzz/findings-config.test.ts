@@ -58,6 +58,15 @@ describe('the config', () => {
     expect(problems).toHaveLength(1)
   })
 
+  it.each(['__proto__', 'constructor', 'toString'])('${%s} is no variable of the environment', async (name) => {
+    const place = { name: 'longshore.yaml', file: null, folder: '/nowhere' }
+    for (const environment of [readEnvironment(), readEnvironment({})]) {
+      const parsed = parseConfig(configOf({ log: { level: `\${${name}}` } }), place, { environment })
+      await expect(parsed).rejects.toMatchObject({
+        problems: [expect.objectContaining({ key: 'log.level', message: `the environment has no ${name}` })],
+      })
+    }
+  })
   it('a server named with many slashes takes no time', () => {
     expect(cpuMsOf(() => parseServer(`http://h/${'/'.repeat(100_000)}x//`))).toBeLessThan(1000)
   })
