@@ -4,8 +4,6 @@ import fc from 'fast-check'
 export interface Property {
   name: string
   property: fc.IRawProperty<unknown>
-  /** How many of the cases are enough where each takes long: 0.1 is one in ten. */
-  share: number
 }
 
 export interface Group {
@@ -14,31 +12,20 @@ export interface Group {
   properties: Property[]
 }
 
-export function property<T>(
-  name: string,
-  input: fc.Arbitrary<T>,
-  check: (value: T) => void,
-  { share = 1 } = {},
-): Property {
+export function property<T>(name: string, input: fc.Arbitrary<T>, check: (value: T) => void): Property {
   return {
     name,
-    share,
     property: fc.property(input, (value) => within(name, () => check(value))),
   }
 }
 
-export function asyncProperty<T>(
-  name: string,
-  input: fc.Arbitrary<T>,
-  check: (value: T) => Promise<void>,
-  { share = 1 } = {},
-): Property {
+export function asyncProperty<T>(name: string, input: fc.Arbitrary<T>, check: (value: T) => Promise<void>): Property {
   const run = async (value: T) => {
     const before = process.threadCpuUsage()
     await check(value)
     checkTime(name, before)
   }
-  return { name, share, property: fc.asyncProperty(input, run) }
+  return { name, property: fc.asyncProperty(input, run) }
 }
 
 /**

@@ -181,6 +181,5 @@ export const archiveProperties = [
       // Folders count, and no name nests deeper than 255 of them.
       same(found?.length, depth <= 255 && count * (depth + 1) <= 500 ? count : undefined)
     },
-    { share: 0.1 },
   ),
 ]

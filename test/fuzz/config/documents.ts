@@ -34,24 +34,19 @@ export const documentProperties = [
       }
     },
   ),
-  property(
-    'config documents that were written',
-    pooled(configs),
-    (written) => {
-      const text = stringify(written)
-      const document = parseConfigDocument(text)
-      same([document.value, document.problems], [JSON.parse(JSON.stringify(written)), []])
-      same(parsePlainJson(Buffer.from(JSON.stringify(written))), JSON.parse(JSON.stringify(written)))
-      for (const [key, value] of Object.entries(written)) {
-        const line = text.split('\n').findIndex((one) => one.startsWith(`${key}:`)) + 1
-        same(document.lineOf([key]), line)
-        same(document.lineOf([key, 'nothing']), line)
-        const [inner] = Object.keys(value as object)
-        if (inner !== undefined) same(document.lineOf([key, inner]), line + 1)
-      }
-    },
-    { share: 0.01 },
-  ),
+  property('config documents that were written', pooled(configs), (written) => {
+    const text = stringify(written)
+    const document = parseConfigDocument(text)
+    same([document.value, document.problems], [JSON.parse(JSON.stringify(written)), []])
+    same(parsePlainJson(Buffer.from(JSON.stringify(written))), JSON.parse(JSON.stringify(written)))
+    for (const [key, value] of Object.entries(written)) {
+      const line = text.split('\n').findIndex((one) => one.startsWith(`${key}:`)) + 1
+      same(document.lineOf([key]), line)
+      same(document.lineOf([key, 'nothing']), line)
+      const [inner] = Object.keys(value as object)
+      if (inner !== undefined) same(document.lineOf([key, inner]), line + 1)
+    }
+  }),
   property('config documents', partTexts, (text) => {
     const document = parseConfigDocument(text)
     // What stands for braces while it is parsed is seen by nobody; what was written is.
@@ -82,7 +77,13 @@ export const documentProperties = [
       if (document.value !== undefined) same(document.problems, [])
     },
   ),
-  property('long config documents', pumped(yamlTokens, 20_000), (text) => void parseConfigDocument(text), {
-    share: 0.01,
-  }),
+  property(
+    'long config documents',
+    pumped(
+      configs.map((value) => stringify(value)),
+      yamlTokens,
+      { maxLength: 20_000, oneIn: 50 },
+    ),
+    (text) => void parseConfigDocument(text),
+  ),
 ]

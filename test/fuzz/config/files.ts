@@ -42,27 +42,17 @@ export const fileProperties = [
     const config = await asyncOutcome(() => parse(configOf(value), listen), ConfigError)
     if (config !== undefined) checkSecrets(config, JSON.stringify(value))
   }),
-  asyncProperty(
-    'config files',
-    texts,
-    async (text) => {
-      const config = await asyncOutcome(async () => parse(await readConfig(Buffer.from(text))), ConfigError)
-      if (config !== undefined) checkSecrets(config, text)
-    },
-    { share: 0.1 },
-  ),
-  asyncProperty(
-    'config files that were written',
-    fc.tuple(configs, fc.boolean()),
-    async ([written, isYaml]) => {
-      const text = isYaml ? stringify(written) : JSON.stringify(written)
-      const { bundles } = await parse(await readConfig(Buffer.from(text)))
-      const names = Object.keys((written as { bundles?: object }).bundles ?? {})
-      same(
-        bundles.map(({ name }) => name),
-        names,
-      )
-    },
-    { share: 0.01 },
-  ),
+  asyncProperty('config files', texts, async (text) => {
+    const config = await asyncOutcome(async () => parse(await readConfig(Buffer.from(text))), ConfigError)
+    if (config !== undefined) checkSecrets(config, text)
+  }),
+  asyncProperty('config files that were written', fc.tuple(configs, fc.boolean()), async ([written, isYaml]) => {
+    const text = isYaml ? stringify(written) : JSON.stringify(written)
+    const { bundles } = await parse(await readConfig(Buffer.from(text)))
+    const names = Object.keys((written as { bundles?: object }).bundles ?? {})
+    same(
+      bundles.map(({ name }) => name),
+      names,
+    )
+  }),
 ]

@@ -26,6 +26,19 @@ const codes: Record<number, string> = {
   501: 'unsupported',
 }
 
+const documents = fc.record({
+  errors: fc.array(
+    fc.record(
+      {
+        code: fc.constantFrom<unknown>('TOOMANYREQUESTS', 'UNSUPPORTED', 'DENIED', '', 7),
+        message: fc.string(),
+        detail: fc.anything(),
+      },
+      { requiredKeys: [] },
+    ),
+  ),
+})
+
 export const errorProperties = [
   property(
     'errors that are no document',
@@ -73,22 +86,7 @@ export const errorProperties = [
         retryAfterMs: fc.option(fc.nat(), { nil: undefined }),
         isPlain: fc.boolean(),
       }),
-      hostileJson(
-        fc.record({
-          errors: fc.array(
-            fc.record(
-              {
-                code: fc.constantFrom<unknown>('TOOMANYREQUESTS', 'UNSUPPORTED', 'DENIED', '', 7),
-                message: fc.string(),
-                detail: fc.anything(),
-              },
-              { requiredKeys: [] },
-            ),
-          ),
-        }),
-        ['\u001b[31m', '<html>', '\u202e'],
-        ['errors', 'code', 'message', 'detail'],
-      ),
+      hostileJson(documents, ['\u001b[31m', '<html>', '\u202e'], ['errors', 'code', 'message', 'detail']),
     ),
     ([{ status, retryAfterMs, isPlain }, text]) => {
       const body = Buffer.from(text)
@@ -111,10 +109,12 @@ export const errorProperties = [
   ),
   property(
     'long error documents',
-    pumped(['{"errors":[', '{"code":"', '<', '\u0000', '\u202e', '{"a":']),
+    pumped(
+      documents.map((value) => JSON.stringify(value)),
+      ['{"errors":[', '{"code":"', '<', '\u0000', '\u202e', '{"a":'],
+    ),
     (text) => {
       refused({ host: 'h', status: 500, what: 'try', body: Buffer.from(text).subarray(0, maxErrorBytes) })
     },
-    { share: 0.1 },
   ),
 ]

@@ -28,6 +28,7 @@ const links = fc.array(
 )
 const writeLink = ({ target, parameters }: Written) =>
   `<${target}>${parameters.map(([name, text]) => `; ${name}="${text}"`).join('')}`
+const headers = links.map((list) => list.map(writeLink).join(', '))
 const linkTokens = ['<', '>', '; rel=next', '; rel="next"', 'rel', ', ', ';', '"', '=']
 
 export const listProperties = [
@@ -41,16 +42,9 @@ export const listProperties = [
     )
     same(nextLink([list.map(writeLink).join(', ')]), next?.target)
   }),
-  property(
-    'Link',
-    hostileText(
-      links.map((list) => list.map(writeLink).join(', ')),
-      linkTokens,
-    ),
-    (text) => {
-      const next = nextLink([text, text])
-      ok(next === undefined || text.includes(`<${next}>`))
-    },
-  ),
-  property('long Link', pumped(linkTokens), (text) => void nextLink([text]), { share: 0.1 }),
+  property('Link', hostileText(headers, linkTokens), (text) => {
+    const next = nextLink([text, text])
+    ok(next === undefined || text.includes(`<${next}>`))
+  }),
+  property('long Link', pumped(headers, linkTokens), (text) => void nextLink([text])),
 ]

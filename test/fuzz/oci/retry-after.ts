@@ -4,18 +4,15 @@ import { pumped } from '../mutate/pumped.ts'
 import { hostileText, orNone } from '../mutate/text.ts'
 import { ok, property, same } from '../property.ts'
 
+const written = fc.oneof(
+  fc.nat().map(String),
+  fc.date({ noInvalidDate: true }).map((date) => date.toUTCString()),
+)
+
 export const retryAfterProperties = [
   property(
     'Retry-After',
-    orNone(
-      hostileText(
-        fc.oneof(
-          fc.nat().map(String),
-          fc.date({ noInvalidDate: true }).map((date) => date.toUTCString()),
-        ),
-        ['GMT', 'Mon, ', '1e5', '99999999999999999999', '-'],
-      ),
-    ),
+    orNone(hostileText(written, ['GMT', 'Mon, ', '1e5', '99999999999999999999', '-'])),
     (text) => {
       const waitMs = retryAfterOf(text, Date.UTC(2026, 0, 1))
       ok(text !== undefined || waitMs === undefined)
@@ -25,8 +22,7 @@ export const retryAfterProperties = [
   ),
   property(
     'long Retry-After',
-    pumped(['1', 'Mon, 1 Jan 2026 00:00:00 ', 'GMT', '(']),
+    pumped(written, ['1', 'Mon, 1 Jan 2026 00:00:00 ', 'GMT', '(']),
     (text) => void retryAfterOf(text, 0),
-    { share: 0.1 },
   ),
 ]

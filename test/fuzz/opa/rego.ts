@@ -11,6 +11,9 @@ export const packages = fc
 const gaps = fc
   .array(fc.constantFrom(' ', '\t', '\n', '\r\n', '# package no\n', '#\n'), { maxLength: 4 })
   .map((parts) => parts.join(''))
+const sources = fc
+  .tuple(gaps, packages)
+  .map(([before, path]) => `${before}package ${showPackage(path)}\n\nallow := true\n`)
 const regoTokens = [
   'package',
   'package a',
@@ -42,27 +45,15 @@ export const regoProperties = [
       same(packageOf(`${before}package${gap}${showPackage(path)}${after}`), path)
     },
   ),
-  property(
-    'packages',
-    hostileText(
-      fc.tuple(gaps, packages).map(([before, path]) => `${before}package ${showPackage(path)}\n\nallow := true\n`),
-      regoTokens,
-    ),
-    (source) => {
-      const path = packageOf(source)
-      if (path === undefined) return
-      ok(path.length > 0 && path.every((part) => typeof part === 'string') && source.includes('package'))
-      same(packageOf(`package ${showPackage(path)}`), path)
-    },
-  ),
-  property(
-    'long packages',
-    pumped([...regoTokens, '#a', ' \n', '\n ', 'a.', '["a"]', '[   ']),
-    (text) => {
-      packageOf(text)
-      packageOf(`package${text}`)
-      packageOf(`package a${text}`)
-    },
-    { share: 0.1 },
-  ),
+  property('packages', hostileText(sources, regoTokens), (source) => {
+    const path = packageOf(source)
+    if (path === undefined) return
+    ok(path.length > 0 && path.every((part) => typeof part === 'string') && source.includes('package'))
+    same(packageOf(`package ${showPackage(path)}`), path)
+  }),
+  property('long packages', pumped(sources, [...regoTokens, '#a', ' \n', '\n ', 'a.', '["a"]', '[   ']), (text) => {
+    packageOf(text)
+    packageOf(`package${text}`)
+    packageOf(`package a${text}`)
+  }),
 ]
