@@ -11,7 +11,7 @@ export interface CollectOptions {
   dryRun: boolean
   /** How many releases of each configured bundle are kept; of others all that are there. */
   keep: ReadonlyMap<string, number>
-  /** Where others push, a manifest that no tag needs stays this long after it was put; null: for ever. */
+  /** Where others push, a manifest that no tag needs stays this long after it was put, or last needed; null: for ever. */
   untaggedMs: number | null
   signal?: AbortSignal
 }
@@ -69,6 +69,8 @@ export const defaultCollectLimits: Omit<CollectLimits, 'graceMs'> = { pauseMs: 5
 export const maxItems = 10_000
 /** What one operation of the state looks at: a few milliseconds of its thread. */
 export const pageLength = 200
+/** The same for manifests, of which each may hang together with others. */
+export const manifestPageLength = 50
 
 /** What the parts of one collection share. */
 export interface Collection extends CollectorParts {
@@ -129,7 +131,7 @@ function begin(parts: CollectorParts, options: CollectOptions): Collection {
 const releasePrefix = 'bundles/'
 
 async function collectRepository(collection: Collection, repository: string): Promise<void> {
-  const gone = repository.startsWith(releasePrefix)
+  const unnamed = repository.startsWith(releasePrefix)
     ? await collectReleases(collection, repository)
     : await collectUntagged(collection, repository)
   const { collection: state, registry, options, collected } = collection
@@ -137,10 +139,11 @@ async function collectRepository(collection: Collection, repository: string): Pr
   while (after !== null) {
     await collection.rest()
     const page: Awaited<ReturnType<typeof state.dropBlobs>> = await state.dropBlobs(repository, {
-      ...{ after, limit: pageLength, dryRun: options.dryRun, without: options.dryRun ? gone : [] },
+      ...{ after, limit: pageLength, dryRun: options.dryRun },
       usedBefore: registry.quietBefore(repository),
     })
-    for (const { digest, size, usedAt } of page.blobs) {
+    for (const { digest, size, usedAt, named } of page.blobs) {
+      if (named > (unnamed.get(digest) ?? 0)) continue
       collected.blobs++
       const reason = `no manifest of ${repository} names it, and it was last used ${new Date(usedAt).toISOString()}`
       collection.note({ what: 'blob', digest, size, repository, reason })
@@ -149,40 +152,63 @@ async function collectRepository(collection: Collection, repository: string): Pr
   }
 }
 
+/** In a dry run: how many manifests that would be gone name each digest. */
+type Unnamed = Map<Digest, number>
+
 /** In the repositories that we alone write, manifests are there for the sake of releases. */
-async function collectReleases(collection: Collection, repository: string): Promise<Digest[]> {
+async function collectReleases(collection: Collection, repository: string): Promise<Unnamed> {
   const { collection: state, registry, options, collected } = collection
   const bundle = repository.slice(releasePrefix.length)
+  const keep = options.keep.get(bundle)
   await collection.rest()
-  const { releases, manifests } = await state.dropManifests(repository, {
-    ...{ bundle, keep: options.keep.get(bundle) ?? null, dryRun: options.dryRun },
-    putBefore: registry.quietBefore(repository),
-  })
+  const releases = keep === undefined ? [] : await state.dropReleases(bundle, { keep, dryRun: options.dryRun })
   collected.releases += releases.length
-  return noteManifests(collection, repository, manifests, `no release of ${bundle} that is kept needs it`)
+  return collectManifests(collection, repository, {
+    ...{ bundle, without: options.dryRun ? releases : [] },
+    before: () => registry.quietBefore(repository),
+    reason: `no release of ${bundle} that is kept needs it`,
+  })
 }
 
 /** Where others push: only if the config says so, since somebody may use them by their digest. */
-async function collectUntagged(collection: Collection, repository: string): Promise<Digest[]> {
-  const { collection: state, registry, clock, options } = collection
-  if (options.untaggedMs === null) return []
-  await collection.rest()
-  const { manifests } = await state.dropManifests(repository, {
-    ...{ bundle: null, keep: null, dryRun: options.dryRun },
-    putBefore: Math.min(registry.quietBefore(repository), clock.now() - options.untaggedMs),
+async function collectUntagged(collection: Collection, repository: string): Promise<Unnamed> {
+  const { registry, clock, options } = collection
+  const { untaggedMs } = options
+  if (untaggedMs === null) return new Map()
+  return collectManifests(collection, repository, {
+    ...{ bundle: null, without: [] },
+    before: () => Math.min(registry.quietBefore(repository), clock.now() - untaggedMs),
+    reason: `no tag of ${repository} and no kept release needs it`,
   })
-  return noteManifests(collection, repository, manifests, `no tag of ${repository} and no kept release needs it`)
 }
 
-function noteManifests(
+interface Unneeded {
+  bundle: string | null
+  without: readonly number[]
+  before: () => number
+  reason: string
+}
+
+async function collectManifests(
   collection: Collection,
   repository: string,
-  manifests: readonly { digest: Digest; size: number }[],
-  reason: string,
-): Digest[] {
-  for (const { digest, size } of manifests) {
-    collection.collected.manifests++
-    collection.note({ what: 'manifest', digest, size, repository, reason })
+  { before, reason, ...need }: Unneeded,
+): Promise<Unnamed> {
+  const { collection: state, options, collected } = collection
+  const unnamed: Unnamed = new Map()
+  let after: Digest | null | '' = ''
+  while (after !== null) {
+    await collection.rest()
+    const page: Awaited<ReturnType<typeof state.dropManifests>> = await state.dropManifests(repository, {
+      ...{ after, limit: manifestPageLength, dryRun: options.dryRun },
+      ...{ ...need, before: before() },
+    })
+    for (const { digest, size } of page.manifests) {
+      collected.manifests++
+      collection.note({ what: 'manifest', digest, size, repository, reason })
+    }
+    for (const digest of page.names) unnamed.set(digest, (unnamed.get(digest) ?? 0) + 1)
+    after = page.next
   }
-  return manifests.map(({ digest }) => digest)
+  return unnamed
 }

@@ -61,7 +61,7 @@ export function manifestMethods(name: string, shared: Shared): ManifestMethods {
     },
 
     async removeManifest(digest) {
-      const removed = await catalog.removeManifest(name, digest)
+      const removed = await catalog.removeManifest(name, digest, clock.now())
       if (removed === undefined) return false
       held.delete(digest)
       for (const tag of removed.tags.length > 0 ? removed.tags : [null]) {
@@ -71,7 +71,7 @@ export function manifestMethods(name: string, shared: Shared): ManifestMethods {
     },
 
     async removeTag(tag) {
-      const digest = await catalog.removeTag(name, tag)
+      const digest = await catalog.removeTag(name, tag, clock.now())
       if (digest === undefined) return false
       changed({ repository: name, action: 'delete', tag, digest })
       return true

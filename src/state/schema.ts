@@ -47,6 +47,8 @@ interface ManifestTable {
   /** JSON. */
   annotations: string | null
   putAt: number
+  /** When a tag, or a manifest that named it or that it referred to, was last taken off it; null where that is not known. */
+  neededUntil: number | null
   /** Order of arrival. */
   serial: Generated<number>
 }

@@ -101,10 +101,10 @@ export interface CatalogState {
   ): Promise<{ missing: Digest[]; moved: { tag: string; from: Digest | null }[] }>
   /** The manifest itself and the blobs it names, `size` null where the repository has not got one; undefined when there is no such manifest. */
   parts(repository: string, digest: Digest): Promise<{ digest: Digest; size: number | null }[] | undefined>
-  /** With every tag that pointed at it; undefined when there is no such manifest. */
-  removeManifest(repository: string, digest: Digest): Promise<{ tags: string[] } | undefined>
-  /** What the tag pointed at; undefined when there is no such tag. */
-  removeTag(repository: string, tag: string): Promise<Digest | undefined>
+  /** With every tag that pointed at it; undefined when there is no such manifest. What it named may be needed by nobody from now on, `at`. */
+  removeManifest(repository: string, digest: Digest, at: number): Promise<{ tags: string[] } | undefined>
+  /** What the tag pointed at; undefined when there is no such tag. That may be needed by nobody from now on, `at`. */
+  removeTag(repository: string, tag: string, at: number): Promise<Digest | undefined>
   tags(repository: string, page: Page): Promise<string[]>
   /** Tags with what they stand for, for writing an index. */
   tagged(repository: string, page: Page): Promise<{ tag: string; manifest: ManifestRow }[]>
@@ -202,6 +202,14 @@ export interface PlacementState {
   forget(left: Left, at: number, log: readonly string[]): Promise<void>
 }
 
+export interface UnusedBlob {
+  digest: Digest
+  size: number
+  usedAt: number
+  /** By how many manifests of the repository. */
+  named: number
+}
+
 /**
  * What nobody needs, found and let go page by page. Blobs have no file of their own here: a digest that no repository has
  * any more is buried, its file removed, and unburied. Whoever adds a digest to a repository takes its tombstone away.
@@ -209,23 +217,26 @@ export interface PlacementState {
 export interface CollectionState {
   /** Those that hold a manifest or a blob. */
   repositories(page: Page): Promise<string[]>
+  /** Lets go of releases beyond the newest `keep` that no place holds or wants: their bytes need not be kept any more. */
+  dropReleases(bundle: string, options: { keep: number; dryRun: boolean }): Promise<number[]>
   /**
-   * In `bundles/NAME`: lets go of releases beyond the newest `keep` that no place holds or wants (null: of none), and of
-   * manifests put before this moment that no kept release is made of, names or is referred to by. In another repository, where
-   * `bundle` is null: of manifests put before this moment that nothing which is tagged or of a kept release is, names or is referred to by.
+   * Lets go of manifests that were put, and last lost what they were needed for, before this moment. In `bundles/NAME` of those that
+   * no kept release (but for those of `without`, as if they were gone) is made of, names or is referred to by. In another
+   * repository, where `bundle` is null, of those that nothing which is tagged or of a kept release is, names or is referred to by.
+   * `names`, in a dry run: what these name, once for each that does. `next` goes on from there; null at the end.
    */
   dropManifests(
     repository: string,
-    options: { bundle: string | null; keep: number | null; putBefore: number; dryRun: boolean },
-  ): Promise<{ releases: number[]; manifests: { digest: Digest; size: number }[] }>
+    options: Page & { bundle: string | null; without: readonly number[]; before: number; dryRun: boolean },
+  ): Promise<{ manifests: { digest: Digest; size: number }[]; names: Digest[]; next: Digest | null }>
   /**
-   * Lets go of blobs that no manifest of the repository names (but for those in `without`, as if these were gone), and that
-   * were last used before this moment. `next` goes on from there; null at the end.
+   * Lets go of blobs that no manifest of the repository names, and that were last used before this moment. A dry run tells all that
+   * were, and how many name each. `next` goes on from there; null at the end.
    */
   dropBlobs(
     repository: string,
-    options: Page & { usedBefore: number; without: readonly Digest[]; dryRun: boolean },
-  ): Promise<{ blobs: { digest: Digest; size: number; usedAt: number }[]; next: Digest | null }>
+    options: Page & { usedBefore: number; dryRun: boolean },
+  ): Promise<{ blobs: UnusedBlob[]; next: Digest | null }>
   /** How many rows, of manifests and of blobs each counted up to `max`, speak of each digest. */
   owners(digests: readonly Digest[], max: number): Promise<{ digest: Digest; owners: number }[]>
   /** Those that no repository has; they have a tombstone now. */

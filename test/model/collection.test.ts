@@ -10,6 +10,6 @@ it('what somebody may need stays, and only that, whatever happens at once', asyn
   }
   // What happens at once comes in another order each time, so one run alone may do without one of these.
   const all = ['push', 'slow push', 'mount', 'delete', 'release', 'deploy', 'restart', 'collection', 'dry run']
-  for (const what of [...all, 'collected files', 'came back', 'come back'])
+  for (const what of [...all, 'collected files', 'untagged', 'came back', 'come back'])
     expect(counts[what], what).toBeGreaterThan(0)
 })

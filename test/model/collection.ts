@@ -16,6 +16,8 @@ import { descriptor, from, image, index, openRegistry, type Opened } from '../un
 import { draft } from '../unit/state/open.ts'
 
 const graceMs = 3_600_000
+/** What no tag needs stays for so long. */
+const untaggedMs = 4 * graceMs
 const repositories = ['a', 'a/b', 'c', 'd', 'e']
 const bundles: [string, ...string[]] = ['one', 'two/three']
 const keep = 2
@@ -26,10 +28,18 @@ const stopped = new Error('the collection is broken off')
 /** What must be there, by what was acknowledged. */
 interface Model {
   /** Repository → manifest → tags are below. Bundles' repositories are not in it. */
-  manifests: Map<string, Map<Digest, RawManifest>>
+  manifests: Map<string, Map<Digest, Known>>
   tags: Map<string, Map<string, Digest>>
   releases: Map<string, { number: number; digest: Digest }[]>
   deployed: Map<string, number | null>
+}
+
+interface Known {
+  raw: RawManifest
+  /** When it was put, or last hung together with a tag, whichever is later. */
+  neededUntil: number
+  /** Nobody needed it for so long that it may be gone. */
+  isLapsed: boolean
 }
 
 interface SlowPush {
@@ -60,6 +70,28 @@ export async function runCollectionModel(seed: number, steps: number): Promise<R
   }
 }
 
+/** Those of `known` that these keep: what they name, and what refers to them; and what they refer to, with what that names and refers to. */
+function hangingTogether(known: readonly Known[], roots: ReadonlySet<Digest>): Set<Digest> {
+  const parts = known.map(({ raw }) => {
+    const manifest = parseManifest(raw)
+    const named = manifest.kind === 'index' ? manifest.manifests.map(({ digest }) => digest) : []
+    return { digest: raw.digest, named, subject: manifest.subject?.digest }
+  })
+  const whole = new Set(roots)
+  const subjects = new Set<Digest>()
+  for (let before = -1; before !== whole.size + subjects.size;) {
+    before = whole.size + subjects.size
+    for (const { digest, named, subject } of parts) {
+      if (subject !== undefined && whole.has(subject)) whole.add(digest)
+      if (whole.has(digest)) for (const one of named) whole.add(one)
+      if (subjects.has(digest)) for (const one of named) subjects.add(one)
+      if (subject !== undefined && (whole.has(digest) || subjects.has(digest))) subjects.add(subject)
+    }
+  }
+  const kept = whole.union(subjects)
+  return new Set(known.map(({ raw }) => raw.digest).filter((digest) => kept.has(digest)))
+}
+
 class Run {
   now = ''
   readonly counts: Record<string, number> = {}
@@ -80,7 +112,7 @@ class Run {
     this.#random = createRandom(seed)
     const each = <T>(names: string[], make: () => T) => new Map(names.map((name) => [name, make()]))
     this.#model = {
-      manifests: each(repositories, () => new Map<Digest, RawManifest>()),
+      manifests: each(repositories, () => new Map<Digest, Known>()),
       tags: each(repositories, () => new Map<string, Digest>()),
       releases: each(bundles, () => [] as { number: number; digest: Digest }[]),
       deployed: each(bundles, () => null),
@@ -104,6 +136,7 @@ class Run {
 
   /** A few things at once, each in a repository of its own, beside a collection that may be under way. */
   async step(): Promise<void> {
+    this.#noteNeeds()
     if (this.#chance(0.08)) await this.#advance()
     if (this.#chance(0.15)) this.#startCollecting()
     if (this.#chance(0.01)) return this.#restart()
@@ -130,7 +163,7 @@ class Run {
         const head = await repository.head(tag)
         if (head?.digest !== digest) this.#fail(`${name}:${tag} is ${head?.digest}, not ${digest}`)
       }
-      for (const digest of this.#model.manifests.get(name)!.keys()) await this.#readBack(repository, digest)
+      for (const { raw } of this.#known(name)) await this.#readBack(repository, raw.digest)
     }
     for (const [bundle, releases] of this.#model.releases) {
       const repository = this.#registry.repository(`bundles/${bundle}`)
@@ -147,7 +180,7 @@ class Run {
     await this.#finishCollecting()
     await this.check()
     for (const { repository, id } of this.#pushes) await this.#registry.uploads.cancel(repository, id)
-    await this.#clock.advance(3 * graceMs)
+    await this.#advanceBy(untaggedMs + graceMs)
     await this.#collect(false)
     // What came back meanwhile is old now.
     this.#isCalm = true
@@ -178,7 +211,10 @@ class Run {
       const named = manifest.kind === 'index' ? manifest.manifests : [manifest.config, ...manifest.layers]
       for (const { digest } of named) needed.add(digest)
     }
-    for (const manifests of this.#model.manifests.values()) for (const raw of manifests.values()) add(raw)
+    for (const name of repositories) {
+      const kept = await this.#keptInTheEnd(name)
+      for (const { raw } of kept) add(raw)
+    }
     for (const [bundle, releases] of this.#model.releases) {
       const repository = this.#registry.repository(`bundles/${bundle}`)
       const newest = releases.at(-1)?.number ?? 0
@@ -193,6 +229,56 @@ class Run {
       }
     }
     return needed
+  }
+
+  /** By the manifests that are there, lapsed ones that came to be needed again among them: going down from tags and kept releases. */
+  async #keptInTheEnd(name: string): Promise<Known[]> {
+    const there: Known[] = []
+    for (const known of this.#model.manifests.get(name)!.values()) {
+      const isGone = known.isLapsed && (await this.#registry.repository(name).head(known.raw.digest)) === undefined
+      if (isGone) this.#count('untagged')
+      else there.push(known)
+    }
+    const roots = new Set([...this.#model.tags.get(name)!.values(), ...this.#keptReleases()])
+    const kept = hangingTogether(there, roots)
+    return there.filter(({ raw }) => kept.has(raw.digest))
+  }
+
+  /** Those that stay kept if each bundle gets `more` releases. */
+  #keptReleases(more = 0): Digest[] {
+    return bundles.flatMap((bundle) => {
+      const releases = this.#model.releases.get(bundle)!
+      const isKept = ({ number }: { number: number }) =>
+        number > (releases.at(-1)?.number ?? 0) + more - keep ||
+        (more === 0 && number === this.#model.deployed.get(bundle))
+      return releases.filter(isKept).map(({ digest }) => digest)
+    })
+  }
+
+  /** What must be there: needed now, or not for long any more. */
+  #known(name: string): Known[] {
+    return [...this.#model.manifests.get(name)!.values()].filter(({ isLapsed }) => !isLapsed)
+  }
+
+  /** Whenever what is needed is about to change, by a deletion or by time: what is needed until now, and what may be gone from `then` on. */
+  #noteNeeds(then = this.#clock.now()): void {
+    const now = this.#clock.now()
+    // One more may come in each step.
+    const released = this.#keptReleases(1)
+    for (const name of repositories) {
+      const known = this.#known(name)
+      const tagged = hangingTogether(known, new Set(this.#model.tags.get(name)!.values()))
+      for (const one of known) if (tagged.has(one.raw.digest)) one.neededUntil = now
+      const recent = known.filter(({ neededUntil }) => neededUntil >= then - untaggedMs)
+      const needed = hangingTogether(known, new Set([...released, ...recent.map(({ raw }) => raw.digest)]))
+      for (const one of known) if (!needed.has(one.raw.digest)) one.isLapsed = true
+    }
+  }
+
+  async #advanceBy(ms: number): Promise<void> {
+    this.#noteNeeds(this.#clock.now() + ms)
+    await this.#clock.advance(ms)
+    this.#noteNeeds()
   }
 
   #thing(free: string[]): Promise<void> {
@@ -229,23 +315,23 @@ class Run {
   async #put(name: string, raw: RawManifest, tags: string[]): Promise<void> {
     const { missing } = await this.#registry.repository(name).put(raw, tags)
     if (missing.length > 0) this.#fail(`a push to ${name} lost ${missing.join(', ')}`)
-    this.#model.manifests.get(name)!.set(raw.digest, raw)
+    this.#model.manifests.get(name)!.set(raw.digest, { raw, neededUntil: this.#clock.now(), isLapsed: false })
     for (const tag of tags) this.#model.tags.get(name)!.set(tag, raw.digest)
   }
 
   async #pushIndex(name: string): Promise<void> {
-    const members = [...this.#model.manifests.get(name)!.values()].slice(0, 2)
+    const members = this.#known(name).slice(0, 2)
     if (members.length === 0) return
-    await this.#put(name, index(...members), this.#tags())
+    await this.#put(name, index(...members.map(({ raw }) => raw)), this.#tags())
     this.#count('index')
   }
 
   async #sign(name: string): Promise<void> {
-    const subject = this.#pick([...this.#model.manifests.get(name)!.values()])
-    if (subject === undefined) return
+    const known = this.#pick(this.#known(name))
+    if (known === undefined) return
     const text = `signature ${this.#below(5)}`
     for (const blob of ['{}', text]) await this.#bring(this.#registry.repository(name), blob)
-    const { mediaType, digest, bytes } = subject
+    const { mediaType, digest, bytes } = known.raw
     await this.#put(name, image(text, { subject: { mediaType, digest, size: bytes.length } }), [])
     this.#count('sign')
   }
@@ -267,8 +353,9 @@ class Run {
 
   async #deleteManifest(name: string): Promise<void> {
     const manifests = this.#model.manifests.get(name)!
-    const digest = this.#pick([...manifests.keys()])
+    const digest = this.#pick(this.#known(name))?.raw.digest
     if (digest === undefined || this.#isMember(name, digest)) return
+    this.#noteNeeds()
     await this.#registry.repository(name).deleteManifest(digest)
     manifests.delete(digest)
     const tags = this.#model.tags.get(name)!
@@ -278,7 +365,7 @@ class Run {
 
   /** One that an index names could be deleted too, but then the index would be broken by us. */
   #isMember(name: string, digest: Digest): boolean {
-    return [...this.#model.manifests.get(name)!.values()].some((raw) => {
+    return this.#known(name).some(({ raw }) => {
       const manifest = parseManifest(raw)
       return manifest.kind === 'index' && manifest.manifests.some((member) => member.digest === digest)
     })
@@ -398,7 +485,7 @@ class Run {
     const limits = { graceMs, pauseMs: 0, settleMs: 0 }
     const parts = { content, collection: state.collection, registry, clock, logger: silentLogger, limits }
     const kept = new Map(bundles.map((bundle) => [bundle, keep]))
-    const collected = await collect(parts, { dryRun, keep: kept, untaggedMs: null, ...(signal && { signal }) })
+    const collected = await collect(parts, { dryRun, keep: kept, untaggedMs, ...(signal && { signal }) })
     await Promise.all(this.#comingBack.splice(0))
     this.#count(dryRun ? 'dry run' : 'collection')
     this.#count('collected files', collected.files)
@@ -435,7 +522,7 @@ class Run {
     this.#isCalm = true
     // What an interrupted one has buried is no news to the real run.
     await this.#collect(false)
-    await this.#clock.advance(graceMs / 2)
+    await this.#advanceBy(graceMs / 2)
     const dry = await this.#collect(true)
     const real = await this.#collect(false)
     const said = { ...dry, dryRun: false, items: [] }
@@ -455,7 +542,7 @@ class Run {
 
   async #advance(): Promise<void> {
     // Up to twice the grace period, mostly less than how long an upload may rest.
-    await this.#clock.advance(this.#chance(0.2) ? this.#below(2 * graceMs) : this.#below(graceMs / 2))
+    await this.#advanceBy(this.#chance(0.2) ? this.#below(2 * graceMs) : this.#below(graceMs / 2))
   }
 
   #tags(): string[] {

@@ -10,7 +10,7 @@ const gcSchema = z.strictObject({
   untagged: durationSchema
     .optional()
     .describe(
-      'How long a manifest that no tag and no kept release needs stays where it was pushed to. Absent: for ever.',
+      'How long a manifest stays where it was pushed to once no tag and no kept release needs it. Absent: for ever.',
     ),
 })
 

@@ -6,6 +6,7 @@ import { up as decisions } from './0003-decisions.ts'
 import { up as outbox } from './0004-outbox.ts'
 import { up as steering } from './0005-steering.ts'
 import { up as followed } from './0006-followed.ts'
+import { up as neededUntil } from './0007-needed-until.ts'
 import { sqliteWords, type Words } from './words.ts'
 
 export interface Migration {
@@ -21,6 +22,7 @@ export const migrations: readonly Migration[] = [
   { version: 4, up: outbox },
   { version: 5, up: steering },
   { version: 6, up: followed },
+  { version: 7, up: neededUntil },
 ]
 
 /**

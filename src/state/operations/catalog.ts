@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Digest } from '../../oci/digest.ts'
 import { isDigest } from '../../oci/digest.ts'
 import type { Db } from '../schema.ts'
@@ -5,7 +6,7 @@ import type { CatalogState, Reference } from '../state.ts'
 import type { Operations } from './operation.ts'
 import { listOperations, manifestColumns, rowOf } from './lists.ts'
 import { quotaExceeded } from '../quota.ts'
-import { noteChange, pieces, pointTag } from './repository.ts'
+import { noteChange, noteLoss, pieces, pointTag } from './repository.ts'
 
 export const catalogOperations: Operations<CatalogState> = {
   ...listOperations,
@@ -75,7 +76,7 @@ export const catalogOperations: Operations<CatalogState> = {
     await unbury(db, manifest.digest)
     await db
       .insertInto('manifests')
-      .values({ repository, putAt: at, ...values })
+      .values({ repository, putAt: at, neededUntil: null, ...values })
       .onConflict((conflict) => conflict.columns(['repository', 'digest']).doUpdateSet(changeable))
       .execute()
     await addLinks(db, repository, manifest.digest, references)
@@ -84,6 +85,12 @@ export const catalogOperations: Operations<CatalogState> = {
       const from = await pointTag(db, repository, tag, manifest.digest)
       if (from !== manifest.digest) moved.push({ tag, from })
     }
+    await noteLoss(
+      db,
+      repository,
+      moved.flatMap(({ from }) => from ?? []),
+      at,
+    )
     await noteChange(db, repository)
     await check()
     return { missing: [], moved }
@@ -110,7 +117,7 @@ export const catalogOperations: Operations<CatalogState> = {
     return [{ digest, size: manifest.size }, ...(blobs as { digest: Digest; size: number | null }[])]
   },
 
-  async removeManifest(db, repository, digest) {
+  async removeManifest(db, repository, digest, at) {
     const tags = await db
       .selectFrom('tags')
       .select('tag')
@@ -118,6 +125,7 @@ export const catalogOperations: Operations<CatalogState> = {
       .where('digest', '=', digest)
       .orderBy('tag')
       .execute()
+    await noteLoss(db, repository, await findNeighbours(db, repository, digest), at)
     // Tags and links go with it, as the foreign keys say.
     const { numDeletedRows } = await db
       .deleteFrom('manifests')
@@ -129,7 +137,7 @@ export const catalogOperations: Operations<CatalogState> = {
     return { tags: tags.map(({ tag }) => tag) }
   },
 
-  async removeTag(db, repository, tag) {
+  async removeTag(db, repository, tag, at) {
     const row = await db
       .deleteFrom('tags')
       .where('repository', '=', repository)
@@ -137,6 +145,7 @@ export const catalogOperations: Operations<CatalogState> = {
       .returning('digest')
       .executeTakeFirst()
     if (row === undefined) return undefined
+    await noteLoss(db, repository, [row.digest as Digest], at)
     await noteChange(db, repository)
     return row.digest as Digest
   },
@@ -212,6 +221,17 @@ async function quotaCheck(db: Db, repository: string, maxBytes: number | undefin
     // What is there already may come again, also where the quota was lowered.
     if (after > maxBytes && after > before) throw quotaExceeded(repository, maxBytes, after)
   }
+}
+
+/** What a manifest names and refers to, and what refers to it: whatever was needed for its sake alone. */
+async function findNeighbours(db: Db, repository: string, digest: Digest): Promise<Digest[]> {
+  const { rows } = await sql<{ digest: Digest }>`
+    select target as digest from links where repository = ${repository} and digest = ${digest} and kind = 'manifest'
+    union all
+    select subject from manifests where repository = ${repository} and digest = ${digest} and subject is not null
+    union all
+    select digest from manifests where repository = ${repository} and subject = ${digest}`.execute(db)
+  return rows.map((row) => row.digest)
 }
 
 /** Somebody has it again: it is not to be removed. */

@@ -1,10 +1,14 @@
 import { sql } from 'kysely'
 import type { Digest } from '../../oci/digest.ts'
 import type { Db } from '../schema.ts'
-import type { CollectionState } from '../state.ts'
+import type { CollectionState, UnusedBlob } from '../state.ts'
 import { findGone, markGone } from './bundles.ts'
+import { findNeeded } from './needed.ts'
 import type { Operations } from './operation.ts'
 import { noteChange, pieces, rowsOf } from './repository.ts'
+
+/** More than there are manifests. */
+const everyone = 1_000_000_000
 
 /** Each of these looks at one page: none of them holds the thread for long. */
 export const collectionOperations: Operations<CollectionState> = {
@@ -18,32 +22,43 @@ export const collectionOperations: Operations<CollectionState> = {
     return names
   },
 
-  async dropManifests(db, repository, { bundle, keep, putBefore, dryRun }) {
-    const gone =
-      bundle === null || keep === null ? [] : await findGone(db, bundle, await newestNumber(db, bundle), keep)
-    const releases = gone.map(({ number }) => number)
-    const manifests = await findUnneeded(db, repository, { bundle, putBefore, releases })
-    if (!dryRun) {
-      if (bundle !== null) await markGone(db, bundle, releases)
-      for (const piece of pieces(manifests.map(({ digest }) => digest))) {
-        await db.deleteFrom('manifests').where('repository', '=', repository).where('digest', 'in', piece).execute()
-      }
-      if (manifests.length > 0) await noteChange(db, repository)
-    }
-    return { releases, manifests }
+  async dropReleases(db, bundle, { keep, dryRun }) {
+    const releases = (await findGone(db, bundle, await newestNumber(db, bundle), keep)).map(({ number }) => number)
+    if (!dryRun) await markGone(db, bundle, releases)
+    return releases
   },
 
-  async dropBlobs(db, repository, { after = '', limit, usedBefore, without, dryRun }) {
-    const { rows } = await sql<{ digest: Digest; size: number; usedAt: number; named: number }>`
-      select digest, size, "usedAt", case when exists (
-        select 1 from links
-        where links.repository = blobs.repository and links.target = blobs.digest
-          and links.digest not in (select "key" from ${rowsOf(without)})
-      ) then 1 else 0 end as named
+  async dropManifests(db, repository, { after = '', limit, dryRun, ...need }) {
+    const page = await db
+      .selectFrom('manifests')
+      .select(['digest', 'size', 'putAt', 'neededUntil'])
+      .where('repository', '=', repository)
+      .where('digest', '>', after)
+      .orderBy('digest')
+      .limit(limit)
+      .execute()
+    const old = page.filter(({ putAt, neededUntil }) => Math.max(putAt, neededUntil ?? 0) < need.before)
+    const digests = old.map(({ digest }) => digest as Digest)
+    const { looked, needed } = await findNeeded(db, { repository, ...need }, digests)
+    const gone = looked.filter((digest) => !needed.has(digest))
+    const names = dryRun ? await findNamed(db, repository, gone) : []
+    if (!dryRun) await removeManifests(db, repository, gone)
+    const sizes = new Map(old.map(({ digest, size }) => [digest, size]))
+    const manifests = gone.map((digest) => ({ digest, size: sizes.get(digest)! }))
+    const last = looked.length < digests.length ? looked.at(-1)! : page.length < limit ? null : page.at(-1)!.digest
+    return { manifests, names, next: last as Digest | null }
+  },
+
+  async dropBlobs(db, repository, { after = '', limit, usedBefore, dryRun }) {
+    const most = dryRun ? everyone : 1
+    const { rows } = await sql<UnusedBlob>`
+      select digest, size, "usedAt", (
+        select count(*) from (
+          select 1 from links where links.repository = blobs.repository and links.target = blobs.digest limit ${most}
+        ) as one
+      ) as named
       from blobs where repository = ${repository} and digest > ${after} order by digest limit ${limit}`.execute(db)
-    const blobs = rows
-      .filter(({ named, usedAt }) => named === 0 && usedAt < usedBefore)
-      .map(({ digest, size, usedAt }) => ({ digest, size, usedAt }))
+    const blobs = rows.filter(({ named, usedAt }) => (dryRun || named === 0) && usedAt < usedBefore)
     if (!dryRun) {
       for (const piece of pieces(blobs.map(({ digest }) => digest))) {
         await db.deleteFrom('blobs').where('repository', '=', repository).where('digest', 'in', piece).execute()
@@ -111,54 +126,19 @@ async function nextRepository(db: Db, after: string): Promise<string | null> {
   return rows[0]?.name ?? null
 }
 
-/**
- * Manifests that were put before this moment, that no kept release is made of, and that nothing which is needed names, refers
- * to or is referred to by. In `bundles/NAME`, where nobody but us writes, a tag keeps only what never was a release. Without a
- * bundle, every tag and every release that is kept does.
- */
-async function findUnneeded(
-  db: Db,
-  repository: string,
-  { bundle, putBefore, releases }: { bundle: string | null; putBefore: number; releases: number[] },
-): Promise<{ digest: Digest; size: number }[]> {
-  const gone = sql`select cast("key" as bigint) from ${rowsOf(releases)}`
-  // Where others push, a release of any bundle may have come from: it is fetched again from there, or was never fetched at all.
-  const isKept =
-    bundle === null
-      ? sql`kept = 1`
-      : sql`bundle = ${bundle} and kept = 1 and "bundleDigest" is not null and number not in (${gone})`
-  // Postgres takes one reference to itself in a recursive table: so what names and what refers are one list.
-  const { rows } = await sql<{ digest: Digest; size: number }>`
-    with recursive naming(digest, target) as (
-      select digest, target from links where repository = ${repository}
-    ), referring(digest, subject) as (
-      select digest, subject from manifests where repository = ${repository} and subject is not null
-    ), needed(digest) as (
-      select "manifestDigest" from releases where ${isKept}
-      union
-      select "sourceDigest" from releases where ${isKept}
-      union
-      select digest from tags where repository = ${repository}
-        and not exists (select 1 from releases where bundle = ${bundle} and "manifestDigest" = tags.digest)
-        and not exists (select 1 from releases where bundle = ${bundle} and "sourceDigest" = tags.digest)
-      union
-      select digest from manifests where repository = ${repository} and "putAt" >= ${putBefore}
-      union
-      select next.digest from needed join (
-        select digest as "from", target as digest from naming union all select subject, digest from referring
-      ) as next on next."from" = needed.digest
-    ), subjects(digest) as (
-      select subject from needed join referring on referring.digest = needed.digest
-      union
-      select next.digest from subjects join (
-        select digest as "from", target as digest from naming union all select digest, subject from referring
-      ) as next on next."from" = subjects.digest
-    )
-    select digest, size from manifests
-    where repository = ${repository}
-      and digest not in (select digest from needed) and digest not in (select digest from subjects)
-    order by digest`.execute(db)
-  return rows
+async function findNamed(db: Db, repository: string, digests: readonly Digest[]): Promise<Digest[]> {
+  const { rows } = await sql<{ target: Digest }>`
+    select target from links
+    where repository = ${repository} and digest in (select "key" from ${rowsOf(digests)})`.execute(db)
+  return rows.map(({ target }) => target)
+}
+
+/** With their tags, which are of no release that is kept, and with what they name. */
+async function removeManifests(db: Db, repository: string, digests: readonly Digest[]): Promise<void> {
+  for (const piece of pieces(digests)) {
+    await db.deleteFrom('manifests').where('repository', '=', repository).where('digest', 'in', piece).execute()
+  }
+  if (digests.length > 0) await noteChange(db, repository)
 }
 
 async function newestNumber(db: Db, bundle: string): Promise<number> {

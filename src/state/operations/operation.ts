@@ -79,6 +79,7 @@ export const access: { [Group in keyof Groups]: Access<Groups[Group]> } = {
   deployments: { list: 'read', configure: 'write', save: 'write', force: 'write' },
   collection: {
     repositories: 'read',
+    dropReleases: 'write',
     dropManifests: 'write',
     dropBlobs: 'write',
     owners: 'read',

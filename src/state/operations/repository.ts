@@ -31,6 +31,18 @@ export async function noteChange(db: Db, repository: string): Promise<void> {
     .execute()
 }
 
+/** Nobody may need these any more from now on: whoever found them just before still has his time. */
+export async function noteLoss(db: Db, repository: string, digests: readonly Digest[], at: number): Promise<void> {
+  for (const piece of pieces(digests)) {
+    await db
+      .updateTable('manifests')
+      .set({ neededUntil: at })
+      .where('repository', '=', repository)
+      .where('digest', 'in', piece)
+      .execute()
+  }
+}
+
 /** Lets the tag stand for the manifest; returns what it stood for. */
 export async function pointTag(db: Db, repository: string, tag: string, digest: Digest): Promise<Digest | null> {
   const before = await db

@@ -20,7 +20,7 @@ export function testCollection(open: OpenState): void {
   ]
   const addBlob = (repository: string, name: string, usedAt = 1) =>
     state.catalog.addBlob(repository, { digest: digestOf(name), size: name.length }, usedAt)
-  const drop = { limit: 10, usedBefore: 100, without: [], dryRun: false }
+  const drop = { limit: 10, usedBefore: 100, dryRun: false }
 
   describe('what repositories hold', () => {
     it('are all that have a manifest or a blob, in order, page by page', async () => {
@@ -79,9 +79,7 @@ export function testCollection(open: OpenState): void {
       for (const name of ['a', 'b', 'c']) await addBlob('r', name, name === 'b' ? 100 : 99)
       await addBlob('r', 'named')
       await state.catalog.putManifest('r', manifestRow('m'), [blobReference(digestOf('named'))], [], 1)
-      const dry = await state.collection.dropBlobs('r', { ...drop, dryRun: true })
-      const sorted = [a, c].sort().map((digest) => ({ digest, size: 1, usedAt: 99 }))
-      expect(dry).toEqual({ blobs: sorted, next: null })
+      const sorted = [a, c].sort().map((digest) => ({ digest, size: 1, usedAt: 99, named: 0 }))
       const seen = []
       for (let after: string | null = ''; after !== null;) {
         const page: Awaited<ReturnType<typeof state.collection.dropBlobs>> = await state.collection.dropBlobs('r', {
@@ -96,13 +94,18 @@ export function testCollection(open: OpenState): void {
       expect(await state.catalog.blob('r', digestOf('named'))).toBeDefined()
     })
 
-    it('are told as if manifests were gone, of which there may be many', async () => {
-      await addBlob('r', 'a')
-      await state.catalog.putManifest('r', manifestRow('m'), [blobReference(a)], [], 1)
-      const without = [digestOf('m'), ...Array.from({ length: 1000 }, (_, at) => digestOf(`${at}`))]
-      const asIf = await state.collection.dropBlobs('r', { ...drop, without, dryRun: true })
-      expect(asIf.blobs.map(({ digest }) => digest)).toEqual([a])
-      expect((await state.collection.dropBlobs('r', { ...drop, dryRun: true })).blobs).toEqual([])
+    it('are told in a dry run with all that were not used, and by how many each is named', async () => {
+      for (const name of ['a', 'b']) await addBlob('r', name)
+      await addBlob('r', 'c', 100)
+      for (const name of ['m', 'n']) await state.catalog.putManifest('r', manifestRow(name), [blobReference(a)], [], 1)
+      const dry = await state.collection.dropBlobs('r', { ...drop, dryRun: true })
+      expect(new Map(dry.blobs.map(({ digest, named }) => [digest, named]))).toEqual(
+        new Map([
+          [a, 2],
+          [b, 0],
+        ]),
+      )
+      expect((await state.collection.dropBlobs('r', drop)).blobs).toEqual([{ digest: b, size: 1, usedAt: 1, named: 0 }])
     })
   })
 
@@ -158,7 +161,7 @@ export function testCollection(open: OpenState): void {
       const memo = { bundle: 'authz', fingerprint: name, recipe: 'r' }
       await state.bundles.append(draft(name, more), { tags: [name], memo, places: [], keep: 10, at: 7 })
     }
-    const all = { bundle: 'authz', keep: null, putBefore: 100, dryRun: false }
+    const all = { bundle: 'authz', without: [], before: 100, limit: 100, dryRun: false }
 
     it('go with their release, and what refers to them and is named by them too', async () => {
       for (const name of ['old', 'new']) {
@@ -176,22 +179,23 @@ export function testCollection(open: OpenState): void {
       await put('holder', { subject: digestOf('new') }, ['new referrer'])
       await put('stray')
       await state.catalog.putManifest(repository, manifestRow('just put'), [], [], 100)
-      const dry = await state.collection.dropManifests(repository, { ...all, keep: 1, dryRun: true })
-      expect(dry.releases).toEqual([1])
+      const releases = await state.collection.dropReleases('authz', { keep: 1, dryRun: true })
+      expect(releases).toEqual([1])
+      const dry = await state.collection.dropManifests(repository, { ...all, without: releases, dryRun: true })
       const gone = ['old', 'old member', 'old index', 'old source', 'new source', 'stray']
       const signatures = ['signature of old', 'signature of that of old']
       expect(dry.manifests.map(({ digest }) => digest)).toEqual(
         [...gone, ...signatures].map((name) => digestOf(name)).sort(),
       )
       expect((await state.bundles.release('authz', 1))!.kept).toBe(true)
-      expect(await state.collection.dropManifests(repository, { ...all, keep: 1 })).toEqual(dry)
+      expect(dry.names).toEqual([digestOf('old member')])
+      expect(await state.collection.dropReleases('authz', { keep: 1, dryRun: false })).toEqual([1])
       expect((await state.bundles.release('authz', 1))!.kept).toBe(false)
+      expect(await state.collection.dropManifests(repository, all)).toEqual({ ...dry, names: [] })
       expect(await state.catalog.manifest(repository, 'old')).toBeUndefined()
       expect(await state.catalog.manifest(repository, digestOf('attached'))).toBeDefined()
-      expect(await state.collection.dropManifests(repository, { ...all, keep: 1 })).toEqual({
-        releases: [],
-        manifests: [],
-      })
+      expect(await state.collection.dropReleases('authz', { keep: 1, dryRun: false })).toEqual([])
+      expect(await state.collection.dropManifests(repository, all)).toEqual({ manifests: [], names: [], next: null })
     })
 
     it('go elsewhere where no tag needs them', async () => {
@@ -211,12 +215,13 @@ export function testCollection(open: OpenState): void {
         await release(name)
         await put(name, 1)
       }
-      await state.collection.dropManifests(repository, { ...all, keep: 1 })
-      const options = { bundle: null, keep: null, putBefore: 100 }
+      await state.collection.dropReleases('authz', { keep: 1, dryRun: false })
+      await state.collection.dropManifests(repository, all)
+      const options = { bundle: null, without: [], before: 100, limit: 100 }
       const dry = await state.collection.dropManifests(other, { ...options, dryRun: true })
       const gone = ['stray', 'signature of stray', 'let go'].map((name) => digestOf(name)).sort()
       expect(dry.manifests.map(({ digest }) => digest)).toEqual(gone)
-      expect(dry.releases).toEqual([])
+      expect(dry.names).toEqual([])
       expect(await state.collection.dropManifests(other, { ...options, dryRun: false })).toEqual(dry)
       expect(await state.catalog.manifest(other, digestOf('stray'))).toBeUndefined()
       expect(await state.catalog.manifest(other, digestOf('member'))).toBeDefined()
@@ -228,8 +233,8 @@ export function testCollection(open: OpenState): void {
     it('stay as long as a tag holds what never was a release', async () => {
       await release('one')
       await state.catalog.putManifest(repository, manifestRow('tagged'), [], ['mine'], 1)
-      expect(await state.collection.dropManifests(repository, all)).toEqual({ releases: [], manifests: [] })
-      await state.catalog.removeTag(repository, 'mine')
+      expect((await state.collection.dropManifests(repository, all)).manifests).toEqual([])
+      await state.catalog.removeTag(repository, 'mine', 1)
       const dropped = await state.collection.dropManifests(repository, all)
       expect(dropped.manifests).toEqual([{ digest: digestOf('tagged'), size: 6 }])
     })

@@ -3,10 +3,18 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { digestOf, type Digest } from '../../../src/oci/digest.ts'
-import { collect, pageLength, type CollectOptions, type Collected } from '../../../src/registry/collect.ts'
+import type { RawManifest } from '../../../src/oci/target.ts'
+import {
+  collect,
+  manifestPageLength,
+  pageLength,
+  type CollectOptions,
+  type Collected,
+} from '../../../src/registry/collect.ts'
+import type { CollectionState } from '../../../src/state/state.ts'
 import { FakeClock } from '../../support/clock.ts'
 import { waitFor } from '../../support/wait.ts'
-import { draft } from '../state/open.ts'
+import { draft, manifestRow } from '../state/open.ts'
 import { from, image, index, openRegistry, push, type Opened } from './open.ts'
 
 const graceMs = 3_600_000
@@ -246,14 +254,16 @@ describe('manifests that no tag needs', () => {
     expect(await gc()).toMatchObject({ manifests: 0, files: 0 })
   })
 
-  it('go so long after they were put, with their blobs, and with what refers to them', async () => {
+  it('go so long after no tag stands for them any more, with their blobs, and with what refers to them', async () => {
     const a = opened.registry.repository('a')
     const old = await push(a, 'old', ['latest'])
     const subject = { mediaType: old.mediaType, digest: old.digest, size: old.bytes.byteLength }
     const signature = await push(a, 'signature', [], { subject })
-    await clock.advance(untaggedMs / 2)
+    await clock.advance(3 * untaggedMs)
     const now = await push(a, 'now', ['latest'])
-    await clock.advance(untaggedMs / 2 + 1)
+    await clock.advance(untaggedMs)
+    expect(await gc({ untaggedMs })).toMatchObject({ manifests: 0, files: 0 })
+    await clock.advance(1)
     const dry = await gc({ untaggedMs, dryRun: true })
     expect(dry.items.filter(({ what }) => what === 'manifest')).toEqual(
       [old, signature]
@@ -288,8 +298,73 @@ describe('manifests that no tag needs', () => {
       expect(await a.head(digest)).toBeDefined()
     }
     await a.deleteTag('all')
+    await clock.advance(untaggedMs)
+    await push(a, 'again')
+    expect(await gc({ untaggedMs })).toMatchObject({ manifests: 0 })
+    await clock.advance(1)
     expect(await gc({ untaggedMs })).toMatchObject({ manifests: 3 })
     expect(await isThere(all)).toBe(false)
+  })
+
+  it('stay as long after what named them, what they referred to, or what referred to them was deleted', async () => {
+    const a = opened.registry.repository('a')
+    const about = ({ mediaType, digest, bytes }: RawManifest) => ({ mediaType, digest, size: bytes.byteLength })
+    const member = await push(a, 'member')
+    const base = await push(a, 'base')
+    const image = await push(a, 'image', [], { subject: about(base) })
+    const all = index(member, image)
+    await a.put(all, ['all'])
+    const described = await push(a, 'described', ['described'], { subject: about(image) })
+    const signature = await push(a, 'signature', [], { subject: about(described) })
+    await clock.advance(3 * untaggedMs)
+    expect(await gc({ untaggedMs })).toMatchObject({ manifests: 0 })
+    for (const { digest } of [all, described]) await a.deleteManifest(digest)
+    await clock.advance(untaggedMs)
+    expect(await gc({ untaggedMs })).toMatchObject({ manifests: 0 })
+    for (const { digest } of [member, base, image, signature]) expect(await a.head(digest)).toBeDefined()
+    await clock.advance(1)
+    expect(await gc({ untaggedMs })).toMatchObject({ manifests: 4 })
+  })
+
+  it('go portion by portion: others write in between, and what they need by then stays', async () => {
+    const { catalog, collection } = opened.state
+    const rows = Array.from({ length: 2 * manifestPageLength + 1 }, (_, nth) => manifestRow(`manifest ${nth}`))
+    for (const row of rows) await catalog.putManifest('a', row, [], [], clock.now())
+    await clock.advance(2 * untaggedMs)
+    const last = rows
+      .map(({ digest }) => digest)
+      .sort()
+      .at(-1)!
+    const done: string[] = []
+    const disturbed: CollectionState = {
+      ...collection,
+      async dropManifests(...args) {
+        const dropping = collection.dropManifests(...args)
+        // Asked while the portion is being let go: it waits for that one alone.
+        const tagging = catalog.putManifest(
+          'a',
+          rows.find(({ digest }) => digest === last)!,
+          [],
+          ['v1'],
+          clock.now(),
+        )
+        void tagging.then(() => done.push('tagged'))
+        const page = await dropping
+        done.push(`${page.manifests.length} gone`)
+        await tagging
+        return page
+      },
+    }
+    expect(await gc({ untaggedMs }, disturbed)).toMatchObject({ manifests: 2 * manifestPageLength })
+    expect(done).toEqual([
+      `${manifestPageLength} gone`,
+      'tagged',
+      `${manifestPageLength} gone`,
+      'tagged',
+      '0 gone',
+      'tagged',
+    ])
+    expect((await catalog.manifest('a', 'v1'))?.digest).toBe(last)
   })
 
   it('stay while something is brought in there, which may name them', async () => {

@@ -97,7 +97,7 @@ describe('what the catalog answered', () => {
     const { state, answers, look } = setUp()
     await look()
     answers['catalog.removeTag'] = Promise.reject(new Error('the disk'))
-    await expect(state.catalog.removeTag('a', 'v1')).rejects.toThrow('the disk')
+    await expect(state.catalog.removeTag('a', 'v1', 1)).rejects.toThrow('the disk')
     expect(await look()).toBe(3)
   })
 
