@@ -19,9 +19,10 @@ export class LongshoreError extends Error {
   }
 }
 
-/** What a line of the log says of an error besides its message: its code where it was foreseen, else all there is, for whoever mends it. */
-export function logFields(error: unknown): { code: ErrorCode } | { err: unknown } {
-  return error instanceof LongshoreError ? { code: error.code } : { err: error }
+/** What a line of the log says of an error besides its message: its code and what to do where it was foreseen, else all there is. */
+export function logFields(error: unknown): { code: ErrorCode; hint?: string } | { err: unknown } {
+  if (!(error instanceof LongshoreError)) return { err: error }
+  return { code: error.code, ...(error.hint !== undefined && { hint: error.hint }) }
 }
 
 /** One thing wrong with a config, placed where the reader can find it. */

@@ -166,6 +166,21 @@ const notHttp = new Set(['HTTPParserError', 'UND_ERR_HEADERS_OVERFLOW', 'UND_ERR
 const lost = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 const tlsCodes = /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_|HOSTNAME_MISMATCH|ERR_SSL_|EPROTO)/
 
+const untrusted = 'nobody whom we trust signed its certificate'
+
+/** Instead of advice for whoever wrote the program. */
+const tlsWords: Record<string, string> = {
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet',
+  DEPTH_ZERO_SELF_SIGNED_CERT: untrusted,
+  SELF_SIGNED_CERT_IN_CHAIN: untrusted,
+  UNABLE_TO_GET_ISSUER_CERT: untrusted,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
+  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS',
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'it does not speak TLS',
+}
+
 /** Says in our words what undici, Node or OpenSSL could not do. What is no failure of the line passes as it is. */
 export function explainFailure(error: unknown, host: string, what: string): unknown {
   if (!(error instanceof Error) || error instanceof LongshoreError) return error
@@ -179,15 +194,7 @@ export function explainFailure(error: unknown, host: string, what: string): unkn
       retryable: true,
     })
   }
-  if (tlsCodes.test(code)) {
-    const plain = code === 'EPROTO' || code.includes('WRONG_VERSION') || code.includes('PACKET_LENGTH')
-    return new RemoteError('network', `cannot ${what}: no secure connection to ${host}: ${error.message} (${code})`, {
-      ...at,
-      hint: plain
-        ? `If ${host} speaks plain HTTP, set plain_http for it under registries.`
-        : `If ${host} has a certificate of your own authority, set ca for it under registries.`,
-    })
-  }
+  if (tlsCodes.test(code)) return explainTls(error, { code, host, what })
   if (notHttp.has(code)) {
     return new RemoteError('protocol', `cannot ${what}: ${host} does not speak HTTP properly: ${error.message}`, at)
   }
@@ -198,6 +205,22 @@ export function explainFailure(error: unknown, host: string, what: string): unkn
     ...at,
     retryable: true,
     ...(hint === undefined ? {} : { hint }),
+  })
+}
+
+function explainTls(error: Error, { code, host, what }: { code: string; host: string; what: string }): RemoteError {
+  const isPlain = code === 'EPROTO' || code.includes('WRONG_VERSION') || code.includes('PACKET_LENGTH')
+  const isOld = code.includes('EXPIRED') || code.includes('NOT_YET')
+  // OpenSSL's message has a thread and a place of its own code in it.
+  const why = tlsWords[code] ?? (error as { reason?: string }).reason ?? error.message
+  return new RemoteError('network', `cannot ${what}: no secure connection to ${host}: ${why} (${code})`, {
+    host,
+    cause: error,
+    hint: isPlain
+      ? `If ${host} speaks plain HTTP, set plain_http for it under registries.`
+      : isOld
+        ? `Renew the certificate of ${host}, or set the clock of this machine.`
+        : `If ${host} has a certificate of your own authority, set ca for it under registries.`,
   })
 }
 

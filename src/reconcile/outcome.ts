@@ -30,6 +30,16 @@ export function failureOf(error: unknown, offered: Candidate | null): Outcome {
   return { outcome: 'failed', version, fingerprint, message, code }
 }
 
+/**
+ * A registry that is left alone for a while was not asked: what the look before failed with is still what is known, and no news.
+ * Who asks for a look is told how it is.
+ */
+export function stillKnown(before: Look | null, { trigger, outcome }: { trigger: string; outcome: Outcome }): Outcome {
+  if (outcome.code !== 'circuit_open' || trigger === 'request' || before?.outcome !== 'failed') return outcome
+  const { version, fingerprint, message, code } = before
+  return { outcome: 'failed', version, fingerprint, message, code }
+}
+
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
@@ -46,7 +56,8 @@ export function sameOutcome(before: Look | null, now: Look): boolean {
     is === now.outcome &&
     before.version === now.version &&
     before.fingerprint === now.fingerprint &&
-    before.message === now.message &&
+    // Those say how long it is to wait, which is something else each time.
+    (before.message === now.message || now.code === 'rate_limited' || now.code === 'circuit_open') &&
     before.code === now.code
   )
 }

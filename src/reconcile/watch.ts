@@ -12,7 +12,7 @@ import { Alarm, type Due } from './alarm.ts'
 import { followedBy, type Listing } from './candidate.ts'
 import { lookAt, type LookContext } from './look.ts'
 import { sayLook } from './look-words.ts'
-import { failureOf, isSettled, nextDue, outcomeOf, sameOutcome, soonerOf, type Found } from './outcome.ts'
+import { failureOf, isSettled, nextDue, outcomeOf, sameOutcome, soonerOf, stillKnown, type Found } from './outcome.ts'
 import { TagList } from './tag-list.ts'
 import type { BundleSpec } from './types.ts'
 
@@ -221,7 +221,8 @@ export class Watch {
   }
 
   async #conclude(begun: Found & { followed: string } & Pick<Look, 'trigger' | 'startedAt'>): Promise<Look> {
-    const { trigger, startedAt, outcome, finding, error, followed } = begun
+    const { trigger, startedAt, finding, error, followed } = begun
+    const outcome = stillKnown(this.look, begun)
     const { clock, random } = this.#context
     const endedAt = clock.now()
     const failures = outcome.outcome === 'failed' ? (this.look?.failures ?? 0) + 1 : 0

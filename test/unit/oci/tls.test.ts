@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { createServer as createPlainServer, type Server as PlainServer } from 'node:http'
 import { createServer, type Server, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import tls, { type TLSSocket } from 'node:tls'
@@ -11,7 +12,7 @@ import { blobOf, bytesOf, failureOf, testClient } from './setup.ts'
 const blob = Buffer.from('blob')
 let certificates: Certificates
 let ca: string
-const servers: Server[] = []
+const servers: (Server | PlainServer)[] = []
 
 beforeAll(async () => {
   certificates = await createCertificates()
@@ -59,9 +60,32 @@ describe('HTTPS', () => {
     expect(error).toMatchObject({
       code: 'network',
       retryable: false,
+      message: expect.stringMatching(/: nobody whom we trust signed its certificate \([A-Z_]+\)$/) as string,
       hint: expect.stringContaining('set ca') as string,
     })
     expect(clients).toEqual([])
+  })
+
+  it('says so where the other side speaks none', async () => {
+    const server = createPlainServer((_request, response) => response.end()).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    servers.push(server)
+    const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+    await using t = testClient({ registries: { [host]: { plainHttp: false } } })
+    expect(await failureOf(t.client.ping(host))).toMatchObject({
+      message: expect.stringMatching(/: it does not speak TLS \(ERR_SSL_[A-Z_]+\)$/) as string,
+      hint: expect.stringContaining('set plain_http') as string,
+    })
+  })
+
+  it('tells what OpenSSL says in its words alone', async () => {
+    const { host } = await httpsServer({ minVersion: 'TLSv1.3', ciphers: 'TLS_AES_128_CCM_SHA256' })
+    await using t = testClient({ registries: { [host]: { ca } } })
+    expect(await failureOf(t.client.ping(host))).toMatchObject({
+      message: expect.stringMatching(
+        /no secure connection to [\d.:]+: [a-z/ ]*handshake failure \(ERR_SSL_\S+\)$/,
+      ) as string,
+    })
   })
 
   it('adds to the default roots and does not replace them', async () => {

@@ -214,6 +214,34 @@ describe('the schedule', () => {
     expect(await rig.state.bundles.look('authz')).toMatchObject({ outcome: 'failed' })
   })
 
+  it('keeps why it failed while the registry is left alone, but says so to who asks', async () => {
+    const alone = (seconds: number) =>
+      new RemoteError('circuit_open', `left alone for ${seconds}s`, { host: 'test', retryable: true })
+    store.failures = [down(), alone(3), down(), alone(2), alone(1)]
+    await configured()
+    const why = { outcome: 'failed', code: 'unavailable', message: down().message }
+    rig.writes.length = 0
+    for (const failures of [2, 3]) {
+      await look('schedule')
+      expect(status().look).toMatchObject({ ...why, failures })
+    }
+    expect(rig.writes).toEqual([])
+    expect(await look()).toMatchObject({ code: 'circuit_open', message: 'left alone for 2s' })
+    rig.writes.length = 0
+    expect(await look()).toMatchObject({ code: 'circuit_open', message: 'left alone for 1s' })
+    expect(rig.writes).toEqual([])
+  })
+
+  it('writes a request to wait down once, however long it is', async () => {
+    const slow = (seconds: number) => new RemoteError('rate_limited', `again in ${seconds}s`, { host: 'test' })
+    store.failures = [slow(30), slow(20)]
+    await configured()
+    rig.writes.length = 0
+    await look()
+    expect(rig.writes).toEqual([])
+    expect(status().look).toMatchObject({ message: 'again in 20s' })
+  })
+
   it('counts from a look that was asked for', async () => {
     await store.push('one')
     await configured()
