@@ -4,6 +4,7 @@ import { substitutionProperties } from './config/substitution.ts'
 import { unitProperties } from './config/units.ts'
 import { scheduleProperties } from './config/schedules.ts'
 import { addressProperties } from './config/addresses.ts'
+import { templateProperties } from './config/templates.ts'
 import type { Group } from './property.ts'
 
 export const config: Group = {
@@ -24,6 +25,7 @@ export const config: Group = {
     'src/lib/units.ts',
     'src/lib/schema.ts',
     'src/lib/schedule.ts',
+    'src/lib/template.ts',
   ],
   properties: [
     ...documentProperties,
@@ -31,6 +33,7 @@ export const config: Group = {
     ...substitutionProperties,
     ...unitProperties,
     ...scheduleProperties,
+    ...templateProperties,
     ...addressProperties,
   ],
 }

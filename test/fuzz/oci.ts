@@ -8,6 +8,7 @@ import { jsonProperties } from './oci/json.ts'
 import { platformProperties } from './oci/platforms.ts'
 import { credentialProperties } from './oci/credentials.ts'
 import { errorProperties } from './oci/errors.ts'
+import { versionProperties } from './oci/versions.ts'
 import type { Group } from './property.ts'
 
 export const oci: Group = {
@@ -28,6 +29,7 @@ export const oci: Group = {
     'src/lib/json.ts',
     'src/oci/credentials.ts',
     'src/cli/layout-reference.ts',
+    'src/lib/version.ts',
   ],
   properties: [
     ...referenceProperties,
@@ -40,5 +42,6 @@ export const oci: Group = {
     ...platformProperties,
     ...credentialProperties,
     ...errorProperties,
+    ...versionProperties,
   ],
 }

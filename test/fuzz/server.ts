@@ -2,6 +2,7 @@ import { bundleProperties } from './server/bundles.ts'
 import { registryProperties } from './server/registry.ts'
 import { guardProperties } from './server/guard.ts'
 import { webhookProperties } from './server/webhooks.ts'
+import { watcherProperties } from './server/watcher.ts'
 import type { Group } from './property.ts'
 
 export const server: Group = {
@@ -15,7 +16,14 @@ export const server: Group = {
     'src/server/v2/etag.ts',
     'src/server/v2/path.ts',
     'src/server/v2/range.ts',
+    'src/server/watcher/path.ts',
     'src/webhooks/registry/notices.ts',
   ],
-  properties: [...bundleProperties, ...registryProperties, ...guardProperties, ...webhookProperties],
+  properties: [
+    ...bundleProperties,
+    ...registryProperties,
+    ...guardProperties,
+    ...webhookProperties,
+    ...watcherProperties,
+  ],
 }

@@ -145,6 +145,7 @@ export const words = [
   '${NAME}',
   '${SHORT}',
   '${LONG}',
+  '${__proto__}',
   '${NAME:-',
   '}',
   'latest',
