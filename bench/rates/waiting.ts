@@ -15,15 +15,15 @@ const goals = { bytesEach: 20_000, answeredMs: 500, stallMs: 50 }
 export async function* holdMany(server: Longshore): AsyncGenerator<Row> {
   const path = '/bundles/small'
   let etag = (await server.fetch(path)).headers.get('etag')!
-  const ask = (socket: Socket) =>
-    socket.write(
+  const ask = (client: Client) =>
+    client.socket.write(
       `GET ${path} HTTP/1.1\r\nHost: ${server.host}\r\n${authorization}\r\nPrefer: wait=50\r\nIf-None-Match: ${etag}\r\n\r\n`,
     )
   const before = residentBytes(server)
-  const sockets: Socket[] = []
-  while (sockets.length < clients) {
-    sockets.push(...(await Promise.all(Array.from({ length: atOnce }, () => open(server.port)))))
-    for (const socket of sockets.slice(-atOnce)) ask(socket)
+  const all: Client[] = []
+  while (all.length < clients) {
+    all.push(...(await Promise.all(Array.from({ length: atOnce }, () => open(server.port)))))
+    for (const client of all.slice(-atOnce)) ask(client)
   }
   await held(server)
   const each = (residentBytes(server) - before) / clients
@@ -34,13 +34,13 @@ export async function* holdMany(server: Longshore): AsyncGenerator<Row> {
   for (let push = 0; push < pushes; push++) {
     const packed = await packPolicy('small', 10 * 1024)
     await longestStallMs(server)
-    const answered = Promise.all(sockets.map(answer))
+    const answered = Promise.all(all.map(answer))
     const released = pushTo(server.host, 'policies/small', packed)
     const [last] = (await answered).sort((a, b) => b.atMs - a.atMs)
     times.push(last!.atMs - (await released))
     stalls.push(await longestStallMs(server))
     etag = last!.etag
-    for (const socket of sockets) ask(socket)
+    for (const client of all) ask(client)
     await held(server)
   }
   const [tookMs, stallMs] = [Math.max(...times), Math.max(...stalls)]
@@ -48,17 +48,30 @@ export async function* holdMany(server: Longshore): AsyncGenerator<Row> {
   const worst = `the longest of ${pushes} pushes`
   yield row(`all answered after a push, ${worst}`, took, `≤ ${goals.answeredMs} ms`, tookMs <= goals.answeredMs)
   yield row(`longest stall of the loop meanwhile, ${worst}`, stall, `≤ ${goals.stallMs} ms`, stallMs <= goals.stallMs)
-  for (const socket of sockets) socket.destroy()
+  for (const { socket } of all) socket.destroy()
 }
 
 function row(what: string, ours: string, goal: string, holds: boolean): Row {
   return { what: `${clients} waiting clients: ${what}`, ours, beside: '', goal, holds }
 }
 
-async function open(port: number): Promise<Socket> {
-  const socket = connect(port, '127.0.0.1')
-  await once(socket, 'connect')
-  return socket
+/** All read into one piece of memory: what a client costs here is time that the server's answers seem to take. */
+const received = Buffer.allocUnsafe(64 * 1024)
+
+interface Client {
+  socket: Socket
+  /** Told how many bytes of `received` are this client's, until it is used for the next. */
+  take?: (bytes: number) => void
+}
+
+async function open(port: number): Promise<Client> {
+  const callback = (bytes: number) => {
+    client.take?.(bytes)
+    return true
+  }
+  const client: Client = { socket: connect({ port, host: '127.0.0.1', onread: { buffer: received, callback } }) }
+  await once(client.socket, 'connect')
+  return client
 }
 
 /** Until all are held, and what was thrown away meanwhile is collected. */
@@ -78,21 +91,21 @@ async function longestStallMs(server: Longshore): Promise<number> {
 }
 
 /** Until one answer has arrived in full. */
-function answer(socket: Socket): Promise<{ atMs: number; etag: string }> {
+function answer(client: Client): Promise<{ atMs: number; etag: string }> {
   return new Promise((resolve, reject) => {
     let missing: number | undefined
     let head = ''
-    const take = (chunk: Buffer) => {
+    client.take = (bytes) => {
       if (missing === undefined) {
-        const end = chunk.indexOf('\r\n\r\n') + 4
-        head = chunk.toString('latin1', 0, end)
+        const end = received.indexOf('\r\n\r\n') + 4
+        head = received.toString('latin1', 0, end)
         missing = end + Number(/^Content-Length: (\d+)/im.exec(head)![1])
       }
-      missing -= chunk.length
+      missing -= bytes
       if (missing > 0) return
-      socket.off('data', take).off('error', reject)
+      client.socket.off('error', reject)
       resolve({ atMs: performance.now(), etag: /^ETag: (.*)$/im.exec(head)![1]!.trim() })
     }
-    socket.on('data', take).once('error', reject)
+    client.socket.once('error', reject)
   })
 }
