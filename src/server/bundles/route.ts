@@ -80,12 +80,14 @@ interface Wanted extends BundleRequest {
   startedMs: number
 }
 
-const holds = new WeakMap<ServerResponse, { waiter: Waiter; room: WaitingRoom }>()
+/** A property of the response: weak keys by the thousand would hold up each full collection of garbage. */
+const held = Symbol('held')
 
-/** The client went away. One function for all who wait, rather than a closure each. */
-function leave(this: ServerResponse): void {
-  const hold = holds.get(this)
-  hold?.room.remove(hold.waiter)
+type HeldResponse = ServerResponse & { [held]?: { waiter: Waiter; room: WaitingRoom } }
+
+/** Answered, or the client went away. One function for all who wait, rather than a closure each. */
+function leave(this: HeldResponse): void {
+  this[held]?.room.remove(this[held].waiter)
 }
 
 export function createBundleRoute(options: BundleRouteOptions): BundleRoute {
@@ -210,7 +212,7 @@ class BundleAnswers implements BundleRoute {
     if (!this.#room.hold(waiter, ms)) return this.#refuseAt('max_waiting', wanted, crowded)
     // Being held is no stall: the server's limit on that begins when the answer does. The next request has it anew.
     wanted.request.socket.setTimeout(ms + this.#stallMs)
-    holds.set(response, { waiter, room: this.#room })
+    ;(response as HeldResponse)[held] = { waiter, room: this.#room }
     response.once('close', leave)
   }
 

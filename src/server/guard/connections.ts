@@ -20,17 +20,21 @@ export interface KnownConnections<T> {
   remember(request: IncomingMessage, tokens: TokenIndex<T>, owner: T): void
 }
 
+/** A property of the connection: weak keys by the thousand would hold up each full collection of garbage. */
+const known = Symbol('known')
+
+type Connection<T> = Socket & { [known]?: Known<T> }
+
 export function createKnownConnections<T>(): KnownConnections<T> {
-  const known = new WeakMap<Socket, Known<T>>()
   return {
     recall({ socket, headers: { authorization } }, tokens) {
       if (authorization === undefined) return undefined
-      const before = known.get(socket)
+      const before = (socket as Connection<T>)[known]
       if (before?.authorization !== authorization || before.tokens !== tokens) return undefined
       return before.generation === tokens.generation() ? before.owner : undefined
     },
     remember({ socket, headers: { authorization } }, tokens, owner) {
-      known.set(socket, { authorization, owner, tokens, generation: tokens.generation() })
+      ;(socket as Connection<T>)[known] = { authorization, owner, tokens, generation: tokens.generation() }
     },
   }
 }
