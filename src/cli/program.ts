@@ -69,10 +69,15 @@ export async function createProgram(
       // With --json `report` says it, as a document.
       writeErr: (text) => output.note(text.trimEnd()),
     })
-  const named = argv.find((argument) => !argument.startsWith('-')) ?? ''
-  const loads = Object.hasOwn(commands, named) ? [commands[named]!] : Object.values(commands)
-  for (const add of await Promise.all(loads.map((load) => load()))) add(program, context)
+  for (const add of await Promise.all(neededBy(argv).map((load) => load()))) add(program, context)
   return program
+}
+
+function neededBy(argv: readonly string[]): (() => Promise<AddCommand>)[] {
+  const named = argv.find((argument) => !argument.startsWith('-'))
+  if (named !== undefined && Object.hasOwn(commands, named)) return [commands[named]!]
+  const isVersion = named === undefined && argv.some((argument) => argument === '--version' || argument === '-V')
+  return isVersion ? [] : Object.values(commands)
 }
 
 function report(error: unknown, context: CommandContext): number {
