@@ -80,7 +80,9 @@ export class Api {
         },
       )
       request.once('error', reject)
-      request.end(body)
+      // Given with `end`, its length would be said.
+      if (streamed && body !== undefined) request.write(body)
+      request.end(streamed ? undefined : body)
     })
   }
 

@@ -58,6 +58,18 @@ describe('a place with a limit of attempts', () => {
     expect(place()).toMatchObject({ state: 'failed', nextAttemptAt: null })
   })
 
+  it('is given up too where it cannot even be asked what it holds', async () => {
+    prod.unreachable = down()
+    await configure(twice)
+    await release('one')
+    await until(() => place().state === 'failed')
+    expect(place()).toMatchObject({ attempts: 1, lastError: 'test answered 503' })
+    await rig.clock.advance(place().nextAttemptAt! - rig.clock.now())
+    await until(() => place().attempts === 2)
+    expect(place()).toMatchObject({ state: 'failed', nextAttemptAt: null })
+    expect(prod.puts).toEqual([])
+  })
+
   it('has all of them again for a newer release', async () => {
     await givenUp()
     await release('two')

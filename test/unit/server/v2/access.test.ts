@@ -96,6 +96,19 @@ describe('a mount', () => {
     expect(secret.answer.status).toBe(201)
   })
 
+  it('that does not say from where looks through all repositories, page by page', async () => {
+    const { server, api } = await start({})
+    const { digest } = await api.pushBlob(Buffer.from('x'), { repository: 'z' })
+    const others = Array.from({ length: 1000 }, (_, nth) => `a/${1000 + nth}`)
+    const asked: unknown[] = []
+    server.registry.repositories = async ({ after, limit }) => {
+      asked.push(after)
+      return after === undefined ? others.slice(0, limit) : ['z']
+    }
+    const answer = await api.send('POST', `/v2/b/blobs/uploads/?mount=${digest}&from=`, { body: '' })
+    expect([answer.status, asked]).toEqual([201, [undefined, 'a/1999']])
+  })
+
   it('from what is no name opens a session', async () => {
     const { api } = await start({})
     const { digest } = await api.pushBlob(Buffer.from('x'), { repository: 'a' })
@@ -182,6 +195,15 @@ describe('a line for those who ask later', () => {
       ['ann', 'push', 'a/b', 'manifest'],
     ])
     expect(lines[2]).toMatchObject({ reference: 'v1', digest: expect.stringMatching(/^sha256:/) })
+  })
+
+  it('is written for a blob that comes in one request', async () => {
+    const lines = await auditedBy((api) =>
+      api.send('POST', `/v2/a/blobs/uploads/?digest=${digestOf('whole')}`, { body: 'whole' }),
+    )
+    expect(lines).toMatchObject([
+      { who: 'ann', action: 'push', repository: 'a', kind: 'blob', digest: digestOf('whole') },
+    ])
   })
 
   it('is written for each mount and delete, and not for what did not happen', async () => {

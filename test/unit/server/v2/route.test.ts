@@ -1,14 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { request as httpRequest } from 'node:http'
+import { chmodSync, writeFileSync } from 'node:fs'
+import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { Readable } from 'node:stream'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import { ociManifest } from '../../../../src/oci/media.ts'
+import { drainBytes, sendRefusal } from '../../../../src/server/v2/answer.ts'
 import { createBodyMemory, readBody } from '../../../../src/server/v2/body.ts'
 import type { Call } from '../../../../src/server/v2/call.ts'
+import { refusal } from '../../../../src/server/v2/refusal.ts'
 import { Api, codesOf, jsonOf, locationOf } from '../../../conformance/distribution/api.ts'
+import { FakeClock } from '../../../support/clock.ts'
 import { startV2Server, type V2Server } from '../../../conformance/distribution/server.ts'
 
 const maxBlobBytes = 4 * 1024 * 1024
@@ -33,6 +37,15 @@ async function raw(text: string): Promise<string> {
   socket.on('data', (chunk: Buffer) => (answer += chunk.toString('latin1')))
   await once(socket, 'close')
   return answer
+}
+
+/** The first of what comes back, for a request that is not at its end: it is answered, or nothing ever comes. */
+async function early(text: string): Promise<string> {
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
+  socket.write(text)
+  const [first] = (await once(socket, 'data')) as [Buffer]
+  socket.destroy()
+  return first.toString('latin1')
 }
 
 /** Sends the head and some of the body, and goes away. */
@@ -162,6 +175,25 @@ it('a blob comes to a reader who stops now and then as it is', async () => {
   expect(answer.subarray(answer.indexOf('\r\n\r\n') + 4).equals(bytes)).toBe(true)
 })
 
+it('a blob that turns out damaged while it is sent ends with its connection; the next request is answered', async () => {
+  const bytes = randomBytes(maxBlobBytes)
+  const { digest } = await api.pushBlob(bytes)
+  const file = await server.registry.repository(api.repository).blobFile(digest)
+  chmodSync(file, 0o600)
+  writeFileSync(file, Buffer.concat([bytes.subarray(0, -1), Buffer.from([bytes.at(-1)! ^ 1])]))
+  const host = new URL(server.url).host
+  const answer = await raw(`GET ${api.blobPath(digest)} HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+  expect(answer).toMatch(/^HTTP\/1.1 200 /)
+  expect(answer.length - answer.indexOf('\r\n\r\n') - 4).toBeLessThan(bytes.length)
+  expect((await api.get('/v2/')).status).toBe(200)
+})
+
+it('a refusal keeps the connection where nothing more comes with the request', async () => {
+  const ask = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: a\r\n${more}\r\n`
+  const answers = await raw(`${ask(api.manifestPath('none'))}${ask('/v2/', 'Connection: close\r\n')}`)
+  expect(answers.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 404', 'HTTP/1.1 200'])
+})
+
 it('a range that cannot be says how long the blob is', async () => {
   const { digest } = await api.pushBlob(randomBytes(100))
   const answer = await api.get(api.blobPath(digest), { Range: 'bytes=100-' })
@@ -255,6 +287,19 @@ describe('a blob beyond the limit', () => {
     for (const answer of answers) expect([answer.status, codesOf(answer)]).toEqual([413, ['SIZE_INVALID']])
   })
 
+  it('is refused before any of it comes', async () => {
+    const location = await api.startUpload()
+    const digest = digestOf(tooLong)
+    for (const [method, path] of [
+      ['POST', `/v2/${api.repository}/blobs/uploads/?digest=${digest}`],
+      ['PATCH', location],
+      ['PUT', `${location}?digest=${digest}`],
+    ] as const) {
+      const head = `${method} ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: ${maxBlobBytes + 1}\r\n\r\n`
+      expect(await early(head), method).toMatch(/^HTTP\/1.1 413 /)
+    }
+  })
+
   it('is 413 when it turns out to be, and the session stands where it stood', async () => {
     const location = await api.startUpload()
     await api.patch(location, randomBytes(10))
@@ -309,6 +354,12 @@ describe('a chunk', () => {
     expect((await api.patch(location, randomBytes(100), '0-99')).headers.range).toBe('0-99')
   })
 
+  it('that goes on past its Content-Range is refused there, and not read to its end', async () => {
+    const location = await api.startUpload()
+    const head = `PATCH ${location} HTTP/1.1\r\nHost: a\r\nContent-Range: 0-9\r\nTransfer-Encoding: chunked\r\n\r\n`
+    expect(await early(`${head}b\r\n${'x'.repeat(11)}\r\n`)).toMatch(/^HTTP\/1.1 400 /)
+  })
+
   it('out of order says where to go on', async () => {
     const location = await api.startUpload()
     await api.patch(location, randomBytes(100), '0-99')
@@ -331,11 +382,60 @@ describe('a manifest', () => {
     expect(await answer).toMatch(/^HTTP\/1.1 413 [^]*10000 bytes/)
   })
 
+  it('beyond the limit is refused before any of it comes, where it says how long it is', async () => {
+    expect(await early(head(10_001))).toMatch(/^HTTP\/1.1 413 /)
+  })
+
   it('that does not arrive in time is 408', async () => {
     const answer = raw(`${head(100)}{`)
     await until(async () => (server.clock.nextInMs() ?? Infinity) <= 60_000)
     await server.clock.advance(60_000)
     expect(await answer).toMatch(/^HTTP\/1.1 408 [^]*within 1m 0s/)
+  })
+})
+
+describe('what is left of a refused body', () => {
+  const piece = Buffer.alloc(1024 * 1024)
+
+  function refuse(body: Readable) {
+    const said: string[] = []
+    const request = Object.assign(body, { headers: {}, complete: false })
+    const response = {
+      writeHead: (status: number) => said.push(String(status)),
+      write: () => said.push('body'),
+      end: () => said.push('end'),
+    }
+    const done = sendRefusal(
+      request as unknown as IncomingMessage,
+      response as unknown as ServerResponse,
+      refusal(413, 'SIZE_INVALID', 'too long'),
+      new FakeClock(),
+    )
+    return { done, said }
+  }
+
+  it('is read away up to a bound, so that the client sees the answer, and then no more', async () => {
+    let read = 0
+    const endless = new Readable({
+      read() {
+        read += piece.length
+        setImmediate(() => this.push(piece))
+      },
+    })
+    const { done, said } = refuse(endless)
+    await done
+    expect(said).toEqual(['413', 'body', 'end'])
+    expect(endless.isPaused()).toBe(true)
+    expect(read).toBeGreaterThan(drainBytes)
+    expect(read).toBeLessThan(drainBytes + 4 * piece.length)
+  })
+
+  it('is not waited for when the client goes away', async () => {
+    const silent = new Readable({ read: () => undefined })
+    const { done, said } = refuse(silent)
+    silent.destroy()
+    await done
+    expect(said).toEqual(['413', 'body', 'end'])
   })
 })
 
@@ -351,9 +451,10 @@ describe('bodies that are still arriving', () => {
 
   it('give it back, whatever became of them', async () => {
     const bodies: number[] = []
+    const clock = new FakeClock()
     const call = (chunks: string[]) =>
       ({
-        options: { clock: server.clock },
+        options: { clock },
         exchange: {
           request: Object.assign(Readable.from(chunks.map((text) => Buffer.from(text))), { headers: {} }),
           signal: AbortSignal.timeout(9_000),
@@ -363,6 +464,7 @@ describe('bodies that are still arriving', () => {
     await readBody(call(['ab', 'c']), 10, 'it')
     await expect(readBody(call(['ab', 'cdefghijklm']), 10, 'it')).rejects.toThrow('it may have 10 bytes')
     expect(bodies).toEqual([2, 1, -3, 2, -2])
+    expect(clock.nextInMs()).toBeUndefined()
   })
 })
 
@@ -372,6 +474,23 @@ describe('an upload', () => {
     expect(codesOf(await api.get(location))).toEqual(['BLOB_UPLOAD_UNKNOWN'])
     expect(codesOf(await api.patch(location, randomBytes(1)))).toEqual(['BLOB_UPLOAD_UNKNOWN'])
     expect(codesOf(await api.delete(location))).toEqual(['BLOB_UPLOAD_UNKNOWN'])
+  })
+
+  it('says where it stands from its beginning, and may end with bytes that do not say how many they are', async () => {
+    const start = await api.send('POST', `/v2/${api.repository}/blobs/uploads/`, { body: '' })
+    expect(start.headers.range).toBe('0-0')
+    const bytes = randomBytes(100)
+    const path = `${locationOf(start)}?digest=${digestOf(bytes)}`
+    expect((await api.send('PUT', path, { body: bytes, streamed: true })).status).toBe(201)
+  })
+
+  it('that is unknown cannot be ended, with or without more bytes', async () => {
+    const { pathname } = new URL(await api.startUpload(), server.url)
+    await api.delete(pathname)
+    for (const body of [undefined, randomBytes(1)]) {
+      const answer = await api.send('PUT', `${pathname}?digest=${digestOf('x')}`, body && { body })
+      expect([answer.status, codesOf(answer)]).toEqual([404, ['BLOB_UPLOAD_UNKNOWN']])
+    }
   })
 
   it('beyond the ceiling is 429 with Retry-After', async () => {
