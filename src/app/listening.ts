@@ -50,7 +50,7 @@ export async function openServer(parts: ServerParts, lifecycle: Lifecycle): Prom
     missed: (bundle) => serving.hold(bundle),
   })
   const v2 = createV2Route({
-    ...{ registry, clock, logger, downloads, limits: { maxManifestBytes, maxBlobBytes, pageMax } },
+    ...{ registry, clock, logger, metrics, downloads, limits: { maxManifestBytes, maxBlobBytes, pageMax } },
     whyHidden: (bundle) => whyNotServed(bundle, table.get(bundle))?.message,
     get challenge() {
       return guard.hasLogins

@@ -5,7 +5,7 @@ import { counted, formatSize } from '../lib/units.ts'
 import { restore, type Restored } from '../registry/restore.ts'
 import { fillDatabase, refuseFullDatabase } from '../app/database.ts'
 import type { Config } from '../config/config.ts'
-import { openSnapshot, putSnapshot } from '../state/sqlite/snapshot.ts'
+import { checkSnapshot, openSnapshot, putSnapshot } from '../state/sqlite/snapshot.ts'
 import { takeLock } from '../state/sqlite/lock.ts'
 import type { AddCommand, CommandContext } from './command.ts'
 import { BadResult, exitStatus } from './exit.ts'
@@ -43,7 +43,7 @@ async function fill(context: CommandContext, from: string, config: Config): Prom
   const progress = output.progress(`restoring ${to}`)
   try {
     return await restore({
-      ...{ from, to, signal, openSnapshot, lock: takeLock },
+      ...{ from, to, signal, checkSnapshot, openSnapshot, lock: takeLock },
       putState:
         database === undefined ? putSnapshot : (file, folder) => fillDatabase(database, { file, folder }, context),
       openContent: (path) => createFolderContent({ path, logger: silentLogger }),

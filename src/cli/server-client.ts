@@ -293,6 +293,9 @@ function hintFor(status: number, token: string | undefined): string | undefined 
 }
 
 function reasonOf(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException
+  const { code, message, reason } = error as NodeJS.ErrnoException & { reason?: string }
+  if (code !== undefined && /WRONG_VERSION|PACKET_LENGTH/.test(code))
+    return 'it does not speak TLS: name it with http://'
+  if (reason !== undefined) return reason
   return oneLine(message === '' ? (code ?? 'no connection') : message, 200)
 }

@@ -25,6 +25,8 @@ interface Parts {
   from: string
   /** A new or empty folder. */
   to: string
+  /** Throws where the backup's state is damaged, or newer than we are. */
+  checkSnapshot: (file: string) => Promise<void>
   /** Opens the backup's state for reading. */
   openSnapshot: (file: string) => Snapshot
   /** Lets nobody else into the folder. Returns how to end that. */
@@ -43,6 +45,7 @@ interface Parts {
 export async function restore(parts: Parts): Promise<Restored> {
   const { from, to } = parts
   const note = await readNote(from)
+  await parts.checkSnapshot(join(from, 'state.db'))
   await onDisk({ what: 'preparing the folder', path: to }, async () => {
     if (!(await isEmpty(to))) {
       throw new ConfigError(`cannot restore into ${to}: there is something already`, {

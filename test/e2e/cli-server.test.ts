@@ -121,6 +121,14 @@ needs('distribution')('a server', () => {
     await guarded.stop()
   })
 
+  test('that speaks no TLS is not asked with it', async () => {
+    const asked = await longshore(['status', '--server', `https://${server.host}`])
+    expect(asked.code).toBe(1)
+    expect(asked.stderr).toContain(
+      `nothing answers at https://${server.host} (it does not speak TLS: name it with http://)`,
+    )
+  })
+
   describe('verify-content', () => {
     test('has the running server verify', async () => {
       const verified = await longshore(['verify-content', '-c', server.configFile])

@@ -38,7 +38,7 @@ export interface GuardOptions {
   isInvited?(request: IncomingMessage): boolean
   clock: Clock
   logger: Logger
-  metrics: Pick<Metrics, 'loginFailed'>
+  metrics: Pick<Metrics, 'loginFailed' | 'limited'>
   /** Password checks that wait for the one that runs; 64 unless said. */
   maxWaitingChecks?: number
 }
@@ -87,7 +87,7 @@ export function createGuard(options: GuardOptions): Guard {
       logger.warn({ source, scheme: credentials.scheme, user, failures: count }, 'refused credentials that nobody has')
     }
     if (delayMs === 0) return { refusal: wrongCredentials }
-    if (held >= maxHeldFailures) return { refusal: tooMany }
+    if (held >= maxHeldFailures) return turnAway(metrics, 'held_failures')
     held++
     await clock.sleep(delayMs).finally(() => held--)
     return { refusal: wrongCredentials }
@@ -100,7 +100,7 @@ export function createGuard(options: GuardOptions): Guard {
     const checked = user ?? (stranger && { name: '', hash: stranger.hash })
     if (checked === undefined) return fail(request, credentials)
     const verdict = await passwords.check(sourceOf(request.socket.remoteAddress), checked, credentials.password)
-    if (verdict === 'busy') return { refusal: tooMany }
+    if (verdict === 'busy') return turnAway(metrics, 'password_checks')
     return verdict === 'right' && user !== undefined ? user.admission : fail(request, credentials)
   }
 
@@ -138,6 +138,11 @@ export function createGuard(options: GuardOptions): Guard {
     },
     close: () => passwords.close(),
   }
+}
+
+function turnAway(metrics: Pick<Metrics, 'limited'>, limit: string): Admission {
+  metrics.limited(limit)
+  return { refusal: tooMany }
 }
 
 interface User {

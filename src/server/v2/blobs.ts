@@ -75,7 +75,7 @@ async function withSlot(call: Call, run: () => Promise<void>): Promise<void> {
       code: 'TOOMANYREQUESTS' as const,
       message: 'too many downloads are under way: try again in a moment',
     }
-    throw new Refusal(503, [entry], { 'Retry-After': '5' })
+    throw new Refusal(503, [entry], { 'Retry-After': '5' }, 'max_downloads')
   }
   try {
     await run()

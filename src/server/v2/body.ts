@@ -71,7 +71,7 @@ function tooSlow(what: string): Refusal {
 
 function tooManyBodies(): Refusal {
   const message = 'too much is being received: try again in a moment'
-  return new Refusal(429, [{ code: 'TOOMANYREQUESTS', message }], { 'Retry-After': '2' })
+  return new Refusal(429, [{ code: 'TOOMANYREQUESTS', message }], { 'Retry-After': '2' }, 'max_bodies')
 }
 
 /** Passes on what comes; throws Refusal SIZE_INVALID unless it is exactly `bytes` long. */

@@ -1,5 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
+import type { Metrics } from '../../lib/metrics.ts'
 import { isDigest, type Digest } from '../../oci/digest.ts'
 import type { LocalRepository, Registry } from '../../registry/types.ts'
 import type { Slots } from '../slots.ts'
@@ -23,6 +24,7 @@ export interface V2Options {
   whyHidden?: (bundle: string) => string | undefined
   /** Blobs that are being sent, shared with whoever reads from disk too; 512 at a time unless said. */
   downloads?: Slots
+  metrics: Pick<Metrics, 'limited'>
   logger: Logger
   clock: Clock
 }

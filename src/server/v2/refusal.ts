@@ -30,13 +30,16 @@ export class Refusal extends Error {
   readonly status: number
   readonly entries: RefusalEntry[]
   readonly headers: Record<string, string>
+  /** The limit that was reached, as metrics call it. */
+  readonly limit: string | undefined
 
-  constructor(status: number, entries: RefusalEntry[], headers: Record<string, string> = {}) {
+  constructor(status: number, entries: RefusalEntry[], headers: Record<string, string> = {}, limit?: string) {
     super(entries[0]?.message ?? '')
     this.name = 'Refusal'
     this.status = status
     this.entries = entries
     this.headers = headers
+    this.limit = limit
   }
 }
 
@@ -50,7 +53,8 @@ export function refusalFor(error: unknown): Refusal | undefined {
   if (error instanceof IntegrityError) return refusalForIntegrity(error)
   if (error instanceof RemoteError && error.code === 'busy') {
     const seconds = Math.max(1, Math.ceil((error.retryAfterMs ?? 1000) / 1000))
-    return new Refusal(429, [{ code: 'TOOMANYREQUESTS', message: error.message }], { 'Retry-After': String(seconds) })
+    const entries = [{ code: 'TOOMANYREQUESTS' as const, message: error.message }]
+    return new Refusal(429, entries, { 'Retry-After': String(seconds) }, 'max_uploads')
   }
   // 4xx: the same push would fail again, and clients try again after 5xx.
   if (error instanceof StorageError && error.code === 'quota_exceeded') return refusal(403, 'DENIED', error.message)

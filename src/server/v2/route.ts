@@ -79,5 +79,6 @@ async function answerError(options: V2Options, exchange: Exchange, error: unknow
     options.logger.error({ err: error, requestId, method: request.method, path }, 'serving a registry request failed')
     answer = refusalForFault(error)
   }
+  if (answer.limit !== undefined) options.metrics.limited(answer.limit)
   await sendRefusal(request, response, answer, options.clock)
 }

@@ -2,8 +2,9 @@ import { copyFile, open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { backup, DatabaseSync } from 'node:sqlite'
 import { listOperations } from '../operations/lists.ts'
-import { migrate } from '../migrations/migrate.ts'
-import { openDatabase, openReadOnly } from './database.ts'
+import { StorageError } from '../../lib/errors.ts'
+import { migrate, readVersion, refuseNewer } from '../migrations/migrate.ts'
+import { openDatabase, openReadOnly, type OpenDatabase } from './database.ts'
 import { sqliteError } from './errors.ts'
 import type { Snapshot } from '../state.ts'
 
@@ -41,6 +42,32 @@ export function openSnapshot(file: string): Snapshot {
       raw.close()
     },
   }
+}
+
+/** Throws StorageError where a copied state is none of ours, is damaged, or is of a newer longshore. Nothing is changed. */
+export async function checkSnapshot(file: string): Promise<void> {
+  let opened: OpenDatabase | undefined
+  try {
+    opened = openReadOnly(file)
+    const { raw, kysely } = opened
+    const [first] = raw.prepare('pragma quick_check(1)').all() as { quick_check: string }[]
+    if (first?.quick_check !== 'ok') throw damaged(file)
+    if (raw.prepare("select 1 from sqlite_schema where name = 'schema_version'").get() === undefined)
+      throw damaged(file)
+    refuseNewer(await readVersion(kysely), file)
+  } catch (error) {
+    const ours = sqliteError(error, 'opening the state of the backup', file)
+    throw ours instanceof StorageError && ours.code === 'corrupt' ? damaged(file, error) : ours
+  } finally {
+    opened?.raw.close()
+  }
+}
+
+function damaged(file: string, cause?: unknown): StorageError {
+  return new StorageError('corrupt', `the state of the backup, ${file}, is damaged`, {
+    cause,
+    hint: 'Restore another backup: what blobs are for stands in its state alone.',
+  })
 }
 
 /** Brings the schema of a snapshot up to date. It stays one file. */

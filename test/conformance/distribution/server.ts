@@ -18,6 +18,8 @@ export interface V2Server extends Target {
   content: Content
   registry: Registry
   clock: FakeClock
+  /** The limits at which somebody was turned away. */
+  limited: string[]
   close(): Promise<void>
 }
 
@@ -39,10 +41,12 @@ export async function startV2Server(options: V2ServerOptions = {}): Promise<V2Se
   const state = await createSqliteState({ path, contentId: 'of-a-test', logger })
   const limits = options.registryLimits ?? {}
   const registry = createRegistry({ content, catalog: state.catalog, clock, logger, limits })
+  const limited: string[] = []
   const route = createV2Route({
     registry,
     limits: { maxManifestBytes: 4 * 1024 * 1024, maxBlobBytes: 2 ** 31, pageMax: 1000, ...options.limits },
     challenge: options.challenge ?? false,
+    metrics: { limited: (limit) => limited.push(limit) },
     logger,
     clock,
   })
@@ -65,6 +69,7 @@ export async function startV2Server(options: V2ServerOptions = {}): Promise<V2Se
     content,
     registry,
     clock,
+    limited,
     letTimePass: (ms) => clock.advance(ms),
     close: async () => {
       server.closeAllConnections()

@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createFolderContent } from '../../../src/content/folder.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
@@ -7,7 +8,7 @@ import { digestOf } from '../../../src/oci/digest.ts'
 import { backUp, blobPath } from '../../../src/registry/backup.ts'
 import { restore } from '../../../src/registry/restore.ts'
 import { verifyContent } from '../../../src/registry/verify.ts'
-import { openSnapshot, putSnapshot } from '../../../src/state/sqlite/snapshot.ts'
+import { checkSnapshot, openSnapshot, putSnapshot } from '../../../src/state/sqlite/snapshot.ts'
 import { takeLock } from '../../../src/state/sqlite/lock.ts'
 import { createSqliteState } from '../../../src/state/sqlite/client.ts'
 import { contentId } from '../../../src/content/files.ts'
@@ -41,9 +42,15 @@ const backup = (to: string, more: object = {}, signal?: AbortSignal) =>
 
 const restoreTo = (from: string, to: string) =>
   restore({
-    ...{ from, to, openSnapshot, putState: putSnapshot, lock: takeLock },
+    ...{ from, to, checkSnapshot, openSnapshot, putState: putSnapshot, lock: takeLock },
     openContent: (path) => createFolderContent({ path, logger: silentLogger }),
   })
+
+function setVersion(file: string, version: number): void {
+  const database = new DatabaseSync(file)
+  database.exec(`update schema_version set version = ${version}`)
+  database.close()
+}
 
 async function findings({ content, state, registry }: Omit<typeof source, 'close'>): Promise<string[]> {
   const { findings } = await verifyContent({ content, catalog: state.catalog, registry, clock })
@@ -197,6 +204,23 @@ describe('restoring', () => {
     writeFileSync(join(to, 'backup.json'), '{"format":2}')
     await expect(restoreTo(to, target)).rejects.toMatchObject({ message: expect.stringMatching(/newer longshore/) })
     expect(existsSync(target)).toBe(false)
+  })
+
+  it.each([
+    ['cut short', (file: string) => truncateSync(file, 20_000), 'corrupt', /state\.db, is damaged/],
+    ['cut to nothing', (file: string) => truncateSync(file), 'corrupt', /state\.db, is damaged/],
+    ['no database', (file: string) => writeFileSync(file, 'x'.repeat(9_000)), 'corrupt', /state\.db, is damaged/],
+    ['gone', (file: string) => rmSync(file), 'io', /cannot be opened/],
+    ['newer', (file: string) => setVersion(file, 99), 'foreign', /schema version 99/],
+  ])('refuses a state that is %s before anything is written', async (_what, harm, code, message) => {
+    await push(source.registry.repository('a'), 'layer')
+    const from = join(tempDir('backup'), 'new')
+    await backup(from)
+    harm(join(from, 'state.db'))
+    const to = join(tempDir('restored'), 'data')
+    const expected = { name: 'StorageError', code, message: expect.stringMatching(message) as string }
+    await expect(restoreTo(from, to)).rejects.toMatchObject({ ...expected, hint: expect.any(String) as string })
+    expect(existsSync(to)).toBe(false)
   })
 
   it('never takes damaged bytes', async () => {

@@ -399,7 +399,7 @@ describe('passwords', () => {
   })
 
   it('wait in a bounded queue, few for one account from one source; the rest is told to come back', async () => {
-    const { guard } = setUp(users)
+    const { guard, metrics } = setUp(users)
     const guesses = Array.from({ length: 10 }, (_, index) =>
       who(guard, { from: far, authorization: basic('alice', `guess ${index}`) }),
     )
@@ -408,6 +408,7 @@ describe('passwords', () => {
     expect(await elsewhere).toBe('alice')
     expect(await neighbour).toBe('bob')
     expect((await settled(guesses.slice(4))).every((answer) => answer === 429)).toBe(true)
+    expect(await metrics.text()).toContain('longshore_limited_total{limit="password_checks"} 6\n')
   })
 
   it('of one source never fill the queue, however many accounts it tries: another source gets in', async () => {

@@ -499,6 +499,7 @@ describe('an upload', () => {
     for (let count = 0; count < 2; count++) await other.startUpload()
     const answer = await other.send('POST', `/v2/${other.repository}/blobs/uploads/`, { body: '' })
     expect([answer.status, codesOf(answer), answer.headers['retry-after']]).toEqual([429, ['TOOMANYREQUESTS'], '1'])
+    expect(narrow.limited).toEqual(['max_uploads'])
     await narrow.close()
   })
 
