@@ -28,6 +28,7 @@ export interface V2ServerOptions {
   anonymous?: boolean
   challenge?: boolean
   limits?: Partial<V2Options['limits']>
+  whyHidden?: V2Options['whyHidden']
   logger?: Logger
   registryLimits?: Partial<RegistryLimits>
 }
@@ -47,6 +48,7 @@ export async function startV2Server(options: V2ServerOptions = {}): Promise<V2Se
     limits: { maxManifestBytes: 4 * 1024 * 1024, maxBlobBytes: 2 ** 31, pageMax: 1000, ...options.limits },
     challenge: options.challenge ?? false,
     metrics: { limited: (limit) => limited.push(limit) },
+    ...(options.whyHidden && { whyHidden: options.whyHidden }),
     logger,
     clock,
   })

@@ -173,6 +173,17 @@ describe('a place whose registry is left alone for a while', () => {
   })
 })
 
+it('waits on when the config is taken up again, and nothing of the place is another', async () => {
+  await configure(twice)
+  await release('one')
+  await failed(1)
+  const waiting = place()
+  await configure({ ...twice })
+  await rig.clock.advance(1)
+  expect(place()).toEqual(waiting)
+  expect(prod.observations).toBe(1)
+})
+
 it('never waits longer than the config says', async () => {
   await configure({ maxAttempts: null, maxIntervalMs: 1500 })
   await release('one')

@@ -97,6 +97,23 @@ describe('connections', () => {
   })
 })
 
+it('is not looked at any more once it is closed', async () => {
+  const { clock, port, server } = await setUp({})
+  const came = once(server, 'connection') as Promise<[Socket]>
+  const { socket } = open(port)
+  const [ours] = await came
+  const closed = once(ours, 'close')
+  socket.destroy()
+  await closed
+  let looks = 0
+  ours.setTimeout = () => {
+    looks++
+    return ours
+  }
+  await clock.advance(60_000)
+  expect(looks).toBe(0)
+})
+
 describe('a client that hardly reads', () => {
   const big = Buffer.alloc(64 * 1024 * 1024)
 

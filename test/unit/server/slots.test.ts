@@ -44,6 +44,33 @@ describe('slots', () => {
     expect(went.slice(8)).toEqual(['too many'])
   })
 
+  it('that one source still holds count when it gives another one back', async () => {
+    const { clock, went, enter } = setUp(4)
+    const first = await enter('slow', 'first')
+    await enter('slow', 'second')
+    await enter('slow', 'third')
+    first!()
+    await enter('slow', 'fourth')
+    void enter('slow', 'fifth')
+    await clock.advance(0)
+    expect(went).toEqual(['first', 'second', 'third', 'fourth'])
+  })
+
+  it('leave no timer behind once they are given', async () => {
+    const { clock, enter } = setUp(1)
+    const first = await enter('a')
+    const second = enter('b')
+    first!()
+    expect(await second).toBeDefined()
+    expect(clock.nextInMs()).toBeUndefined()
+  })
+
+  it('are not given to who went away before asking', async () => {
+    const { slots, enter } = setUp(1)
+    await expect(slots.enter('gone', AbortSignal.abort(new Error('went away')))).rejects.toThrow('went away')
+    expect(await enter('a')).toBeDefined()
+  })
+
   it('of one are for anybody', async () => {
     const { went, enter } = setUp(1)
     await enter('a')

@@ -31,6 +31,27 @@ describe('a waiting room', () => {
     expect(most).toBeLessThanOrEqual(200)
   })
 
+  it('answers those of many keys that change at once in slices as well', async () => {
+    const room = createWaitingRoom({ clock: new FakeClock(), maxWaiters: 10_000 })
+    let answered = 0
+    const keys = Array.from({ length: 20 }, (_, nth) => `bundle ${nth}`)
+    for (const key of keys)
+      for (let index = 0; index < 50; index++)
+        room.hold(
+          waiter(key, () => ++answered > 0),
+          30_000,
+        )
+    for (const key of keys) room.wake(key)
+    let most = 0
+    while (room.size > 0) {
+      const before = answered
+      await new Promise((resolve) => setImmediate(resolve))
+      most = Math.max(most, answered - before)
+    }
+    expect(answered).toBe(1_000)
+    expect(most).toBeLessThanOrEqual(200)
+  })
+
   it('ends a slice after a few milliseconds, however few were answered', async () => {
     let nowMs = 0
     const clock = Object.assign(new FakeClock(), { monotonic: () => nowMs })

@@ -42,6 +42,19 @@ const requests = (name: string): [string, string, Action][] => [
   ['DELETE', `/v2/${name}/blobs/${digest}`, 'delete'],
 ]
 
+async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  yield bytes
+}
+
+/** As longshore does it: nobody else may. */
+async function pushInto(server: V2Server, name: string): Promise<void> {
+  const repository = server.registry.repository(name)
+  const config = { mediaType: ociConfig, digest: digestOf('{}'), size: 2 }
+  await repository.ingestBlob(once(Buffer.from('{}')), {})
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, config, layers: [] }))
+  await repository.put({ mediaType: ociManifest, digest: digestOf(bytes), bytes }, ['v1'])
+}
+
 describe('who may not', () => {
   it('is refused with 403 DENIED', async () => {
     const { api } = await start({ may: () => false })
@@ -51,6 +64,12 @@ describe('who may not', () => {
       if (method !== 'HEAD') expect(codesOf(answer)).toEqual(['DENIED'])
       expect(answer.headers['www-authenticate']).toBeUndefined()
     }
+  })
+
+  it('is refused with 403 also where others could log in, once it is known who they are', async () => {
+    const { api } = await start({ may: () => false, challenge: true })
+    const answer = await api.get('/v2/a/manifests/v1')
+    expect([answer.status, codesOf(answer), answer.headers['www-authenticate']]).toEqual([403, ['DENIED'], undefined])
   })
 
   it('is asked who they are when they are nobody yet', async () => {
@@ -132,6 +151,17 @@ it('the catalog names what the caller may read, over several pages', async () =>
   expect(second.headers.link).toBeUndefined()
 })
 
+it('the catalog looks through no more repositories than a page needs', async () => {
+  const { server, api } = await start({})
+  let pages = 0
+  server.registry.repositories = async ({ limit }) => {
+    if (++pages > 3) throw new Error('asked for more than it needs')
+    return Array.from({ length: limit }, (_, nth) => `a/${pages}/${1000 + nth}`)
+  }
+  expect(jsonOf(await api.get('/v2/_catalog?n=2'))).toEqual({ repositories: ['a/1/1000', 'a/1/1001'] })
+  expect(pages).toBe(1)
+})
+
 describe('what is served as bundles', () => {
   it('cannot be written or deleted, and the answer says why', async () => {
     const { api } = await start({})
@@ -142,6 +172,32 @@ describe('what is served as bundles', () => {
       expect(answer.headers.allow).toBe('GET, HEAD')
       expect(codesOf(answer)).toEqual(['UNSUPPORTED'])
       expect(answer.body.toString()).toMatch(/read only/)
+    }
+  })
+
+  it('is not there where there is a reason for that, by no way', async () => {
+    const { server, api } = await start({
+      whyHidden: (bundle) => (bundle === 'authz' ? 'it is watched only' : undefined),
+    })
+    for (const bundle of ['authz', 'other']) {
+      await server.registry.repository(`bundles/${bundle}`).ingestBlob(once(Buffer.from(bundle)), {})
+      await pushInto(server, `bundles/${bundle}`)
+    }
+    for (const [method, path, action] of requests('bundles/authz')) {
+      if (action !== 'read' || path === '/v2/_catalog') continue
+      const answer = await api.send(method, path)
+      expect(answer.status, `${method} ${path}`).toBe(404)
+      if (method === 'GET') expect(answer.body.toString()).toMatch(/NAME_UNKNOWN.*it is watched only/)
+    }
+    expect(jsonOf(await api.get('/v2/_catalog')).repositories).toEqual(['bundles/other'])
+    for (const [bundle, status] of [
+      ['authz', 202],
+      ['other', 201],
+    ] as const) {
+      for (const from of ['', `&from=bundles/${bundle}`]) {
+        const path = `/v2/${bundle}${from.length}/blobs/uploads/?mount=${digestOf(bundle)}${from}`
+        expect((await api.send('POST', path, { body: '' })).status, path).toBe(status)
+      }
     }
   })
 

@@ -11,7 +11,7 @@ import { drainBytes, sendRefusal } from '../../../../src/server/v2/answer.ts'
 import { createBodyMemory, readBody } from '../../../../src/server/v2/body.ts'
 import type { Call } from '../../../../src/server/v2/call.ts'
 import { refusal } from '../../../../src/server/v2/refusal.ts'
-import { Api, codesOf, jsonOf, locationOf } from '../../../conformance/distribution/api.ts'
+import { Api, codesOf, jsonOf, locationOf, type Answer } from '../../../conformance/distribution/api.ts'
 import { FakeClock } from '../../../support/clock.ts'
 import { startV2Server, type V2Server } from '../../../conformance/distribution/server.ts'
 
@@ -188,6 +188,23 @@ it('a blob that turns out damaged while it is sent ends with its connection; the
   expect((await api.get('/v2/')).status).toBe(200)
 })
 
+it('the file of a blob is let go of when its client goes away', async () => {
+  const { digest } = await api.pushBlob(randomBytes(maxBlobBytes))
+  const repository = server.registry.repository(api.repository)
+  const read = repository.readBlob.bind(repository)
+  let open = 0
+  repository.readBlob = async function* (...args) {
+    open++
+    try {
+      yield* read(...args)
+    } finally {
+      open--
+    }
+  }
+  await early(`GET ${api.blobPath(digest)} HTTP/1.1\r\nHost: a\r\n\r\n`)
+  await until(async () => open === 0)
+})
+
 it('a refusal keeps the connection where nothing more comes with the request', async () => {
   const ask = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: a\r\n${more}\r\n`
   const answers = await raw(`${ask(api.manifestPath('none'))}${ask('/v2/', 'Connection: close\r\n')}`)
@@ -211,6 +228,25 @@ it('lists have no more than a page, whatever n asks for', async () => {
   }
   expect((await api.get(`${path}?n=4&last=a`)).headers.link).toBeUndefined()
   for (const n of ['-1', 'x', '1.5', '']) expect((await api.get(`${path}?n=${n}`)).status, n).toBe(400)
+})
+
+it('referrers come in pages that are no longer than a manifest may be, each once', async () => {
+  const { descriptor: subject, digest } = await api.pushImage()
+  const pushed: string[] = []
+  for (let nth = 0; nth < 6; nth++) {
+    const annotations = { nth: String(nth), long: 'x'.repeat(3_000) }
+    pushed.push((await api.pushImage(undefined, { subject, annotations })).digest)
+  }
+  const seen: string[] = []
+  let path: string | undefined = `/v2/${api.repository}/referrers/${digest}`
+  let pages = 0
+  for (; path !== undefined && pages < 10; pages++) {
+    const answer: Answer = await api.get(path)
+    expect(answer.body.length).toBeLessThanOrEqual(10_000)
+    seen.push(...(jsonOf(answer).manifests as { digest: string }[]).map((one) => one.digest))
+    path = /^<(.*)>; rel="next"$/.exec(answer.headers.link as string)?.[1]
+  }
+  expect([seen, pages]).toEqual([pushed, 2])
 })
 
 it('a list that did not change does not come again, one with a following page now does', async () => {
