@@ -14,7 +14,7 @@ export async function leftOf(
   maxBytes: number,
 ): Promise<number> {
   const left = maxBytes - (await catalog.usage(repository))
-  if (left <= 0) throw quotaExceeded(repository, maxBytes, maxBytes - left + 1)
+  if (left <= 0) throw quotaExceeded(repository, maxBytes, null)
   return left
 }
 
@@ -27,7 +27,7 @@ export async function* withinQuota(
   let bytes = 0
   for await (const chunk of source) {
     bytes += chunk.byteLength
-    if (bytes > left) throw quotaExceeded(repository, maxBytes, maxBytes - left + bytes)
+    if (bytes > left) throw quotaExceeded(repository, maxBytes, null)
     yield chunk
   }
 }

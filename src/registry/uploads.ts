@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Content, Partial } from '../content/content.ts'
 import type { Clock } from '../lib/clock.ts'
-import { RemoteError } from '../lib/errors.ts'
+import { RemoteError, StorageError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { CatalogState } from '../state/state.ts'
@@ -17,8 +17,8 @@ interface Session {
   /** Whether an append is under way. */
   busy: boolean
   cancelled: AbortController
-  /** What else the push has brought stays until this is called, and a while longer. */
-  end: () => void
+  /** What else the push has brought stays until this is called, and a while longer; undefined once it was. */
+  end: (() => void) | undefined
 }
 
 interface Parts {
@@ -85,12 +85,17 @@ export class UploadSessions implements Uploads {
     const { partial, cancelled } = session
     if (session.busy || (chunk.offset ?? partial.size) !== partial.size) return { size: partial.size, outOfOrder: true }
     session.busy = true
+    session.end ??= this.#parts.activity.begin(repository)
     try {
       const signal = AbortSignal.any([cancelled.signal, ...(chunk.signal === undefined ? [] : [chunk.signal])])
       const quota = await this.#left(repository)
       const allowed =
         quota === undefined ? source : withinQuota(source, quota.left - partial.size, { repository, ...quota })
       await partial.append(allowed, { maxBytes: chunk.maxBytes, signal })
+    } catch (error) {
+      // Who is refused seldom says that it is over: what the repository has would be kept for it, and with that the way out.
+      if (error instanceof StorageError && error.code === 'quota_exceeded') this.#end(session)
+      throw error
     } finally {
       session.busy = false
       session.touchedAt = this.#parts.clock.monotonic()
@@ -109,7 +114,7 @@ export class UploadSessions implements Uploads {
         catalog.addBlob(repository, blob, clock.now(), quotaOf(repository)),
       )
     } finally {
-      session.end()
+      this.#end(session)
     }
   }
 
@@ -141,9 +146,14 @@ export class UploadSessions implements Uploads {
     return !busy && this.#parts.clock.monotonic() - touchedAt >= this.#parts.limits.uploadIdleMs
   }
 
+  #end(session: Session): void {
+    session.end?.()
+    session.end = undefined
+  }
+
   async #drop(id: string, session: Session): Promise<void> {
     this.#sessions.delete(id)
-    session.end()
+    this.#end(session)
     session.cancelled.abort(cancelledError(id))
     await session.partial.cancel()
   }

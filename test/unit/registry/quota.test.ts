@@ -15,6 +15,7 @@ afterEach(() => opened.close())
 
 const exceeded = { name: 'StorageError', code: 'quota_exceeded' }
 const big = 'x'.repeat(600)
+const hourMs = 3_600_000
 const usage = () => opened.state.catalog.usage('a')
 
 describe("a repository's quota", () => {
@@ -30,7 +31,7 @@ describe("a repository's quota", () => {
     }
     await expect(repository.ingestBlob(endless(), {})).rejects.toMatchObject({
       ...exceeded,
-      message: 'repository a may have 1000 B, and would have 1.1 KiB',
+      message: 'repository a may have 1000 B, and would have more',
     })
     expect(taken).toBe(500)
     expect(await usage()).toBe(600)
@@ -52,6 +53,22 @@ describe("a repository's quota", () => {
     await opened.registry.repository('a').ingestBlob(from('y'.repeat(400)), {})
     await expect(uploads.start('a')).rejects.toMatchObject(exceeded)
     await uploads.start('b')
+  })
+
+  it('keeps nothing for a session that it refused, until that goes on', async () => {
+    const { clock, registry } = opened
+    const { uploads } = registry
+    const id = await uploads.start('a')
+    await clock.advance(hourMs / 2)
+    expect(registry.quietBefore('a')).toBe(clock.now() - 1.5 * hourMs)
+    await expect(uploads.append('a', id, from(big + big), { maxBytes: 10_000 })).rejects.toMatchObject(exceeded)
+    await clock.advance(hourMs + 1)
+    expect(registry.quietBefore('a')).toBe(clock.now() - hourMs)
+    const again = await uploads.start('a')
+    await expect(uploads.append('a', again, from(big + big), { maxBytes: 10_000 })).rejects.toMatchObject(exceeded)
+    await uploads.append('a', again, from(big), { maxBytes: 10_000 })
+    await clock.advance(hourMs / 2)
+    expect(registry.quietBefore('a')).toBe(clock.now() - 1.5 * hourMs)
   })
 
   it('holds for mounts and manifests', async () => {
