@@ -8,6 +8,7 @@ import { isAnswering } from '../test/support/http.ts'
 import { programPath } from '../test/support/longshore.ts'
 import { freePort } from '../test/support/ports.ts'
 import { stopAllProcesses } from '../test/support/process.ts'
+import { removeTempDirs, tempDir } from '../test/support/temp.ts'
 import { prepareFleet, type Fleet } from './fleet.ts'
 import { median } from './rates/compare.ts'
 import type { Row } from './row.ts'
@@ -31,6 +32,7 @@ export async function* run(): AsyncGenerator<Row> {
   const fleet = await prepareFleet({ count, bytesEach, schedule: '60s' })
   const upstream = await fleet.startUpstream()
   try {
+    const bare = await measureBare(upstream.url)
     const times: number[] = []
     let memory: Memory = { residentMiB: NaN, ownMiB: NaN, filesMiB: NaN }
     for (let at = 0; at < starts; at++) {
@@ -54,8 +56,8 @@ export async function* run(): AsyncGenerator<Row> {
     }
     yield {
       what: `resident memory ${settleMs / 1000} s later, all threads`,
-      ours: `${memory.residentMiB.toFixed(0)} MiB: ${memory.ownMiB.toFixed(0)} its own, ${memory.filesMiB.toFixed(0)} pages of Node's program`,
-      beside: '',
+      ours: describe(memory),
+      beside: `a bare Node that listens, asks and has SQLite in a thread: ${describe(bare)}`,
       goal: `≤ ${goals.residentBytes / 1_000_000} MB`,
       holds: memory.residentMiB * 1024 ** 2 <= goals.residentBytes,
     }
@@ -69,6 +71,7 @@ export async function* run(): AsyncGenerator<Row> {
   } finally {
     await stopAllProcesses()
     fleet.remove()
+    removeTempDirs()
   }
 }
 
@@ -102,6 +105,25 @@ async function isServed(url: string): Promise<boolean> {
   }
 }
 
+/** What there is to hold before a line of longshore runs. */
+async function measureBare(upstream: string): Promise<Memory> {
+  const folder = tempDir('bare')
+  const { PATH, HOME } = process.env
+  const env = { PATH, HOME, NODE_COMPILE_CACHE: join(folder, 'cache') }
+  const url = `${upstream}/health/live`
+  let memory: Memory | undefined
+  // Its code, too, is compiled in a start that does not count.
+  for (const [index, forMs] of [5_000, settleMs].entries()) {
+    const args = [join(import.meta.dirname, 'idle/bare.ts'), url, join(folder, `${index}.db`)]
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'], env })
+    await sleep(forMs)
+    memory = memoryOf(child)
+    child.kill('SIGTERM')
+    await once(child, 'exit')
+  }
+  return memory!
+}
+
 interface Memory {
   /** All of it. */
   residentMiB: number
@@ -109,6 +131,10 @@ interface Memory {
   ownMiB: number
   /** Of programs and libraries: the system has each once, whoever uses it. */
   filesMiB: number
+}
+
+function describe({ residentMiB, ownMiB, filesMiB }: Memory): string {
+  return `${residentMiB.toFixed(0)} MiB: ${ownMiB.toFixed(0)} its own, ${filesMiB.toFixed(0)} pages of Node's program`
 }
 
 /** https://man7.org/linux/man-pages/man5/proc_pid_status.5.html */
