@@ -172,6 +172,17 @@ describe('the dispatcher', () => {
     expect(answer.body).not.toContain('secret')
   })
 
+  it('cuts the connection where a route fails in the middle of its answer', async () => {
+    const server = await startServer({
+      v2: async ({ response }) => {
+        response.writeHead(200, { 'Content-Length': '10' })
+        response.write('some')
+        throw new Error('the disk')
+      },
+    })
+    await expect(ask(`${server.url}/v2/`)).rejects.toThrow(/aborted|hang up/)
+  })
+
   it('slows who guesses, and nobody at another address', async () => {
     const clock = new FakeClock()
     const server = await startServer({ guard: { access: { anonymous: [], tokens: [], users: [] }, clock } })

@@ -1,6 +1,9 @@
+import { once } from 'node:events'
 import { createConnection } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { digestOf } from '../../../../src/oci/digest.ts'
+import { createSlots } from '../../../../src/server/slots.ts'
+import { FakeClock } from '../../../support/clock.ts'
 import { waitFor } from '../../../support/wait.ts'
 import { ask, release, releaseOf, startServer, type TestServer } from '../support.ts'
 
@@ -209,6 +212,35 @@ describe('a bundle over HTTP', () => {
     server.stored.get(digest)!.bytes = Buffer.alloc(100_000)
     await expect(ask(`${server.url}/bundles/authz`)).rejects.toThrow(/aborted|hang up/)
   })
+
+  it('nor takes the next answer on the connection for the rest of that one', async () => {
+    const server = await startServer()
+    const { digest } = release(server, 'authz', Buffer.alloc(200_000), 'disk')
+    server.stored.get(digest)!.bytes = Buffer.alloc(100_000)
+    const { port, host } = new URL(server.url)
+    const socket = createConnection(Number(port), '127.0.0.1')
+    const asked = `GET /bundles/authz HTTP/1.1\r\nHost: ${host}\r\n\r\n`
+    socket.write(`${asked}${asked}`)
+    let answer = ''
+    socket.on('data', (chunk: Buffer) => (answer += chunk.toString('latin1')))
+    await once(socket, 'close')
+    expect(answer.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200'])
+  })
+
+  it('is 503 when too many are read from disk already, and none ends in time', async () => {
+    const clock = new FakeClock()
+    const downloads = createSlots({ max: 1, waitMs: 30_000, clock })
+    const server = await startServer({ route: { downloads } })
+    release(server, 'authz', 'one', 'disk')
+    const leave = await downloads.enter('127.0.0.1')
+    const answer = ask(`${server.url}/bundles/authz`)
+    await waitFor('it to wait', () => clock.nextInMs() === 30_000)
+    await clock.advance(30_000)
+    expect(await answer).toMatchObject({ status: 503, headers: { 'retry-after': expect.stringMatching(/^\d+$/) } })
+    expect(await server.metrics.text()).toContain('longshore_limited_total{limit="max_downloads"} 1\n')
+    leave!()
+    expect(await ask(`${server.url}/bundles/authz`)).toMatchObject({ status: 200, body: 'one' })
+  })
 })
 
 describe('If-None-Match', () => {
@@ -282,6 +314,14 @@ describe('one release by its digest', () => {
     expect((await ask(`${server.url}/bundles/authz@${digestOf('no')}`)).status).toBe(404)
     expect((await ask(`${server.url}/bundles/other@${digest}`)).status).toBe(404)
     expect((await ask(`${server.url}/bundles/authz@sha256:short`)).status).toBe(404)
+  })
+
+  it('is 404 where nothing of that release was ever pulled', async () => {
+    const server = await startServer()
+    release(server, 'authz', 'one')
+    const watched = { ...releaseOf('authz', Buffer.from('watched')), bundleDigest: null }
+    server.stored.set(watched.manifestDigest, { release: watched, bytes: Buffer.alloc(0) })
+    expect((await ask(`${server.url}/bundles/authz@${watched.manifestDigest}`)).status).toBe(404)
   })
 
   it('is waited for until the time is over, since it never changes', async () => {

@@ -52,11 +52,22 @@ describe('the table of bundles', () => {
     const { table, activate } = createTable(100, ['a'])
     activate('a', 10)
     const before = table.get('a')
+    const changed: string[] = []
+    table.onChange((name) => changed.push(name))
     table.configure([{ name: 'a', aliases: ['/x'], pull: true }])
     expect(table.get('a')).toBe(before)
+    expect(changed).toEqual([])
     expect(table.at('/x')?.name).toBe('a')
     table.configure([{ name: 'a', aliases: [], pull: true }])
     expect(table.at('/x')).toBeUndefined()
+  })
+
+  it('holds nothing of what is only watched', () => {
+    const { table, activate } = createTable(100, ['a'])
+    table.configure([{ name: 'a', aliases: [], pull: false }])
+    activate('a', 10)
+    expect(table.get('a')).toMatchObject({ pull: false, release: { bundle: 'a' }, served: undefined })
+    expect(table.memoryBytes).toBe(0)
   })
 
   it('finds a bundle by its paths, those of one that came later with just that name first', () => {
