@@ -107,7 +107,7 @@ export const dataProperties = [
   }),
   property(
     'long data',
-    pumped(yamlTexts, ['{', '[', '{"a":', '"', '[]', '1,', ...yamlTokens], { oneIn: 500 }),
+    pumped(yamlTexts, ['{', '[', '{"a":', '"', '[]', '1,', ...yamlTokens], { oneIn: 200 }),
     (text) => {
       for (const file of ['data.json', 'data.yaml'])
         outcome(() => parseData(Buffer.from(text), file), IntegrityError, bad)
