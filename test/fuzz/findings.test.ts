@@ -1,4 +1,6 @@
 // What the property tests found, as plain cases.
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { parsePax } from '../../src/artifact/tar-header.ts'
@@ -102,6 +104,21 @@ describe('bundles', () => {
     }
     const { message } = refusalOf(() => parseYaml(Buffer.from('a: 1\nb: [1\n2: {\n'), 'data.yaml'))
     expect(message).toMatch(/^data.yaml is not valid YAML: .+ at line \d+, column \d+$/)
+  })
+  it('lists within lists that end early do not end the process', () => {
+    const module = join(import.meta.dirname, '../../src/opa/json.ts')
+    const program = `
+      import { parseExactJson } from ${JSON.stringify(module)}
+      const bytes = Buffer.from('[1,'.repeat(1500) + '{}')
+      for (let time = 0; time < 500; time++) {
+        try {
+          parseExactJson(bytes, 'data.json')
+        } catch (error) {
+          if (error.code !== 'bad_bundle') throw error
+        }
+      }`
+    const { status, signal } = spawnSync(process.execPath, ['--input-type=module', '-e', program])
+    expect({ status, signal }).toEqual({ status: 0, signal: null })
   })
   it('many roots take no time', () => {
     const roots = Array.from({ length: 20_000 }, (_, at) => `a/b${at}`)
