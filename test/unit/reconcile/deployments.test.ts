@@ -191,6 +191,23 @@ describe('deploying', () => {
     expect(await rows()).toMatchObject([{ state: 'failed' }])
   })
 
+  it('says that it was the deadline also where the place makes something else of it', async () => {
+    await rig.close()
+    rig = await openRig({ deployDeadlineMs: 60_000 })
+    const put = prod.deploy.bind(prod)
+    prod.deploy = (what, signal) =>
+      put(what, signal).catch(() => {
+        throw new Error('socket hang up')
+      })
+    prod.gate = new Promise(() => undefined)
+    await rig.reconciler.configure([spec()])
+    await release('one')
+    await until(() => prod.puts.length === 1)
+    await rig.clock.advance(60_000)
+    await until(() => rig.deployed.length === 1)
+    expect(rig.deployed[0]?.error).toBe('prod took longer than 1m 0s')
+  })
+
   it('does not believe a place that holds something else afterwards', async () => {
     prod.onPut = () => {
       prod.holds = digestOf('of somebody else')

@@ -476,6 +476,33 @@ describe('long polling', () => {
     expect(await answer).toMatchObject({ status: 304, headers: { etag, connection: 'close' } })
   })
 
+  it('answers HEAD at once, whatever it would wait for', async () => {
+    const server = await startServer()
+    const { etag } = release(server, 'authz', 'one')
+    const headers = { 'If-None-Match': etag, ...waiting }
+    expect((await ask(`${server.url}/bundles/authz`, headers, { method: 'HEAD' })).status).toBe(304)
+  })
+
+  it('holds one request of a connection, not those behind it', async () => {
+    const server = await startServer()
+    const { etag } = release(server, 'authz', 'one')
+    const socket = createConnection(Number(new URL(server.url).port), '127.0.0.1')
+    let text = ''
+    socket.on('data', (chunk) => (text += chunk.toString()))
+    const asked = `GET /bundles/authz HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: ${etag}\r\nPrefer: wait=30\r\n\r\n`
+    socket.write(asked.repeat(3))
+    await waitFor('the last to be answered', async () =>
+      (await server.metrics.text()).includes('longshore_http_requests_total{route="bundles",status="304"} 2\n'),
+    )
+    await held(server, 1)
+    release(server, 'authz', 'two')
+    await waitFor(
+      'all answers',
+      () => text.match(/HTTP\/1.1 \d+/g)?.join() === 'HTTP/1.1 200,HTTP/1.1 304,HTTP/1.1 304',
+    )
+    socket.destroy()
+  })
+
   it('answers two requests on one connection in order, the second after the held one', async () => {
     const server = await startServer()
     const { etag } = release(server, 'authz', 'one')
