@@ -172,10 +172,10 @@ type ServingParts = AppOptions & Storage & { metrics: Metrics; reconciler: Recon
 
 /** What is released is served. */
 function openServing(parts: ServingParts, lifecycle: Lifecycle) {
-  const { config, metrics, content, state, registry, reconciler, logger } = parts
+  const { config, metrics, content, state, registry, reconciler, clock, logger } = parts
   const maxMemoryBytes = config.server.limits.bundleMemoryBytes
   const table = createBundleTable({ metrics, maxMemoryBytes })
-  const serving = createServing({ table, content, state, logger, maxMemoryBytes })
+  const serving = createServing({ table, content, state, clock, logger, maxMemoryBytes })
   lifecycle.defer('bundles', () => serving.close())
   reconciler.events.on('released', (release) => {
     serving.activate(release)

@@ -1,7 +1,9 @@
 import type { Content } from '../content/content.ts'
 import { isCorrupt, removeIfDamaged } from '../content/damage.ts'
+import type { Clock } from '../lib/clock.ts'
 import { StorageError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
+import { createSeldom } from '../lib/seldom.ts'
 import { counted } from '../lib/units.ts'
 import type { Release } from '../model/release.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -13,6 +15,7 @@ export interface ServingOptions {
   table: BundleTable
   content: Content
   state: State
+  clock: Pick<Clock, 'monotonic'>
   logger: Logger
   /** A larger bundle is read from disk for each request. */
   maxMemoryBytes: number
@@ -43,7 +46,9 @@ export interface Serving {
 /** Of each of what may be thousands of bundles. A client that is asked to roll back had one of the last few. */
 const rememberedReleases = 100
 
-export function createServing({ table, content, state, logger, maxMemoryBytes }: ServingOptions): Serving {
+export function createServing(options: ServingOptions): Serving {
+  const { table, content, state, clock, logger, maxMemoryBytes } = options
+  const isDue = createSeldom(clock)
   const chains = new Map<string, Promise<void>>()
   const waiting: Release[] = []
   const restored = createRestored({ table, logger, verify, read, discard })
@@ -59,7 +64,8 @@ export function createServing({ table, content, state, logger, maxMemoryBytes }:
       logger.debug({ bundle, release: release.number, digest: bundleDigest }, 'serving')
     } catch (error) {
       const message = 'a release cannot be served: its bytes cannot be read'
-      logger.error({ err: error, bundle, release: release.number }, message)
+      const level = isDue(`${bundle}@${release.number}`) ? 'error' : 'debug'
+      logger[level]({ err: error, bundle, release: release.number }, message)
       if (isCorrupt(error) && bundleDigest !== null) await discard(bundle, bundleDigest)
     }
   }

@@ -1,6 +1,7 @@
 import type { Content } from '../content/content.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
+import { createSeldom } from '../lib/seldom.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Source } from '../oci/target.ts'
 import type { CatalogState } from '../state/state.ts'
@@ -54,6 +55,7 @@ export function createRegistry({ content, catalog, clock, logger, folder, ...opt
     catalog,
     clock,
     logger,
+    isDamageDue: createSeldom(clock),
     activity,
     quotaOf,
     usedWithinMs: Math.min(usedWithinMs, limits.graceMs / 4),

@@ -17,6 +17,8 @@ export interface Shared {
   catalog: CatalogState
   clock: Clock
   logger: Logger
+  /** Whether a damaged blob is to be told of again. */
+  isDamageDue: (digest: Digest) => boolean
   activity: Activity
   quotaOf: QuotaOf
   /** A blob's use is noted no finer than this. */
@@ -37,7 +39,7 @@ export async function discardIfDamaged(error: unknown, name: string, digest: Dig
   if (!isCorrupt(error)) return
   try {
     const isGone = await discard(digest, shared)
-    logger.error(
+    logger[shared.isDamageDue(digest) ? 'error' : 'debug'](
       { err: error, repository: name, digest },
       isGone ? 'a stored blob is damaged or gone' : 'a blob was read wrong',
     )

@@ -67,7 +67,14 @@ export async function openLookRig(assembler: Assembler, clientLimits: Partial<Li
   const content = await createFolderContent({ path: folder, logger: silentLogger })
   const own = createRegistry({ content, catalog: state.catalog, clock, logger: silentLogger })
   const server = await startServer()
-  const serving = createServing({ table: server.table, content, state, logger: silentLogger, maxMemoryBytes: 1e9 })
+  const serving = createServing({
+    table: server.table,
+    content,
+    state,
+    clock,
+    logger: silentLogger,
+    maxMemoryBytes: 1e9,
+  })
   const reconciler = createReconciler({
     state,
     registry: own,

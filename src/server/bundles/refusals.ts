@@ -34,7 +34,7 @@ export function beforeFirstRelease(name: string): Refusal {
   return {
     status: 503,
     code: 'no_release',
-    message: `bundle ${name} has no release yet: the status of this server says what it waits for`,
+    message: `bundle ${name} has no release that can be served: the status of this server says why`,
     headers: { 'Retry-After': '5' },
   }
 }

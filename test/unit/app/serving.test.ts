@@ -8,6 +8,7 @@ import { silentLogger } from '../../../src/lib/logger.ts'
 import type { Release } from '../../../src/model/release.ts'
 import { digestOf, type Digest } from '../../../src/oci/digest.ts'
 import { createBundleTable, type BundleTable } from '../../../src/server/bundles/table.ts'
+import { FakeClock } from '../../support/clock.ts'
 import { tempDir } from '../../support/temp.ts'
 import { from } from '../registry/open.ts'
 import { draft } from '../state/open.ts'
@@ -20,6 +21,7 @@ let serving: Serving
 let failures: Error[]
 let earlier: { bundle: string; digest: Digest }[]
 let asked: number
+let errors: string[]
 /** How many of the next verifications fail though the disk is fine. */
 let flipped: number
 /** Into memory. */
@@ -50,13 +52,18 @@ beforeEach(async () => {
     maxMemoryBytes,
   })
   earlier = []
+  errors = []
   asked = 0
   const earlierDigests = () => {
     asked += 1
     return Promise.resolve(earlier)
   }
   const state = { bundles: { earlierDigests } }
-  serving = createServing({ table, content, state: state as never, logger: silentLogger, maxMemoryBytes })
+  serving = createServing({
+    ...{ table, content, clock: new FakeClock(), maxMemoryBytes },
+    state: state as never,
+    logger: { ...silentLogger, error: (_fields: unknown, message?: string) => void errors.push(message ?? '') },
+  })
 })
 
 afterEach(() => content.close())
@@ -90,10 +97,14 @@ describe('serving', () => {
     const [first, second] = [await release(1, 'one'), await release(2, 'two')]
     serving.activate(first)
     await serving.settled('authz')
-    failures = [new StorageError('io', 'reading failed')]
-    serving.activate(second)
-    await serving.settled('authz')
+    failures = [new StorageError('io', 'reading failed'), new StorageError('io', 'reading failed')]
+    for (let tries = 0; tries < 2; tries++) {
+      serving.activate(second)
+      await serving.settled('authz')
+    }
     expect(served()).toBe(1)
+    // Told of once.
+    expect(errors).toEqual(['a release cannot be served: its bytes cannot be read'])
     serving.activate(second)
     await serving.settled('authz')
     expect(served()).toBe(2)
