@@ -55,6 +55,28 @@ it('releases what is held, and deploys nothing of it before somebody says so', a
   expect(await rig.reconciler.steering.resume('authz', said)).toEqual([])
 })
 
+it('puts the same release there later, where it was held while the place was asked', async () => {
+  await rig.reconciler.steering.resume('authz', said)
+  await configure()
+  const { promise: asked, resolve: answer } = Promise.withResolvers<void>()
+  const observe = prod.observe.bind(prod)
+  prod.observe = async (what) => {
+    const observation = await observe(what)
+    await asked
+    return observation
+  }
+  await release('one')
+  await until(() => prod.observations === 1)
+  await rig.reconciler.steering.hold('authz', said)
+  answer()
+  await rig.reconciler.look('authz', 'request')
+  await until(() => rig.reconciler.status('authz')[0]!.held !== null && prod.observations === 1)
+  expect(prod.puts).toEqual([])
+  await rig.reconciler.steering.resume('authz', said)
+  await deployed(1)
+  expect(prod.puts.map((put) => put.release)).toEqual([1])
+})
+
 it('puts nothing there that was held while the place was asked, and the newest when it is resumed', async () => {
   await rig.reconciler.steering.resume('authz', said)
   await configure()

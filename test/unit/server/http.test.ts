@@ -1,14 +1,16 @@
 import { hashSync } from 'bcryptjs'
 import { once } from 'node:events'
 import { copyFileSync } from 'node:fs'
-import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
+import { Agent, createServer, request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest, type RequestOptions } from 'node:https'
-import { connect } from 'node:net'
+import { connect, type AddressInfo, type Socket } from 'node:net'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
+import { answerClientError } from '../../../src/server/listen.ts'
 import type { Route } from '../../../src/server/types.ts'
 import { createCertificates } from '../../support/certs.ts'
 import { FakeClock } from '../../support/clock.ts'
@@ -290,6 +292,8 @@ describe('limits', () => {
     const server = await startServer()
     const twice = 'GET /ping HTTP/1.1\r\nHost: localhost\r\nhOST: elsewhere\r\n\r\n'
     expect(await sendRaw(server, twice)).toMatch(/^HTTP\/1.1 400 [^]*one Host header/)
+    const once = 'GET /ping HTTP/1.1\r\nHost: localhost\r\nFrom: ann\r\nConnection: close\r\n\r\n'
+    expect(await sendRaw(server, once)).toMatch(/^HTTP\/1.1 200 /)
   })
 
   it('lets a connection send some requests ahead, not any number', async () => {
@@ -310,20 +314,31 @@ describe('limits', () => {
     expect(text).toMatch(/too_many_pipelined|requests that wait/)
   })
 
-  it('does not wait long for a client that was told off to go', async () => {
-    const server = await startServer()
-    const socket = connect({ port: Number(new URL(server.url).port), host: '127.0.0.1', allowHalfOpen: true })
+  it('does not wait long for a client that was told off to go, and says nothing more', async () => {
+    // Nothing else would ever end it.
+    const server = createServer({ headersTimeout: 0, requestTimeout: 0, keepAliveTimeout: 0 })
+    server.on('clientError', answerClientError)
+    const came = once(server, 'connection') as Promise<[Socket]>
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const { port } = server.address() as AddressInfo
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
     socket.resume()
     socket.write('hello\r\n\r\n')
-    const closed = Promise.withResolvers<void>()
-    socket.once('end', () => {
-      // Our side stays open: only a reset shows that theirs is gone.
-      const drip = setInterval(() => socket.write('x'), 200)
-      socket.once('error', () => closed.resolve())
-      socket.once('close', () => clearInterval(drip))
-    })
-    await closed.promise
+    const [ours] = await came
+    await once(ours, 'close')
     socket.destroy()
+    server.close()
+  })
+
+  it.each([
+    ['in the middle of an answer', { writable: true, writableLength: 1 }, 'HPE_INVALID_METHOD'],
+    ['to who is gone', { writable: false, writableLength: 0 }, 'HPE_INVALID_METHOD'],
+    ['to who has reset it', { writable: true, writableLength: 0 }, 'ECONNRESET'],
+  ])('says nothing about what is no HTTP %s', (_, state, code) => {
+    const done: string[] = []
+    const socket = { ...state, end: () => done.push('end'), destroy: () => done.push('destroy') }
+    answerClientError(Object.assign(new Error('no HTTP'), { code }), socket as unknown as Duplex)
+    expect(done).toEqual(['destroy'])
   })
 
   it('cuts an upload on which nothing moves, not one that does', async () => {
@@ -470,6 +485,14 @@ describe('closing', () => {
     await arrived.promise
     await server.server.close()
     await failed
+  })
+
+  it('leaves no timer behind', async () => {
+    const clock = new FakeClock()
+    const server = await startServer({ http: { clock } })
+    expect(clock.nextInMs()).toBeDefined()
+    await server.server.close()
+    expect(clock.nextInMs()).toBeUndefined()
   })
 
   it('closes connections that are idle', async () => {

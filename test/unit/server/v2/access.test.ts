@@ -1,12 +1,14 @@
+import { connect } from 'node:net'
 import { Writable } from 'node:stream'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createLogger } from '../../../../src/lib/logger.ts'
+import { createLogger, silentLogger, type Logger } from '../../../../src/lib/logger.ts'
 import { Redactor } from '../../../../src/lib/redact.ts'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import { ociConfig, ociManifest } from '../../../../src/oci/media.ts'
 import type { Action } from '../../../../src/server/types.ts'
 import { Api, codesOf, jsonOf, locationOf } from '../../../conformance/distribution/api.ts'
 import { startV2Server, type V2Server, type V2ServerOptions } from '../../../conformance/distribution/server.ts'
+import { waitFor } from '../../../support/wait.ts'
 
 const servers: V2Server[] = []
 
@@ -226,6 +228,26 @@ describe('what is served as bundles', () => {
     expect(jsonOf(await api.get('/v2/bundles/authz/tags/list')).tags).toEqual(['latest', 'r1'])
     expect(jsonOf(await api.get('/v2/_catalog')).repositories).toEqual(['bundles/authz'])
   })
+})
+
+it('a client that goes away in the middle of a push is nothing to complain of', async () => {
+  const complaints: unknown[] = []
+  const notes: unknown[] = []
+  const logger = Object.assign(Object.create(silentLogger) as Logger, {
+    error: (...said: unknown[]) => complaints.push(said),
+    debug: (_: unknown, text: string) => notes.push(text),
+  })
+  const { server, api } = await start({ logger })
+  const path = await api.startUpload()
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
+  socket.write(`PATCH ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nsome`)
+  await waitFor(
+    'some of it',
+    async () => (await server.registry.uploads.status(api.repository, path.split('/').at(-1)!)) === 4,
+  )
+  socket.destroy()
+  await waitFor('it to be noticed', () => notes.includes('the client went away'))
+  expect(complaints).toEqual([])
 })
 
 describe('a line for those who ask later', () => {
