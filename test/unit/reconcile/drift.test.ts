@@ -54,6 +54,46 @@ describe('a place that somebody else changed', () => {
     expect(await drifts()).toHaveLength(1)
   })
 
+  it('is noticed also where what it holds was found there, and never put', async () => {
+    await store.push('one')
+    await rig.reconciler.configure([specOf(store, { schedule: { kind: 'off' } })])
+    await look()
+    prod.holds = rig.released[0]!.manifestDigest
+    await configure()
+    await until(() => place().state === 'done')
+    expect(prod.puts).toEqual([])
+    expect(place()).toMatchObject({ deployed: 1, deployedAt: rig.clock.now() })
+    prod.holds = theirs
+    await look()
+    await until(() => prod.puts.length === 1 && place().state === 'done')
+    expect(await drifts()).toHaveLength(1)
+  })
+
+  it('is nothing new where it still is as it was put there', async () => {
+    await deployedOnce()
+    const asked = prod.observations
+    for (let looks = 1; looks <= 3; looks++) {
+      await look()
+      await until(() => prod.observations === asked + looks)
+    }
+    // What is under way ends before that does.
+    await rig.reconciler.configure([])
+    expect(rig.deployed).toHaveLength(1)
+    const types = (await rig.state.events.ofBundle('authz', 100, 'prod')).map(({ type }) => type)
+    expect(types).toEqual(['deployment.succeeded', 'deployment.started'])
+  })
+
+  it('is said anew when it holds something else again', async () => {
+    await deployedOnce({ drift: 'report' })
+    for (const digest of [theirs, digestOf('of a third')]) {
+      prod.holds = digest
+      await look()
+      await until(() => place().observed === digest)
+      await look()
+    }
+    expect((await drifts()).map(({ data }) => data.digest)).toEqual([theirs, digestOf('of a third')])
+  })
+
   it('is noticed after a look that failed', async () => {
     await deployedOnce()
     prod.holds = null

@@ -10,6 +10,7 @@ import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
+import { maxPipelined } from '../../../src/server/head.ts'
 import { answerClientError } from '../../../src/server/listen.ts'
 import type { Route } from '../../../src/server/types.ts'
 import { createCertificates } from '../../support/certs.ts'
@@ -312,6 +313,20 @@ describe('limits', () => {
       'HTTP/1.1 429',
     ])
     expect(text).toMatch(/too_many_pipelined|requests that wait/)
+  })
+
+  it('lets it do so again and again', async () => {
+    const server = await startServer()
+    release(server, 'authz', 'one')
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
+    let text = ''
+    socket.on('data', (chunk) => (text += chunk.toString()))
+    const pair = 'GET /bundles/authz HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(2)
+    for (let round = 1; round <= maxPipelined + 2; round++) {
+      socket.write(pair)
+      await waitFor('both answers', () => (text.match(/HTTP\/1.1 200/g)?.length ?? 0) === 2 * round)
+    }
+    socket.destroy()
   })
 
   it('does not wait long for a client that was told off to go, and says nothing more', async () => {

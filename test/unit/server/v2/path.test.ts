@@ -14,6 +14,13 @@ function codeOf(path: string): string | undefined {
 }
 
 describe('parsing the path of a registry request', () => {
+  it.each(['/v2/a/tags/other', '/v2/a/b/list', '/v2/a/b/uploads/1', '/v2/a/blobs/b/1', '/v2/a/b', '/v1/a/tags/list'])(
+    'takes no half of an endpoint for one: %s',
+    (path) => {
+      expect(parsePath(path)).toBeUndefined()
+    },
+  )
+
   it.each([
     ['/v2', 'base', '', ''],
     ['/v2/', 'base', '', ''],
