@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { rename, rm } from 'node:fs/promises'
-import { ConfigError, IntegrityError, StorageError } from '../lib/errors.ts'
+import { ConfigError, IntegrityError } from '../lib/errors.ts'
 import type { BundleFacts } from '../opa/bundle.ts'
 import { loadWithOpa } from '../opa/program.ts'
 import { addFiles, findFiles, isHidden, matchesAny } from './collect.ts'
@@ -70,9 +70,9 @@ async function createSpool(aside: string, output: string, { maxUnpackedBytes }: 
   try {
     return Spool.create(`${aside}.spool`, maxUnpackedBytes)
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
+    const { code } = ((error as Error).cause ?? error) as NodeJS.ErrnoException
     if (code === 'ENOENT') throw new ConfigError(`cannot write ${output}: its folder is not there`, { cause: error })
-    throw new StorageError('io', `cannot write ${output}: ${message}`, { cause: error })
+    throw error
   }
 }
 

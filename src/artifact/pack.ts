@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { open, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { constants, crc32, createDeflateRaw } from 'node:zlib'
 import { IntegrityError } from '../lib/errors.ts'
@@ -67,7 +68,7 @@ export async function packTarGz(files: readonly PackFile[], path: string, signal
     await pipeline(tar, createDeflateRaw(deflateSettings), gzip, target, { ...(signal && { signal }) })
   } catch (error) {
     await rm(path, { force: true }).catch(() => undefined)
-    throw signal?.aborted === true ? signal.reason : describeDisk(error, path)
+    throw signal?.aborted === true ? signal.reason : describeDisk(error, `a file in ${dirname(path)}`)
   }
   return { path, size, digest: finish(gzipHash, 'sha256'), uncompressedDigest: finish(tarHash, 'sha256') }
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { IntegrityError, StorageError } from '../lib/errors.ts'
 import { formatSize } from '../lib/units.ts'
 import { finish, type Digest } from '../oci/digest.ts'
@@ -22,19 +23,26 @@ const readBytes = 256 * 1024
  */
 export class Spool {
   readonly #file: number
+  readonly #folder: string
   readonly #maxBytes: number
   #end = 0
 
-  private constructor(file: number, maxBytes: number) {
+  private constructor(file: number, folder: string, maxBytes: number) {
     this.#file = file
+    this.#folder = folder
     this.#maxBytes = maxBytes
   }
 
   /** The file at `path` is unlinked at once: it is gone when the process is. `maxBytes` over all contents. */
   static create(path: string, maxBytes: number): Spool {
-    const file = openSync(path, 'wx+', 0o600)
-    rmSync(path)
-    return new Spool(file, maxBytes)
+    const folder = dirname(path)
+    try {
+      const file = openSync(path, 'wx+', 0o600)
+      rmSync(path)
+      return new Spool(file, folder, maxBytes)
+    } catch (error) {
+      throw describeDisk(error, workIn(folder))
+    }
   }
 
   /** Throws IntegrityError `bad_archive` beyond the ceiling. */
@@ -65,7 +73,7 @@ export class Spool {
         this.#end += written
       }
     } catch (error) {
-      throw describeDisk(error, 'a file for work in progress')
+      throw describeDisk(error, workIn(this.#folder))
     }
   }
 
@@ -86,4 +94,9 @@ export class Spool {
   close(): void {
     closeSync(this.#file)
   }
+}
+
+/** Without its own name, which is another one each time: the same failure is no news. */
+function workIn(folder: string): string {
+  return `a file for work in progress in ${folder}`
 }

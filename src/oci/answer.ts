@@ -199,8 +199,7 @@ export function explainFailure(error: unknown, host: string, what: string): unkn
     return new RemoteError('protocol', `cannot ${what}: ${host} does not speak HTTP properly: ${error.message}`, at)
   }
   const had = lost.has(code) ? 'lost the' : 'no'
-  const why = error.message.includes(code) ? error.message : `${error.message} (${code})`.trim()
-  const hint = hintFor(code, host)
+  const { why, hint } = reasonOf(error, code, host)
   return new RemoteError('network', `cannot ${what}: ${had} connection to ${host}: ${why}`, {
     ...at,
     retryable: true,
@@ -222,6 +221,17 @@ function explainTls(error: Error, { code, host, what }: { code: string; host: st
         ? `Renew the certificate of ${host}, or set the clock of this machine.`
         : `If ${host} has a certificate of your own authority, set ca for it under registries.`,
   })
+}
+
+function reasonOf(error: Error, code: string, host: string): { why: string; hint: string | undefined } {
+  // Undici has no code of its own for it.
+  const refused = /^Proxy response \((\d+)\)/.exec(error.message)?.[1]
+  if (refused !== undefined) {
+    const hint = `See whether the proxy that HTTPS_PROXY names lets us go to ${host}, or name that in NO_PROXY.`
+    return { why: `the proxy answered ${refused}`, hint }
+  }
+  const why = error.message.includes(code) ? error.message : `${error.message} (${code})`.trim()
+  return { why, hint: hintFor(code, host) }
 }
 
 function hintFor(code: string, host: string): string | undefined {

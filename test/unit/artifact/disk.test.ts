@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { describeDisk } from '../../../src/artifact/disk.ts'
 import { packTarGz } from '../../../src/artifact/pack.ts'
+import { Spool } from '../../../src/artifact/spool.ts'
 import { StorageError } from '../../../src/lib/errors.ts'
 import { tempDir } from '../../support/temp.ts'
 import { packFile } from './support.ts'
@@ -30,6 +31,16 @@ describe('what the disk refuses', () => {
   it('comes out of packing', async () => {
     const dir = join(tempDir('disk'), 'file')
     writeFileSync(dir, '')
-    await expect(packTarGz([packFile('a', 'x')], join(dir, 'out'))).rejects.toThrow(StorageError)
+    const packing = packTarGz([packFile('a', 'x')], join(dir, 'out'))
+    await expect(packing).rejects.toMatchObject({
+      name: 'StorageError',
+      message: expect.stringContaining(`in ${dir}:`),
+    })
+  })
+
+  it('comes out of unpacking, and names the folder', () => {
+    const dir = join(tempDir('disk'), 'none')
+    const message = `cannot write a file for work in progress in ${dir}: there is no such file or folder`
+    expect(() => Spool.create(join(dir, 'a.spool'), 1)).toThrow(expect.objectContaining({ code: 'io', message }))
   })
 })

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { createServer as createHttpServer } from 'node:http'
 import { createServer, type AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { RemoteError } from '../../../src/lib/errors.ts'
@@ -516,6 +517,19 @@ describe('connections', () => {
     expect((await t.client.repository(`${server.host}/acme/app`).head('v1'))?.digest).toBe(manifest.digest)
     expect(await failureOf(t.client.repository('no.test/acme/app').head('v1'))).toMatchObject({ code: 'network' })
     expect(proxy.requests).toHaveLength(1)
+  })
+
+  it('says so where the proxy refuses', async () => {
+    const proxy = createHttpServer().listen(0, '127.0.0.1')
+    proxy.on('connect', (_request, socket) => socket.end('HTTP/1.1 403 Forbidden\r\n\r\n'))
+    await once(proxy, 'listening')
+    const httpsProxy = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+    await using t = testClient({ proxy: { httpsProxy }, limits: { tries: 1 } })
+    expect(await failureOf(t.client.repository('reg.test/acme/app').head('v1'))).toMatchObject({
+      message: expect.stringMatching(/: no connection to reg\.test: the proxy answered 403$/) as string,
+      hint: expect.stringContaining('NO_PROXY') as string,
+    })
+    proxy.close()
   })
 
   it('takes a proxy without a scheme for an HTTP one, as curl does', async () => {
