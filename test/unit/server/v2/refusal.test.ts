@@ -27,17 +27,23 @@ describe('an error from below', () => {
       refusalFor(new RemoteError('busy', 'x', { host, ...(retryAfterMs !== undefined && { retryAfterMs }) }))?.headers
     expect(headersOf()).toEqual({ 'Retry-After': '1' })
     expect(headersOf(2_500)).toEqual({ 'Retry-After': '3' })
+    expect(headersOf(0)).toEqual({ 'Retry-After': '1' })
   })
 
   it.each([
-    [new StorageError('disk_full', '/secret/path'), 507],
-    [new StorageError('read_only', '/secret/path'), 503],
-    [new StorageError('corrupt', '/secret/path'), 500],
-    [new Error('/secret/path'), 500],
-  ])('%s that is our fault is not told in detail', (error, status) => {
+    [new StorageError('disk_full', '/secret/path'), 507, /no space left/, undefined],
+    [new StorageError('read_only', '/secret/path'), 503, /cannot write/, undefined],
+    [new StorageError('corrupt', '/secret/path'), 500, /damaged or gone: push it again/, undefined],
+    [new StorageError('unreachable', '/secret/path'), 503, /cannot reach its database/, '5'],
+    [new StorageError('io', '/secret/path'), 500, /its log says why/, undefined],
+    [new RemoteError('unavailable', '/secret/path', { host }), 500, /its log says why/, undefined],
+    [new Error('/secret/path'), 500, /its log says why/, undefined],
+  ])('%s that is our fault is told by its kind, not in detail', (error, status, message, retryAfter) => {
     expect(refusalFor(error)).toBeUndefined()
     const answer = refusalForFault(error)
     expect(answer.status).toBe(status)
+    expect(answer.message).toMatch(message)
+    expect(answer.headers['Retry-After']).toBe(retryAfter)
     expect(JSON.stringify(answer.entries)).not.toContain('secret')
   })
 })
