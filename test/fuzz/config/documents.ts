@@ -13,6 +13,22 @@ import { configs, keys, partTexts, words, yamlTokens } from './written.ts'
 
 const lines = fc.constantFrom('a: 1\n', 'b: wörd\n', '# ☃\n', '😀: [x]\n', '- ${A}\n')
 
+/** What may stand for braces while YAML is parsed. */
+const standIns = '\ufdd0\ufdd1'
+const privateUse = Array.from({ length: 0x1900 }, (_, at) => String.fromCharCode(0xe000 + at)).join('')
+const odd = fc.oneof(
+  {
+    weight: 49,
+    arbitrary: fc.string({
+      unit: fc.constantFrom('x', '{', '}', ...standIns, ...privateUse.slice(0, 3)),
+      maxLength: 6,
+    }),
+  },
+  { weight: 1, arbitrary: fc.constantFrom(privateUse, `${standIns}${privateUse}`) },
+)
+const escaped = (text: string) =>
+  JSON.stringify(text).replace(/[^\0-\x7f]/g, (one) => `\\u${one.charCodeAt(0).toString(16)}`)
+
 export const documentProperties = [
   property(
     'config files as bytes',
@@ -47,6 +63,22 @@ export const documentProperties = [
       if (inner !== undefined) same(document.lineOf([key, inner]), line + 1)
     }
   }),
+  property(
+    'config documents with what stands for braces',
+    fc.tuple(odd, fc.boolean(), fc.constantFrom('$', '$$')),
+    ([text, isEscaped, dollars]) => {
+      const reference = `${dollars}{B}`
+      // Where every character is taken, braces can only stand in quotes.
+      const inner = text.length > privateUse.length ? JSON.stringify(reference) : reference
+      const written = `a: ${isEscaped ? escaped(text) : JSON.stringify(text)}\nb: { c: ${inner}, d: 1 }\ne: x${reference}\n`
+      const document = parseConfigDocument(written)
+      same([document.value, document.problems], [{ a: text, b: { c: reference, d: 1 }, e: `x${reference}` }, []])
+      same(
+        [document.textAt(['e']), document.textAt(['b', 'd']), document.textAt(['b'])],
+        [`x${reference}`, '1', undefined],
+      )
+    },
+  ),
   property('config documents', partTexts, (text) => {
     const document = parseConfigDocument(text)
     // What stands for braces while it is parsed is seen by nobody; what was written is.
