@@ -1,6 +1,7 @@
 // The long form of the property tests of test/fuzz: `node scripts/fuzz.ts`, a million cases of each. Says the seed and the shrunk case
 // of what fails, and with which seed to go on. All of it takes about two hours of one core, no property more than twenty minutes; on a
 // machine that is shared, two of it side by side: `--only 'config: '` is more than half.
+// Where it ends without a word (a status of 134 or 139), a case has ended the process: one of the property after the last that is named.
 //   --cases 100000      of each property
 //   --only 'oci: Link'  properties whose name holds the text
 //   --seed 7            the first seed; each 10,000 cases use the next one

@@ -70,12 +70,15 @@ export const documentProperties = [
       const reference = `${dollars}{B}`
       // Where every character is taken, braces can only stand in quotes.
       const inner = text.length > privateUse.length ? JSON.stringify(reference) : reference
-      const written = `a: ${isEscaped ? escaped(text) : JSON.stringify(text)}\nb: { c: ${inner}, d: 1 }\ne: x${reference}\n`
+      const written = `a: ${isEscaped ? escaped(text) : JSON.stringify(text)}\nb: { c: ${inner}, d: 1 }\ne: x${reference}${reference}\n`
       const document = parseConfigDocument(written)
-      same([document.value, document.problems], [{ a: text, b: { c: reference, d: 1 }, e: `x${reference}` }, []])
+      same(
+        [document.value, document.problems],
+        [{ a: text, b: { c: reference, d: 1 }, e: `x${reference}${reference}` }, []],
+      )
       same(
         [document.textAt(['e']), document.textAt(['b', 'd']), document.textAt(['b'])],
-        [`x${reference}`, '1', undefined],
+        [`x${reference}${reference}`, '1', undefined],
       )
     },
   ),
