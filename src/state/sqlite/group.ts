@@ -1,4 +1,6 @@
-import type { DatabaseSync } from 'node:sqlite'
+import type { Store } from './store.ts'
+
+type Committing = Pick<Store, 'raw' | 'checkFiles'>
 
 /** One operation of a group: `run` awaits nothing but the database, and may be called again if its transaction failed. */
 export interface Work {
@@ -11,22 +13,23 @@ export interface Work {
  * Runs all in one transaction, each in a savepoint: one fsync for all of them. Each is answered only after the commit;
  * one that fails takes back only what it did. When the transaction as a whole fails, each gets one of its own.
  */
-export async function commitGroup(database: DatabaseSync, group: readonly Work[]): Promise<void> {
+export async function commitGroup(store: Committing, group: readonly Work[]): Promise<void> {
   if (group.length === 0) return
   try {
-    const answers = await runGroup(database, group)
+    const answers = await runGroup(store, group)
     for (const answer of answers) answer()
   } catch (error) {
     if (group.length === 1) return group[0]!.failed(error)
-    for (const work of group) await commitGroup(database, [work])
+    for (const work of group) await commitGroup(store, [work])
   }
 }
 
-async function runGroup(database: DatabaseSync, group: readonly Work[]): Promise<(() => void)[]> {
+async function runGroup({ raw: database, checkFiles }: Committing, group: readonly Work[]): Promise<(() => void)[]> {
   const answers: (() => void)[] = []
   database.exec('begin immediate')
   try {
     for (const work of group) answers.push(await runInSavepoint(database, work))
+    checkFiles()
     database.exec('commit')
     return answers
   } catch (error) {
@@ -36,7 +39,7 @@ async function runGroup(database: DatabaseSync, group: readonly Work[]): Promise
   }
 }
 
-async function runInSavepoint(database: DatabaseSync, work: Work): Promise<() => void> {
+async function runInSavepoint(database: Committing['raw'], work: Work): Promise<() => void> {
   database.exec('savepoint operation')
   try {
     const result = await work.run()

@@ -7,6 +7,7 @@ import { openDatabase, type OpenDatabase } from './database.ts'
 import { sqliteError, waysOut } from './errors.ts'
 import { takeLock } from './lock.ts'
 import type { WorkerStart } from './messages.ts'
+import { watchFiles } from './moved.ts'
 import { giveUpSpare, keepSpare, reserveLog } from './reserve.ts'
 import { snapshotTo } from './snapshot.ts'
 
@@ -14,6 +15,8 @@ import { snapshotTo } from './snapshot.ts'
 export interface Store extends OpenDatabase {
   /** For messages. */
   file: string
+  /** Throws StorageError where what is written now would be lost. */
+  checkFiles(): void
   /** Copies it into a new file. */
   snapshot(to: string): Promise<void>
   close(): void
@@ -47,6 +50,7 @@ async function open({ path, contentId, mustExist = false }: WorkerStart): Promis
       raw,
       kysely,
       file,
+      checkFiles: watchFiles(file),
       snapshot: (to) => snapshotTo(file, to),
       close: () => {
         raw.close()

@@ -49,7 +49,7 @@ async function serve(port: MessagePort, start: WorkerStart): Promise<void> {
       // Readers do not wait for the disk; nobody else writes in the meantime.
       for (const one of work) if (one.access === 'read') await answer(one)
       await commitGroup(
-        store.raw,
+        store,
         work.filter(({ access }) => access === 'write'),
       )
       const close = requests.find((request) => 'close' in request)

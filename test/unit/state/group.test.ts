@@ -15,6 +15,8 @@ afterEach(() => {
   database.close()
 })
 
+const commit = (...group: Work[]) => commitGroup({ raw: database, checkFiles: () => undefined }, group)
+
 const rows = () =>
   database
     .prepare('select x from t order by x')
@@ -41,19 +43,19 @@ const broken = (): never => {
 }
 
 it('commits all together and answers afterwards', async () => {
-  await commitGroup(database, [inserting('a'), inserting('b')])
+  await commit(inserting('a'), inserting('b'))
   expect(log).toEqual(['run a', 'run b', 'done a', 'done b'])
   expect(rows()).toEqual(['a', 'b'])
 })
 
 it('takes back only the one that failed', async () => {
-  await commitGroup(database, [inserting('a'), inserting('b', broken), inserting('c')])
+  await commit(inserting('a'), inserting('b', broken), inserting('c'))
   expect(log).toEqual(['run a', 'run b', 'run c', 'done a', 'failed b: broken', 'done c'])
   expect(rows()).toEqual(['a', 'c'])
 })
 
 it('takes back the one that broke a constraint', async () => {
-  await commitGroup(database, [inserting('a'), inserting('a'), inserting('c')])
+  await commit(inserting('a'), inserting('a'), inserting('c'))
   expect(log.filter((line) => line.startsWith('failed'))).toHaveLength(1)
   expect(rows()).toEqual(['a', 'c'])
 })
@@ -65,7 +67,7 @@ describe('when the transaction as a whole fails', () => {
       database.exec('rollback')
       throw new Error('full')
     }
-    await commitGroup(database, [inserting('a'), inserting('b', endTransaction), inserting('c')])
+    await commit(inserting('a'), inserting('b', endTransaction), inserting('c'))
     expect(log.filter((line) => !line.startsWith('run'))).toEqual(['done a', 'failed b: full', 'done c'])
     expect(rows()).toEqual(['a', 'c'])
     expect(database.isTransaction).toBe(false)
@@ -75,13 +77,13 @@ describe('when the transaction as a whole fails', () => {
     database.exec('create table child (x text references t (x) deferrable initially deferred)')
     database.exec('pragma foreign_keys = on')
     const orphan = inserting('b', () => database.exec("insert into child values ('none')"))
-    await commitGroup(database, [inserting('a'), orphan])
+    await commit(inserting('a'), orphan)
     expect(log.filter((line) => !line.startsWith('run'))).toEqual(['done a', 'failed b: FOREIGN KEY constraint failed'])
     expect(rows()).toEqual(['a'])
   })
 })
 
 it('does nothing for nobody', async () => {
-  await commitGroup(database, [])
+  await commit()
   expect(log).toEqual([])
 })

@@ -48,7 +48,7 @@ export async function openInProcess(path = tempDir('state')): Promise<State & { 
   const call = (name: string, args: unknown[]) =>
     new Promise((done, failed) => {
       const work = { run: () => operations.get(name)!.run(store.kysely, args), done, failed }
-      last = last.then(() => commitGroup(store.raw, [work]))
+      last = last.then(() => commitGroup(store, [work]))
     })
   const parts: Record<string, Record<string, unknown>> = {}
   for (const name of operations.keys()) {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
@@ -17,6 +17,31 @@ it('makes its folder', async () => {
   await state.facts.set('k', 'v')
   await state.close()
   expect(existsSync(join(path, 'state.db'))).toBe(true)
+})
+
+describe('files that somebody takes away below it', () => {
+  for (const name of ['state.db', 'state.db-wal']) {
+    it(`writes nothing that would be lost: ${name}`, async () => {
+      const path = tempDir('state')
+      const [file, elsewhere] = [join(path, name), join(tempDir('elsewhere'), name)]
+      const state = await openState(path)
+      await state.facts.set('k', 'before')
+      renameSync(file, elsewhere)
+      await expect(state.facts.set('k', 'meanwhile')).rejects.toMatchObject({
+        code: 'io',
+        message: `${file} was removed or replaced while longshore uses it: nothing can be kept`,
+      })
+      copyFileSync(elsewhere, file)
+      await expect(state.facts.set('k', 'meanwhile')).rejects.toMatchObject({ code: 'io' })
+      expect(await state.facts.get('k')).toBe('before')
+      renameSync(elsewhere, file)
+      await state.facts.set('k', 'after')
+      await state.close()
+      const again = await openState(path)
+      expect(await again.facts.get('k')).toBe('after')
+      await again.close()
+    })
+  }
 })
 
 describe('the lock', () => {
