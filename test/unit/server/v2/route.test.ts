@@ -13,6 +13,7 @@ import type { Call } from '../../../../src/server/v2/call.ts'
 import { refusal } from '../../../../src/server/v2/refusal.ts'
 import { Api, codesOf, jsonOf, locationOf, type Answer } from '../../../conformance/distribution/api.ts'
 import { FakeClock } from '../../../support/clock.ts'
+import { waitFor } from '../../../support/wait.ts'
 import { startV2Server, type V2Server } from '../../../conformance/distribution/server.ts'
 
 const maxBlobBytes = 4 * 1024 * 1024
@@ -54,16 +55,8 @@ async function abandon(method: string, path: string, headers: Record<string, str
   const request = httpRequest({ host: '127.0.0.1', port, method, path, headers })
   request.on('error', () => undefined)
   request.write(sent)
-  await until(async () => (request.socket?.bytesWritten ?? 0) > sent.length)
+  await waitFor('all to be sent', () => (request.socket?.bytesWritten ?? 0) > sent.length)
   request.destroy()
-}
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let turn = 0; turn < 2_000; turn++) {
-    if (await holds()) return
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-  throw new Error('it never came to hold')
 }
 
 describe('the endpoints', () => {
@@ -202,7 +195,7 @@ it('the file of a blob is let go of when its client goes away', async () => {
     }
   }
   await early(`GET ${api.blobPath(digest)} HTTP/1.1\r\nHost: a\r\n\r\n`)
-  await until(async () => open === 0)
+  await waitFor('the file to be let go of', () => open === 0)
 })
 
 it('a refusal keeps the connection where nothing more comes with the request', async () => {
@@ -359,7 +352,9 @@ describe('an upload that breaks off', () => {
     const headers = { 'Content-Length': '200000', 'Content-Range': '100000-299999' }
     await abandon('PATCH', location, headers, bytes.subarray(100_000, 200_000))
     // While the server has not noticed yet, the session is taken.
-    await until(async () => (await api.patch(location, bytes.subarray(100_000), '100000-299999')).status === 202)
+    await waitFor('the rest to be taken', async () => {
+      return (await api.patch(location, bytes.subarray(100_000), '100000-299999')).status === 202
+    })
     expect((await api.finish(location, digestOf(bytes))).status).toBe(201)
     expect((await api.get(api.blobPath(digestOf(bytes)))).body).toEqual(bytes)
   })
@@ -371,7 +366,7 @@ describe('an upload that breaks off', () => {
     const headers = { 'Content-Length': '300000' }
     await abandon('PUT', `${location}?digest=${digest}`, headers, bytes.subarray(0, 100_000))
     await abandon('POST', `/v2/${api.repository}/blobs/uploads/?digest=${digest}`, headers, bytes.subarray(0, 100_000))
-    await until(async () => (await api.patch(location, bytes, '0-299999')).status === 202)
+    await waitFor('it to be taken', async () => (await api.patch(location, bytes, '0-299999')).status === 202)
     expect((await api.head(api.blobPath(digest))).status).toBe(404)
     expect((await api.finish(location, digest)).status).toBe(201)
   })
@@ -413,7 +408,7 @@ describe('a manifest', () => {
     const chunked = `${head(0).replace('Content-Length: 0', 'Transfer-Encoding: chunked')}${chunk}${chunk}`
     const answer = raw(chunked)
     // What is left of the body is read away for a while, so that the client sees the answer.
-    await until(async () => (server.clock.nextInMs() ?? Infinity) <= 5_000)
+    await waitFor('the deadline', () => (server.clock.nextInMs() ?? Infinity) <= 5_000)
     await server.clock.advance(5_000)
     expect(await answer).toMatch(/^HTTP\/1.1 413 [^]*10000 bytes/)
   })
@@ -424,7 +419,7 @@ describe('a manifest', () => {
 
   it('that does not arrive in time is 408', async () => {
     const answer = raw(`${head(100)}{`)
-    await until(async () => (server.clock.nextInMs() ?? Infinity) <= 60_000)
+    await waitFor('the deadline', () => (server.clock.nextInMs() ?? Infinity) <= 60_000)
     await server.clock.advance(60_000)
     expect(await answer).toMatch(/^HTTP\/1.1 408 [^]*within 1m 0s/)
   })
@@ -547,7 +542,7 @@ describe('an upload', () => {
     const answered = once(slow, 'response')
     slow.write('who')
     const post = () => other.send('POST', target, { body: 'whole' })
-    await until(async () => (await post()).status === 429)
+    await waitFor('a refusal', async () => (await post()).status === 429)
     slow.end('le')
     await answered
     expect((await post()).status).toBe(201)
