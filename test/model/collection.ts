@@ -36,8 +36,10 @@ interface Model {
 
 interface Known {
   raw: RawManifest
-  /** When it was put, or last hung together with a tag, whichever is later. */
+  /** When it was put, or a tag last kept it with all that hangs on it, whichever is later. */
   neededUntil: number
+  /** When a tag last kept it, if only because something refers to it. */
+  referredUntil: number
   /** Nobody needed it for so long that it may be gone. */
   isLapsed: boolean
 }
@@ -70,15 +72,22 @@ export async function runCollectionModel(seed: number, steps: number): Promise<R
   }
 }
 
-/** Those of `known` that these keep: what they name, and what refers to them; and what they refer to, with what that names and refers to. */
-function hangingTogether(known: readonly Known[], roots: ReadonlySet<Digest>): Set<Digest> {
+interface Kept {
+  /** For themselves, with what they name, and what refers to them. */
+  whole: Set<Digest>
+  /** Because something refers to them, with what they name and refer to; but not for what else refers to them. */
+  subjects: Set<Digest>
+}
+
+/** What these keep of `known`, themselves among them. */
+function hangingTogether(known: readonly Known[], roots: Iterable<Digest>, referred: Iterable<Digest> = []): Kept {
   const parts = known.map(({ raw }) => {
     const manifest = parseManifest(raw)
     const named = manifest.kind === 'index' ? manifest.manifests.map(({ digest }) => digest) : []
     return { digest: raw.digest, named, subject: manifest.subject?.digest }
   })
   const whole = new Set(roots)
-  const subjects = new Set<Digest>()
+  const subjects = new Set(referred)
   for (let before = -1; before !== whole.size + subjects.size;) {
     before = whole.size + subjects.size
     for (const { digest, named, subject } of parts) {
@@ -88,8 +97,11 @@ function hangingTogether(known: readonly Known[], roots: ReadonlySet<Digest>): S
       if (subject !== undefined && (whole.has(digest) || subjects.has(digest))) subjects.add(subject)
     }
   }
-  const kept = whole.union(subjects)
-  return new Set(known.map(({ raw }) => raw.digest).filter((digest) => kept.has(digest)))
+  return { whole, subjects }
+}
+
+function isKept({ raw }: Known, { whole, subjects }: Kept): boolean {
+  return whole.has(raw.digest) || subjects.has(raw.digest)
 }
 
 class Run {
@@ -241,7 +253,7 @@ class Run {
     }
     const roots = new Set([...this.#model.tags.get(name)!.values(), ...this.#keptReleases()])
     const kept = hangingTogether(there, roots)
-    return there.filter(({ raw }) => kept.has(raw.digest))
+    return there.filter((one) => isKept(one, kept))
   }
 
   /** Those that stay kept if each bundle gets `more` releases. */
@@ -267,11 +279,17 @@ class Run {
     const released = this.#keptReleases(1)
     for (const name of repositories) {
       const known = this.#known(name)
-      const tagged = hangingTogether(known, new Set(this.#model.tags.get(name)!.values()))
-      for (const one of known) if (tagged.has(one.raw.digest)) one.neededUntil = now
-      const recent = known.filter(({ neededUntil }) => neededUntil >= then - untaggedMs)
-      const needed = hangingTogether(known, new Set([...released, ...recent.map(({ raw }) => raw.digest)]))
-      for (const one of known) if (!needed.has(one.raw.digest)) one.isLapsed = true
+      const tagged = hangingTogether(known, this.#model.tags.get(name)!.values())
+      for (const one of known) {
+        if (tagged.whole.has(one.raw.digest)) one.neededUntil = now
+        if (tagged.subjects.has(one.raw.digest)) one.referredUntil = now
+      }
+      const since = then - untaggedMs
+      const digestsOf = (some: Known[]) => some.map(({ raw }) => raw.digest)
+      const recent = digestsOf(known.filter(({ neededUntil }) => neededUntil >= since))
+      const referred = digestsOf(known.filter(({ referredUntil }) => referredUntil >= since))
+      const needed = hangingTogether(known, [...released, ...recent], referred)
+      for (const one of known) if (!isKept(one, needed)) one.isLapsed = true
     }
   }
 
@@ -315,7 +333,9 @@ class Run {
   async #put(name: string, raw: RawManifest, tags: string[]): Promise<void> {
     const { missing } = await this.#registry.repository(name).put(raw, tags)
     if (missing.length > 0) this.#fail(`a push to ${name} lost ${missing.join(', ')}`)
-    this.#model.manifests.get(name)!.set(raw.digest, { raw, neededUntil: this.#clock.now(), isLapsed: false })
+    this.#model.manifests
+      .get(name)!
+      .set(raw.digest, { raw, neededUntil: this.#clock.now(), referredUntil: 0, isLapsed: false })
     for (const tag of tags) this.#model.tags.get(name)!.set(tag, raw.digest)
   }
 
