@@ -67,7 +67,7 @@ export async function* measureServer(): AsyncGenerator<Row> {
   await Promise.all([server.stop(), olareg.stop()])
 }
 
-/** Nothing of what was before is still to be written, and the memory for a big file was touched: both cost as much again as the push. */
+/** Nothing of what was before is still to be written, and the memory for a big file was touched: both change how long a push takes. */
 async function makeAlike(folder: string): Promise<void> {
   const path = join(folder, 'touched')
   writeRandom(path, bigBytes)
