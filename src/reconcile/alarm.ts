@@ -13,8 +13,15 @@ const longestTimerMs = 86_400_000
 const clockCheckMs = 60_000
 /** What the two clocks differ by is measured twice, and one of them is slewed. */
 const slackMs = 1_000
+/**
+ * What is due within the same quarter of a second rings together, so that hundreds of looks a minute find the processor awake and
+ * its caches warm: each costs half as much then.
+ */
+const togetherMs = 250
+/** Where it is sooner, a quarter of a second more would be felt. */
+const soonMs = 10_000
 
-/** Rings once, at the time that it was set to last. */
+/** Rings once, at the time that it was set to last, or up to a quarter of a second later. */
 export class Alarm {
   /** Null while it is not set. */
   at: number | null = null
@@ -39,7 +46,7 @@ export class Alarm {
     const now = this.#clock.now()
     const monotonic = this.#clock.monotonic()
     this.at = at
-    this.#due = monotonic + Math.max(0, at - now)
+    this.#due = together(monotonic, Math.max(0, at - now))
     this.#offset = now - monotonic
     this.#schedule = isTimeOfDay ? schedule : undefined
     this.#ring = ring
@@ -71,4 +78,9 @@ export class Alarm {
     if (shift < -slackMs) this.at = Math.min(this.at!, nextLookAt(this.#schedule, now, this.#random) ?? Infinity)
     return this.at! - now
   }
+}
+
+function together(monotonic: number, delayMs: number): number {
+  const due = monotonic + delayMs
+  return delayMs < soonMs ? due : Math.ceil(due / togetherMs) * togetherMs
 }
