@@ -19,7 +19,74 @@ declare module 'prom-client/lib/registry.js' {
   export default Registry
 }
 
-declare module 'prom-client/lib/defaultMetrics.js' {
-  import { collectDefaultMetrics } from 'prom-client'
-  export default collectDefaultMetrics
+declare module 'prom-client/lib/metrics/eventLoopLag.js' {
+  import type { DefaultMetricsCollectorConfiguration, Registry, RegistryContentType } from 'prom-client'
+  export default function register(
+    registry: Registry,
+    config?: DefaultMetricsCollectorConfiguration<RegistryContentType>,
+  ): void
+}
+
+declare module 'prom-client/lib/metrics/gc.js' {
+  import type { DefaultMetricsCollectorConfiguration, Registry, RegistryContentType } from 'prom-client'
+  export default function register(
+    registry: Registry,
+    config?: DefaultMetricsCollectorConfiguration<RegistryContentType>,
+  ): void
+}
+
+declare module 'prom-client/lib/metrics/heapSizeAndUsed.js' {
+  import type { DefaultMetricsCollectorConfiguration, Registry, RegistryContentType } from 'prom-client'
+  export default function register(
+    registry: Registry,
+    config?: DefaultMetricsCollectorConfiguration<RegistryContentType>,
+  ): void
+}
+
+declare module 'prom-client/lib/metrics/heapSpacesSizeAndUsed.js' {
+  import type { DefaultMetricsCollectorConfiguration, Registry, RegistryContentType } from 'prom-client'
+  export default function register(
+    registry: Registry,
+    config?: DefaultMetricsCollectorConfiguration<RegistryContentType>,
+  ): void
+}
+
+declare module 'prom-client/lib/metrics/osMemoryHeap.js' {
+  import type { DefaultMetricsCollectorConfiguration, Registry, RegistryContentType } from 'prom-client'
+  export default function register(
+    registry: Registry,
+    config?: DefaultMetricsCollectorConfiguration<RegistryContentType>,
+  ): void
+}
+
+declare module 'prom-client/lib/metrics/processCpuTotal.js' {
+  import type { DefaultMetricsCollectorConfiguration, Registry, RegistryContentType } from 'prom-client'
+  export default function register(
+    registry: Registry,
+    config?: DefaultMetricsCollectorConfiguration<RegistryContentType>,
+  ): void
+}
+
+declare module 'prom-client/lib/metrics/processMaxFileDescriptors.js' {
+  import type { DefaultMetricsCollectorConfiguration, Registry, RegistryContentType } from 'prom-client'
+  export default function register(
+    registry: Registry,
+    config?: DefaultMetricsCollectorConfiguration<RegistryContentType>,
+  ): void
+}
+
+declare module 'prom-client/lib/metrics/processStartTime.js' {
+  import type { DefaultMetricsCollectorConfiguration, Registry, RegistryContentType } from 'prom-client'
+  export default function register(
+    registry: Registry,
+    config?: DefaultMetricsCollectorConfiguration<RegistryContentType>,
+  ): void
+}
+
+declare module 'prom-client/lib/metrics/version.js' {
+  import type { DefaultMetricsCollectorConfiguration, Registry, RegistryContentType } from 'prom-client'
+  export default function register(
+    registry: Registry,
+    config?: DefaultMetricsCollectorConfiguration<RegistryContentType>,
+  ): void
 }

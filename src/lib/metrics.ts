@@ -103,9 +103,7 @@ export function createMetrics(clock: Pick<Clock, 'now'>): Metrics {
 function createProcessMetrics(register: Registry): () => Promise<void> {
   let started: Promise<void> | undefined
   return () =>
-    (started ??= import('prom-client/lib/defaultMetrics.js').then(({ default: collectDefaultMetrics }) => {
-      collectDefaultMetrics({ register })
-    }))
+    (started ??= import('./process-metrics.ts').then(({ registerProcessMetrics }) => registerProcessMetrics(register)))
 }
 
 function collectionMetrics(register: Registry) {

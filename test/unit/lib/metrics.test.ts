@@ -1,5 +1,7 @@
+import { open, readdir, stat } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { createMetrics } from '../../../src/lib/metrics.ts'
+import { countOpenFiles } from '../../../src/lib/process-metrics.ts'
 import { FakeClock } from '../../support/clock.ts'
 
 describe('metrics', () => {
@@ -36,6 +38,25 @@ describe('metrics', () => {
     const text = await createMetrics(new FakeClock()).text()
     expect(text).toMatch(/^process_resident_memory_bytes \d+/m)
     expect(text).toMatch(/^nodejs_eventloop_lag_p99_seconds /m)
+    expect(text).toMatch(/^process_open_fds [1-9]/m)
+  })
+
+  it('lists nothing for each connection: a scrape would hold everybody up', async () => {
+    const text = await createMetrics(new FakeClock()).text()
+    expect(text).not.toMatch(/^nodejs_active_/m)
+  })
+
+  it('knows how many files are open, from older kernels too', async () => {
+    const before = await countOpenFiles()
+    const files = await Promise.all(Array.from({ length: 50 }, () => open(import.meta.filename)))
+    try {
+      expect(await countOpenFiles()).toBeGreaterThanOrEqual(before + 50)
+    } finally {
+      await Promise.all(files.map((file) => file.close()))
+    }
+    // As older ones show the other folder: without a size.
+    expect((await stat('/proc/sys')).size).toBe(0)
+    expect(await countOpenFiles('/proc/sys')).toBe((await readdir('/proc/sys')).length - 1)
   })
 
   it('keeps requests by route and status, and their time in cumulative buckets', async () => {
