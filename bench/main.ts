@@ -10,12 +10,14 @@ import { run as runTransfer } from './transfer.ts'
 import { run as runRegistry } from './registry.ts'
 import type { Bench, Row } from './row.ts'
 import { run as runStart } from './start.ts'
+import { run as runWaiting } from './waiting.ts'
 import { run as runWebhook } from './webhook.ts'
 
 const benches: Record<string, Bench> = {
   push: runPush,
   deploy: runDeploy,
   bundles: runBundles,
+  waiting: runWaiting,
   registry: runRegistry,
   catalog: runCatalog,
   start: runStart,

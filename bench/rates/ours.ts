@@ -17,11 +17,17 @@ export const authorization = `Authorization: Bearer ${token}`
 /** In its first seconds a process holds its young generation small: what is measured has been up for longer. */
 const settleMs = 12_000
 
-/** `longshore serve` on one core, as somebody would run it: access by tokens, metrics on, each bundle in the built-in registry. */
-export async function startOurs(bundles: readonly string[]): Promise<Longshore> {
+/**
+ * `longshore serve` as somebody would run it: access by tokens, metrics on, each bundle in the built-in registry. On one core, unless
+ * it is started `under` something else.
+ */
+export async function startOurs(
+  bundles: readonly string[],
+  under: readonly string[] = onServerCore,
+): Promise<Longshore> {
   const tokens = { bench: { token, allow: ['read', 'deploy', 'push:policies/*'] } }
   const server = await startLongshore({
-    under: onServerCore,
+    under,
     headers: { authorization: `Bearer ${token}` },
     config: {
       server: { access: { tokens } },

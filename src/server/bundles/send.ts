@@ -39,6 +39,17 @@ export function createSender({ readBlob, downloads }: SenderOptions): Sender {
     }
   }
 
+  /**
+   * Of what those who wait were told last. Node makes one piece of memory of head and text for each answer: for thousands at once that is
+   * garbage by the hundred megabytes, and all of them can be sent these bytes.
+   */
+  let told: { served: ServedRelease; bytes: Buffer } | undefined
+
+  function bytesFor(served: ServedRelease, text: string): Buffer {
+    if (told?.served !== served) told = { served, bytes: Buffer.from(text, 'latin1') }
+    return told.bytes
+  }
+
   return {
     same(response, served, freshness) {
       response.writeHead(304, (freshness === 'same' ? served.headers.same : served.headers.sameUntold) as string[])
@@ -49,6 +60,7 @@ export function createSender({ readBlob, downloads }: SenderOptions): Sender {
       if (response.req.method !== 'HEAD' && served.body === undefined) return fromDisk(response, served, headers)
       response.writeHead(200, headers as string[])
       if (response.req.method === 'HEAD') response.end()
+      else if (waiting && typeof served.body === 'string') response.end(bytesFor(served, served.body))
       else response.end(served.body, 'latin1')
     },
   }

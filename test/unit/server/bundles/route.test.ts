@@ -37,8 +37,10 @@ describe('a bundle over HTTP', () => {
     const server = await startServer()
     const bytes = Buffer.from(Array.from({ length: size }, (_, index) => index % 256))
     server.table.activate({ release: releaseOf('authz', bytes), bytes })
-    const answer = await fetch(`${server.url}/bundles/authz`)
-    expect(Buffer.from(await answer.arrayBuffer()).equals(bytes)).toBe(true)
+    for (const headers of [{}, waiting]) {
+      const answer = await fetch(`${server.url}/bundles/authz`, { headers })
+      expect(Buffer.from(await answer.arrayBuffer()).equals(bytes)).toBe(true)
+    }
   })
 
   it('is never said to be encoded, whatever the client accepts', async () => {

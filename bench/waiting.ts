@@ -2,18 +2,35 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Longshore } from '../../test/support/longshore.ts'
-import type { Row } from '../row.ts'
-import { authorization, packPolicy, pushTo } from './ours.ts'
+import type { Longshore } from '../test/support/longshore.ts'
+import { stopAllProcesses } from '../test/support/process.ts'
+import { removeTempDirs } from '../test/support/temp.ts'
+import { authorization, packPolicy, pushTo, startOurs } from './rates/ours.ts'
+import type { Row } from './row.ts'
+
+// What 10,000 clients that wait cost a running server, and how long it takes to tell them all of a push.
 
 const clients = 10_000
 const atOnce = 250
 const pushes = 5
+const bundle = 'small'
+const path = `/bundles/${bundle}`
+const bytesEach = 10 * 1024
 const goals = { bytesEach: 20_000, answeredMs: 500, stallMs: 50 }
 
-/** What 10,000 clients that wait cost a running server, and how long it takes to tell them all of a push. */
-export async function* holdMany(server: Longshore): AsyncGenerator<Row> {
-  const path = '/bundles/small'
+export async function* run(): AsyncGenerator<Row> {
+  try {
+    const server = await startOurs([bundle], [])
+    await pushTo(server.host, `policies/${bundle}`, await packPolicy(bundle, bytesEach))
+    await server.look(bundle)
+    yield* holdMany(server)
+  } finally {
+    await stopAllProcesses()
+    removeTempDirs()
+  }
+}
+
+async function* holdMany(server: Longshore): AsyncGenerator<Row> {
   let etag = (await server.fetch(path)).headers.get('etag')!
   const ask = (client: Client) =>
     client.socket.write(
@@ -32,10 +49,10 @@ export async function* holdMany(server: Longshore): AsyncGenerator<Row> {
   const times: number[] = []
   const stalls: number[] = []
   for (let push = 0; push < pushes; push++) {
-    const packed = await packPolicy('small', 10 * 1024)
+    const packed = await packPolicy(bundle, bytesEach)
     await longestStallMs(server)
     const answered = Promise.all(all.map(answer))
-    const released = pushTo(server.host, 'policies/small', packed)
+    const released = pushTo(server.host, `policies/${bundle}`, packed)
     const [last] = (await answered).sort((a, b) => b.atMs - a.atMs)
     times.push(last!.atMs - (await released))
     stalls.push(await longestStallMs(server))
