@@ -1,5 +1,6 @@
 import type { Worker } from 'node:worker_threads'
 import { createControl } from './app/control.ts'
+import { watchFolder } from './app/folder-watch.ts'
 import { openServer } from './app/listening.ts'
 import { createMaintenance } from './app/maintenance.ts'
 import type { RegistriesOptions } from './app/registries.ts'
@@ -83,6 +84,10 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
     registry,
   } = await openStorage({ ...options, metrics, standby, rebuild: options.rebuildState === true }, lifecycle)
   const { state, feed } = feedOf(opened)
+  const { path: contentFolder } = config.content
+  const hasState = config.state.type === 'sqlite'
+  const folder = await watchFolder({ folder: contentFolder, hasState, clock, logger, metrics })
+  lifecycle.defer('folder watch', () => folder.stop())
   if (config.file === null) {
     const { seedExample } = await import('./app/example.ts')
     await seedExample(registry, state.facts, logger)
@@ -130,7 +135,7 @@ async function open(options: AppOptions, lifecycle: Lifecycle): Promise<Omit<App
   }
   const { readyTimeoutMs } = config.server
   const control = createControl({
-    ...{ reconciler, outbox, serving, state, feed, registry, clock, reload, maintenance, readyTimeoutMs },
+    ...{ reconciler, outbox, serving, state, feed, registry, clock, reload, maintenance, folder, readyTimeoutMs },
     webhook: (name) => setup.webhooks.get(name),
   })
   await setup.apply(() => Promise.resolve(config), current)

@@ -6,6 +6,7 @@ import type { Registry } from '../registry/types.ts'
 import type { Control } from '../server/types.ts'
 import type { EventFeed } from '../state/feed.ts'
 import type { State } from '../state/state.ts'
+import type { FolderWatch } from './folder-watch.ts'
 import type { Maintenance } from './maintenance.ts'
 import type { Serving } from './serving.ts'
 import type { LinkedWebhook } from './webhooks.ts'
@@ -22,15 +23,16 @@ export interface ControlOptions {
   webhook(name: string): LinkedWebhook | undefined
   reload: Control['reload']
   maintenance: Maintenance
+  folder: Pick<FolderWatch, 'warnings'>
   /** After this long a bundle that nobody came to look at no longer keeps us from being ready. */
   readyTimeoutMs: number
 }
 
 /** What the HTTP side may ask, put together from reconciler and state. */
 export function createControl(options: ControlOptions): Control {
-  const { reconciler, outbox, serving, state, feed, registry, clock, reload, maintenance, readyTimeoutMs } = options
+  const { reconciler, outbox, serving, state, feed, registry, clock, reload, maintenance, folder } = options
   const { steering } = reconciler
-  const deadline = clock.monotonic() + readyTimeoutMs
+  const deadline = clock.monotonic() + options.readyTimeoutMs
 
   /** A release that was just made is on its way to the table: what is told as current can be fetched. */
   async function status() {
@@ -95,6 +97,7 @@ export function createControl(options: ControlOptions): Control {
       return { ...verified, lookingAt: verified.found === 0 ? [] : await lookAtLost() }
     },
     verifying: () => maintenance.verifying(),
+    warnings: () => folder.warnings(),
     async unready() {
       if (clock.monotonic() >= deadline) return []
       return (await status())

@@ -40,6 +40,7 @@ export interface Metrics {
   setWaiting(clients: number): void
   setBundleMemory(bytes: number): void
   setRegistryMemory(bytes: number): void
+  setFolderLost(isLost: boolean): void
   /** Prometheus' text, and its media type. */
   text(): Promise<string>
   readonly contentType: string
@@ -71,6 +72,7 @@ export function createMetrics(clock: Pick<Clock, 'now'>): Metrics {
   const waiting = gauge('waiting_clients', 'Long polls that are held now')
   const memory = gauge('bundle_memory_bytes', 'Bundles kept in memory for serving')
   const registryMemory = gauge('registry_memory_bytes', 'Manifests and small blobs kept in memory for the registry')
+  const folderLost = gauge('content_folder_lost', '1 while the content folder is removed, replaced or does not answer')
   const hosts = new Set<string>()
 
   return {
@@ -90,6 +92,7 @@ export function createMetrics(clock: Pick<Clock, 'now'>): Metrics {
     setWaiting: (clients) => waiting.set(clients),
     setBundleMemory: (bytes) => memory.set(bytes),
     setRegistryMemory: (bytes) => registryMemory.set(bytes),
+    setFolderLost: (isLost) => folderLost.set(isLost ? 1 : 0),
 
     async text() {
       await ofProcess()

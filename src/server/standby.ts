@@ -12,8 +12,8 @@ export function createStandbyRoutes(why: () => string): Pick<HttpServerOptions, 
     const path = url.pathname
     // What is sent along is for nobody.
     request.resume()
-    if (path === '/health/live') return answer(response, 200, { ready: true, reasons: [] })
-    if (path === '/health/ready') return answer(response, 503, { ready: false, reasons: [why()] })
+    if (path === '/health/live') return answer(response, 200, { ready: true, reasons: [], warnings: [] })
+    if (path === '/health/ready') return answer(response, 503, { ready: false, reasons: [why()], warnings: [] })
     const headers = { 'Retry-After': retryAfter }
     return refuse(response, path, requestId, { status: 503, code: 'standby', message: why(), headers })
   }
@@ -33,7 +33,13 @@ export function createStandbyRoutes(why: () => string): Pick<HttpServerOptions, 
   }
 }
 
-function answer(response: Exchange['response'], status: number, body: { ready: boolean; reasons: string[] }): void {
+interface Readiness {
+  ready: boolean
+  reasons: string[]
+  warnings: string[]
+}
+
+function answer(response: Exchange['response'], status: number, body: Readiness): void {
   response.writeHead(status, {
     'Content-Type': 'application/json; charset=utf-8',
     'Cache-Control': 'no-store',

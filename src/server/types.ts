@@ -79,6 +79,8 @@ export interface Control {
   verifying(): { blobs: number; bytes: number } | null
   /** What stands in the way of being ready; empty when ready. */
   unready(): Promise<string[]>
+  /** What keeps nobody from being served, and needs somebody to mend it. */
+  warnings(): string[]
 }
 
 /** What is served under a bundle's name. */

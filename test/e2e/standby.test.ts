@@ -29,12 +29,13 @@ needs('postgresql')('two instances on one Postgres and one folder', () => {
       second.log().some(({ msg }) => /stands by: .*process \d+\) acts/.test(String(msg))),
     )
     const live = await second.fetch('/health/live')
-    expect([live.status, await live.json()]).toEqual([200, { ready: true, reasons: [] }])
+    expect([live.status, await live.json()]).toEqual([200, { ready: true, reasons: [], warnings: [] }])
     const ready = await second.fetch('/health/ready')
     expect(ready.status).toBe(503)
     expect(await ready.json()).toEqual({
       ready: false,
       reasons: [expect.stringContaining(`process ${first.process.pid}`) as string],
+      warnings: [],
     })
     for (const path of ['/bundles/authz', '/v2/', '/api/v1/bundles', '/repos', '/metrics', '/', '/ping']) {
       const answer = await second.fetch(path)

@@ -3,7 +3,7 @@ import type { Control } from '../types.ts'
 import type { Answer, Operation } from './operation.ts'
 
 export interface ProbeOptions {
-  control: Pick<Control, 'unready'>
+  control: Pick<Control, 'unready' | 'warnings'>
   metrics: Pick<Metrics, 'text' | 'contentType'>
   /** Aborted when the server is about to stop. */
   draining: AbortSignal
@@ -40,7 +40,7 @@ export function createProbes({ control, metrics, draining }: ProbeOptions): Prob
       summary: 'Whether the process answers',
       needs: 'nothing',
       answers: { 200: { description: 'It does', schema: 'Readiness' } },
-      handle: () => ({ body: { ready: true, reasons: [] } }),
+      handle: () => ({ body: { ready: true, reasons: [], warnings: [] } }),
     },
     {
       method: 'GET',
@@ -53,7 +53,8 @@ export function createProbes({ control, metrics, draining }: ProbeOptions): Prob
       },
       async handle() {
         const reasons = draining.aborted ? ['shutting down'] : await control.unready()
-        return { status: reasons.length === 0 ? 200 : 503, body: { ready: reasons.length === 0, reasons } }
+        const ready = reasons.length === 0
+        return { status: ready ? 200 : 503, body: { ready, reasons, warnings: control.warnings() } }
       },
     },
     {

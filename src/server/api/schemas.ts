@@ -278,7 +278,11 @@ export const verifying = z.object({
   bytes: z.int(),
 })
 export const pong = z.object({ message: z.literal('pong') })
-export const readiness = z.object({ ready: z.boolean(), reasons: z.array(z.string()) })
+export const readiness = z.object({
+  ready: z.boolean(),
+  reasons: z.array(z.string()),
+  warnings: z.array(z.string()).describe('What keeps nobody from being served, and needs somebody to mend it'),
+})
 
 /** https://www.rfc-editor.org/rfc/rfc9457 */
 export const problem = z.object({

@@ -43,6 +43,13 @@ describe('being ready', () => {
   })
 })
 
+it('warns of a folder that is lost, ready as before', async () => {
+  const folder = { warnings: () => ['the content folder is lost'] }
+  const parts = { reconciler: { status: () => [] }, clock: new FakeClock(), readyTimeoutMs: 1000, folder }
+  const asked = createControl(parts as unknown as ControlOptions)
+  expect([await asked.unready(), asked.warnings()]).toEqual([[], ['the content folder is lost']])
+})
+
 describe('what a person says', () => {
   const said = { by: 'ann', reason: '' }
   const { signal } = new AbortController()

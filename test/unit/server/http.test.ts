@@ -456,7 +456,7 @@ describe('closing', () => {
     server.server.drain()
     const ready = await ask(`${server.url}/health/ready`)
     expect(ready.status).toBe(503)
-    expect(JSON.parse(ready.body)).toEqual({ ready: false, reasons: ['shutting down'] })
+    expect(JSON.parse(ready.body)).toEqual({ ready: false, reasons: ['shutting down'], warnings: [] })
     const bundle = await ask(`${server.url}/bundles/authz`, { Connection: 'keep-alive' })
     expect(bundle).toMatchObject({ status: 200, headers: { connection: 'close' } })
   })

@@ -276,6 +276,7 @@ function createControl(parts: Partial<Control> = {}): Control {
     verify: async () => ({ blobs: 2, bytes: 3, found: 0, findings: [], lookingAt: [] }),
     verifying: () => null,
     unready: async () => [],
+    warnings: () => [],
     ...parts,
   }
 }

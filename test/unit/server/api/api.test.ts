@@ -296,10 +296,21 @@ describe('probes', () => {
     const { url } = await startServer({ control: { unready: async () => reasons } })
     const before = await ask(`${url}/health/ready`)
     expect(before.status).toBe(503)
-    expect(JSON.parse(before.body)).toEqual({ ready: false, reasons: ['authz has no release yet'] })
+    expect(JSON.parse(before.body)).toEqual({
+      ready: false,
+      reasons: ['authz has no release yet'],
+      warnings: [],
+    })
     expect((await ask(`${url}/health/live`)).status).toBe(200)
     reasons.pop()
-    expect(JSON.parse((await ask(`${url}/health/ready`)).body)).toEqual({ ready: true, reasons: [] })
+    expect(JSON.parse((await ask(`${url}/health/ready`)).body)).toEqual({ ready: true, reasons: [], warnings: [] })
+  })
+
+  it('stay ready where somebody has to mend something, but everybody is served, and say what', async () => {
+    const { url } = await startServer({ control: { warnings: () => ['the content folder is lost'] } })
+    const answer = await ask(`${url}/health/ready`)
+    expect(answer.status).toBe(200)
+    expect(JSON.parse(answer.body)).toEqual({ ready: true, reasons: [], warnings: ['the content folder is lost'] })
   })
 
   it('give metrics in the text that Prometheus reads', async () => {
