@@ -67,7 +67,7 @@ export class Authenticator {
     if (credential?.token !== undefined) return `Bearer ${credential.token}`
     if (this.#challenge === undefined) return undefined
     if (this.#challenge.scheme === 'basic') return basicOf(credential)
-    return `Bearer ${await this.#token(this.#challenge, credential, this.#withMore(scopes))}`
+    return this.#bearer(this.#challenge, credential, scopes)
   }
 
   /**
@@ -93,7 +93,17 @@ export class Authenticator {
       return basic
     }
     if (lacksScope) this.#remember(scopes, splitScopes(challenge.parameters.scope))
-    return `Bearer ${await this.#token(challenge, credential, this.#withMore(scopes))}`
+    return this.#bearer(challenge, credential, scopes)
+  }
+
+  /** After a failure the registry is asked again: it may send us elsewhere for tokens by now, or want none any more. */
+  async #bearer(challenge: Challenge, credential: Credential | undefined, scopes: readonly string[]): Promise<string> {
+    try {
+      return `Bearer ${await this.#token(challenge, credential, this.#withMore(scopes))}`
+    } catch (error) {
+      if (this.#challenge === challenge) this.#challenge = undefined
+      throw error
+    }
   }
 
   async #token(challenge: Challenge, credential: Credential | undefined, scopes: readonly string[]): Promise<string> {

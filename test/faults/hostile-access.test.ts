@@ -117,7 +117,7 @@ const tokens: Row[] = [
     faults: { token: hang },
     // The registry itself answers in time, however much else there is to do.
     limits: { headersMs: 2_000, tries: 2 },
-    requests: { head: 1, token: 2 },
+    requests: { head: 2, token: 2 },
     fails: { kind: 'remote', code: 'timeout', says: [] },
   },
   {
@@ -203,7 +203,7 @@ const tokens: Row[] = [
     does: resolve,
     auth: 'bearer',
     faults: { token: status(500) },
-    requests: { head: 1, token: 5 },
+    requests: { head: 5, token: 5 },
     fails: refusedAs('unavailable', 500, 'token as robot'),
   },
   {
@@ -211,7 +211,7 @@ const tokens: Row[] = [
     does: resolve,
     auth: 'bearer',
     faults: { token: { fault: status(503), times: 1 } },
-    requests: { head: 2, token: 2 },
+    requests: { head: 3, token: 2 },
     waits: [250],
   },
   {
@@ -219,7 +219,7 @@ const tokens: Row[] = [
     does: resolve,
     auth: 'bearer',
     faults: { token: { fault: cut('in body'), times: 1 } },
-    requests: { head: 2, token: 2 },
+    requests: { head: 3, token: 2 },
     waits: [250],
   },
   {

@@ -1,6 +1,5 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import type { Limits } from '../../src/oci/limits.ts'
 import {
   body,
   cut,
@@ -22,9 +21,7 @@ import {
   reply,
   type Fault,
   type HostileReply,
-  type Phase,
 } from '../support/hostile-registry.ts'
-import { waitFor } from '../support/wait.ts'
 import {
   config,
   HastyClock,
@@ -33,27 +30,14 @@ import {
   layerBytes,
   manifest,
   mount,
-  password,
   push,
-  pushed,
   pushManifest,
   referrers,
   resolve,
   tags,
-  username,
-  type Operation,
 } from './drive.ts'
-import { heapGrowth, rounds, roundsBefore, settled, snapshot } from './leaks.ts'
-
-interface Class {
-  name: string
-  does: Operation
-  faults: Partial<Record<Phase, Fault>>
-  auth?: 'bearer' | 'basic'
-  limits?: Partial<Limits>
-  /** It takes real time: all rounds at once. */
-  atOnce?: true
-}
+import { leavesNothing, long, type Class } from './leak-rounds.ts'
+import { rounds } from './leaks.ts'
 
 const wire = (['before headers', 'in headers', 'at first byte', 'in body', 'at last byte'] as const).flatMap(
   (where): Class[] => [
@@ -168,40 +152,8 @@ const slow: Class[] = [
 ]
 
 describe('a hostile registry leaves nothing behind', () => {
-  it.each([...wire, ...answers, ...slow].map((one) => [one.name, one] as const))(
-    '%s',
-    async (_name, { does, faults, auth, limits, atOnce }) => {
-      const before = snapshot()
-      const clock = new HastyClock()
-      const pass = (ms: number) => clock.pass(ms)
-      const registry = await hostileRegistry({ ...(auth && { auth }), username, password, pass })
-      const artifact = putArtifact(registry, layerBytes)
-      const bounds = { tries: 2, resumes: 1, circuitFailures: Infinity, concurrency: atOnce ? rounds : 3, ...limits }
-      const client = hostileClient(registry, clock, { ...(auth && { auth }), limits: bounds })
-      const about = { client, registry, artifact, clock, repository: client.repository(registry.name) }
-      for (const [phase, fault] of Object.entries(faults)) registry.fault(phase as Phase, fault)
-      const round = async () => {
-        await does(about).catch(() => undefined)
-        registry.blobs.delete(pushed.descriptor.digest)
-        registry.requests.splice(2)
-      }
-      for (let at = 0; at < (atOnce ? 1 : roundsBefore); at++) await round()
-      const growth = await heapGrowth()
-      if (atOnce) await Promise.all(Array.from({ length: rounds }, round))
-      else for (let at = 0; at < rounds; at++) await round()
-      await growth()
-      expect(clock.pending, 'timers of the client').toBe(0)
-      // Connections are used again, or closed.
-      await waitFor('unused connections to be closed', () => registry.openSockets() <= (atOnce ? rounds : 6))
-      // Every slot was given back: a registry that is well again is asked at once.
-      registry.heal()
-      await clock.pass(60_000)
-      expect(await tags(about)).toContain('latest')
-      await client.close()
-      await waitFor('all connections to be closed', () => registry.openSockets() === 0)
-      await registry[Symbol.asyncDispose]()
-      await settled(before)
-    },
+  it.each([...wire, ...answers, ...slow].map((one) => [one.name, one] as const))('%s', (_name, one) =>
+    leavesNothing(one),
   )
 
   it('not even a listener on the signal of a caller who asks for long', async () => {
@@ -221,11 +173,6 @@ describe('a hostile registry leaves nothing behind', () => {
     await client.close()
   })
 })
-
-/** Longer than what a client reads without being asked to. */
-function long(answer: HostileReply): HostileReply {
-  return { ...answer, body: Buffer.alloc(300_000, ' ') }
-}
 
 function alternately(one: HostileReply, other: HostileReply): Fault {
   let count = 0

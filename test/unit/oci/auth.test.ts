@@ -271,6 +271,21 @@ describe('bearer tokens', () => {
     expect(used).toEqual(['Bearer token-of-all', 'Bearer token-of-one', 'Bearer token-of-all'])
   })
 
+  it.each([
+    ['a realm that cannot be used', 'file:///token'],
+    ['a token server that is gone', 'http://127.0.0.1:1/token'],
+    ['a token server that gives none', '/no-token'],
+  ])('asks the registry again after %s: it may have mended that', async (_what, realm) => {
+    await using server = await registry({ valid: ['t1'], challenge: () => `Bearer realm="${now.realm}"` })
+    const now = { realm }
+    server.on('GET /no-token', { status: 200, body: '{}' })
+    await using t = testClient({ limits: { tries: 1 } })
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    for (let time = 0; time < 2; time++) await failureOf(repository.head('v1'))
+    now.realm = '/token'
+    expect(await repository.head('v1')).toMatchObject({ digest: manifest.digest })
+  })
+
   it('says what the token server said', async () => {
     const token = { status: 403, body: '{"errors":[{"code":"DENIED","message":"locked"}]}' }
     await using server = await registry({ valid: [], token })
