@@ -1,7 +1,7 @@
 import type tls from 'node:tls'
 import type { Dispatcher } from 'undici'
-import { ConfigError } from '../lib/errors.ts'
 import type { Limits } from './limits.ts'
+import { createProxyAgent, readProxy, type Proxy } from './proxy.ts'
 import { createLargeReads } from './receiving.ts'
 import { isLoopbackHost } from './reference.ts'
 import type { RegistrySettings } from './settings.ts'
@@ -56,7 +56,7 @@ export class Dispatchers {
   }
 
   /** undici comes with the first request, and of it only what is used: as a whole it is twice as large. */
-  async #create(proxy: string | undefined, secure: tls.SecureContextOptions, limits: Limits): Promise<Dispatcher> {
+  async #create(proxy: Proxy | undefined, secure: tls.SecureContextOptions, limits: Limits): Promise<Dispatcher> {
     // HTTP/2 is off: one connection's window caps the speed of blobs.
     const connect = { ...secure, timeout: limits.connectMs, allowH2: false }
     const options = { connect, allowH2: false }
@@ -64,22 +64,14 @@ export class Dispatchers {
       const { default: Agent } = await import('undici/lib/dispatcher/agent.js')
       return new Agent({ ...options, connect: { ...connect, onread: createLargeReads() } })
     }
-    const { EnvHttpProxyAgent } = await import('undici')
-    return new EnvHttpProxyAgent({
-      ...options,
-      // Named for both schemes and never undefined: undici would look into the environment.
-      httpProxy: proxy,
-      httpsProxy: proxy,
-      noProxy: this.#proxy.noProxy ?? '',
-      requestTls: connect,
-    })
+    return createProxyAgent(proxy, this.#proxy.noProxy ?? '', { ...options, requestTls: connect })
   }
 
-  #proxyFor(url: URL): string | undefined {
+  #proxyFor(url: URL): Proxy | undefined {
     if (isLoopbackHost(url.host)) return undefined
     const isSecure = url.protocol === 'https:'
     const proxy = isSecure ? this.#proxy.httpsProxy : this.#proxy.httpProxy
-    return proxy === undefined || proxy === '' ? undefined : proxyUrl(proxy, isSecure ? 'HTTPS_PROXY' : 'HTTP_PROXY')
+    return proxy === undefined || proxy === '' ? undefined : readProxy(proxy, isSecure ? 'HTTPS_PROXY' : 'HTTP_PROXY')
   }
 
   /** Node replaces its roots by what is given: so what is given holds them. */
@@ -87,13 +79,4 @@ export class Dispatchers {
     this.#roots ??= process.getBuiltinModule('node:tls').getCACertificates('default')
     return [...this.#roots, ca]
   }
-}
-
-/** `proxy.corp:3128` is HTTP, as curl has it. Throws ConfigError that does not show the URL: it may hold a password. */
-function proxyUrl(text: string, variable: string): string {
-  const url = URL.parse(text.includes('://') ? text : `http://${text}`)
-  if (url !== null && /^(?:https?|socks5?):$/.test(url.protocol)) return url.href
-  throw new ConfigError(`${variable} holds no URL of an HTTP or SOCKS5 proxy`, {
-    hint: `Write it as ${variable}=http://proxy.example.com:3128, or unset it.`,
-  })
 }

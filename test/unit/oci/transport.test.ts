@@ -532,6 +532,37 @@ describe('connections', () => {
     proxy.close()
   })
 
+  it.each([
+    ['the name of nobody', 'nonsense.invalid', 'https', 'HTTPS_PROXY', '(?:ENOTFOUND|EAI_AGAIN)'],
+    ['where nobody listens', 'http://user:hunter22@127.0.0.1:1', 'https', 'HTTPS_PROXY', 'ECONNREFUSED'],
+    ['for plain HTTP', '127.0.0.1:1', 'http', 'HTTP_PROXY', 'ECONNREFUSED'],
+  ])(
+    'names the variable of a proxy that cannot be reached, not the registry: %s',
+    async (_what, url, scheme, variable, code) => {
+      const registries = { 'reg.test': { plainHttp: scheme === 'http' } }
+      await using t = testClient({ registries, proxy: { httpProxy: url, httpsProxy: url }, limits: { tries: 1 } })
+      const error = await failureOf(t.client.repository('reg.test/acme/app').head('v1'))
+      expect(error).toMatchObject({
+        code: 'network',
+        message: expect.stringMatching(
+          `^cannot .* reg\\.test/acme/app:v1: no connection to the proxy that ${variable} names: .*${code}`,
+        ) as string,
+        hint: expect.stringMatching(`^Check host and port in ${variable} \\(http://.* name that in NO_PROXY`) as string,
+      })
+      expect(JSON.stringify([error, error.message, String(error.cause)])).not.toContain('hunter22')
+    },
+  )
+
+  it('does not blame the proxy for what goes without it', async () => {
+    await using proxy = await scriptedServer({})
+    const plain = { plainHttp: true }
+    const registries = { 'no.invalid': plain }
+    const settings = { httpProxy: proxy.origin, noProxy: 'no.invalid' }
+    await using t = testClient({ registries, proxy: settings, limits: { tries: 1 } })
+    const error = await failureOf(t.client.repository('no.invalid/acme/app').head('v1'))
+    expect(error.message).toMatch(/: no connection to no\.invalid: /)
+  })
+
   it('takes a proxy without a scheme for an HTTP one, as curl does', async () => {
     await using proxy = await scriptedServer({ 'HEAD http://registry.test/v2/acme/app/manifests/v1': ok })
     const registries = { 'registry.test': { plainHttp: true } }
