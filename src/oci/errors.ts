@@ -12,6 +12,8 @@ export interface SpecError {
   /** `NAME_UNKNOWN`, `MANIFEST_BLOB_UNKNOWN`, … */
   code: string
   message: string
+  /** What ours says in its detail: `quota_exceeded`. */
+  reason?: string
 }
 
 /** An answer that says no, with what the registry said of it. */
@@ -57,7 +59,8 @@ export function refused(refusal: Refusal): RegistryError {
     code === 'rate_limited' && retryAfterMs !== undefined
       ? `, to be tried again in ${formatDuration(retryAfterMs)}`
       : ''
-  const hint = hintFor(refusal, code)
+  const isFull = errors.some(({ reason }) => reason === 'quota_exceeded')
+  const hint = isFull ? quotaHint(host) : hintFor(refusal, code)
   return new RegistryError(
     code,
     `cannot ${what}: ${host} answered ${status}${said === '' ? '' : ` (${said})`}${wait}`,
@@ -98,6 +101,7 @@ export function parseErrors(body: Uint8Array): SpecError[] {
     .map(({ code, message, detail }) => ({
       code: clean(typeof code === 'string' || typeof code === 'number' ? String(code) : 'UNKNOWN'),
       message: [message, detail].find((one): one is string => typeof one === 'string' && one !== '') ?? '',
+      ...(isObject(detail) && typeof detail.reason === 'string' && { reason: detail.reason }),
     }))
 }
 
@@ -133,6 +137,10 @@ function codeOf(status: number, errors: SpecError[]): RemoteCode {
   if (known !== undefined) return known
   if (status >= 500) return 'unavailable'
   return status >= 400 ? 'denied' : 'protocol'
+}
+
+function quotaHint(host: string): string {
+  return `Credentials are not what is missing: delete there what is not needed and collect it ("longshore gc --server …"), or have the quota of ${host} raised.`
 }
 
 function hintFor({ host, status, isPlain, body }: Refusal, code: RemoteCode): string | undefined {

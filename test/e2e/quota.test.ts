@@ -33,6 +33,8 @@ it('beyond a quota pushes are refused, looks fail, and the last good release is 
   const refused = await push(70_000, 'policies/authz:latest')
   expect(refused.code).toBe(3)
   expect(refused.stderr).toMatch(/repository policies\/authz may have 100 KiB, and would have/)
+  expect(refused.stderr).toMatch(/have the quota of .* raised/)
+  expect(refused.stderr).not.toMatch(/longshore login/)
 
   // It fits where it was pushed to, but not where the bundle is kept.
   expect(await push(50_000, 'policies/authz:latest')).toMatchObject({ code: 0 })

@@ -57,7 +57,10 @@ export function refusalFor(error: unknown): Refusal | undefined {
     return new Refusal(429, entries, { 'Retry-After': String(seconds) }, 'max_uploads')
   }
   // 4xx: the same push would fail again, and clients try again after 5xx.
-  if (error instanceof StorageError && error.code === 'quota_exceeded') return refusal(403, 'DENIED', error.message)
+  if (error instanceof StorageError && error.code === 'quota_exceeded') {
+    // So that a client need not take it for a question of rights.
+    return refusal(403, 'DENIED', error.message, { reason: error.code })
+  }
   // Another request has a hand in the same upload.
   if (error instanceof RemoteError && error.code === 'conflict')
     return refusal(409, 'BLOB_UPLOAD_INVALID', error.message)

@@ -312,6 +312,11 @@ describe('hints', () => {
     ['TLS where it was asked without', { status: 400, body: 'Client sent an HTTP request to an HTTPS server.' }, 'ca'],
     ['a size', { status: 413 }, 'limits the size'],
     ['credentials', { status: 403 }, 'longshore login'],
+    [
+      'a quota that is full',
+      { status: 403, body: '{"errors":[{"code":"DENIED","detail":{"reason":"quota_exceeded"}}]}' },
+      'quota',
+    ],
     ['spelling', { status: 404 }, 'spelling'],
     ['nothing where it is none of these', { status: 400, body: '{"errors":[{"code":"NAME_INVALID"}]}' }, undefined],
   ])('speak of %s', async (_what, reply, hint) => {

@@ -19,7 +19,10 @@ describe('an error from below', () => {
 
   it('a quota that is used up is denied, since trying again does not help', () => {
     const refused = refusalFor(new StorageError('quota_exceeded', 'x'))
-    expect(refused).toMatchObject({ status: 403, entries: [{ code: 'DENIED', message: 'x' }] })
+    expect(refused).toMatchObject({
+      status: 403,
+      entries: [{ code: 'DENIED', message: 'x', detail: { reason: 'quota_exceeded' } }],
+    })
   })
 
   it('too many requests say when to come again', () => {
