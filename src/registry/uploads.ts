@@ -3,6 +3,7 @@ import type { Content, Partial } from '../content/content.ts'
 import type { Clock } from '../lib/clock.ts'
 import { RemoteError, StorageError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
+import { counted } from '../lib/units.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { CatalogState } from '../state/state.ts'
 import type { Activity } from './activity.ts'
@@ -127,7 +128,11 @@ export class UploadSessions implements Uploads {
 
   async close(): Promise<void> {
     this.#stopTimer?.()
+    const cut = this.#sessions.size
     for (const [id, session] of this.#sessions) await this.#drop(id, session)
+    if (cut === 0) return
+    const message = `stopped before ${counted(cut, 'upload')} had ended: they have to begin again`
+    this.#parts.logger.info({ uploads: cut }, message)
   }
 
   /** Throws StorageError `quota_exceeded` when nothing is left; undefined where there is no limit. */

@@ -105,9 +105,30 @@ test('an upload that is under way is finished', async () => {
   expect(response.statusCode).toBe(201)
   response.resume()
   expect((await server.process.exited).code).toBe(0)
+  expect(server.log().filter((line) => 'uploads' in line)).toEqual([])
   const again = await startLongshore({ folder: server.folder, port: server.port })
   expect((await again.fetch(`/v2/policies/slow/blobs/${digest}`, { method: 'HEAD' })).status).toBe(200)
   await again.stop()
+})
+
+test('uploads that do not end in time are cut, and it says how many', async () => {
+  const server = await startLongshore({ config: { server: { shutdown_timeout: '2s' } } })
+  const begin = async () => (await server.fetch('/v2/policies/slow/blobs/uploads/', { method: 'POST' })).headers
+  await begin()
+  const upload = request(`${server.url}${(await begin()).get('location')!}`, {
+    method: 'PATCH',
+    headers: { 'content-length': 2 * 1024 ** 2, expect: '100-continue' },
+    agent: false,
+  })
+  const cut = once(upload, 'error')
+  upload.flushHeaders()
+  await once(upload, 'continue')
+  upload.write(randomBytes(1024 ** 2))
+  terminate(server)
+  await cut
+  expect((await server.process.exited).code).toBe(0)
+  const said = await server.logged({ uploads: 2 })
+  expect(said).toMatchObject({ level: 30, msg: 'stopped before 2 uploads had ended: they have to begin again' })
 })
 
 test('a hangup meanwhile does not end it', async () => {
