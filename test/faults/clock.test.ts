@@ -13,7 +13,7 @@ import { defaultLimits } from '../../src/oci/limits.ts'
 import { createWaitingRoom, type Wake } from '../../src/server/bundles/wait.ts'
 import { createSlowdown } from '../../src/server/guard/slowdown.ts'
 import { FakeClock } from '../support/clock.ts'
-import { scriptedServer } from '../support/scripted-server.ts'
+import { scriptedServer, type ScriptedServer } from '../support/scripted-server.ts'
 import { waitFor } from '../support/wait.ts'
 import { manifestOf, manifestReply, testClient } from '../unit/oci/setup.ts'
 import { down, openRig, ScriptedPlace, ScriptedStore, specOf, until, type Rig } from '../unit/reconcile/rig.ts'
@@ -23,6 +23,20 @@ const minute = 60_000
 const hour = 60 * minute
 const day = 24 * hour
 const off = { kind: 'off' } as const
+
+/** Its tokens last for five minutes. */
+async function registryWithTokens(): Promise<ScriptedServer> {
+  const manifest = manifestOf()
+  return scriptedServer({
+    'GET /token': { body: JSON.stringify({ token: 't', expires_in: 300 }) },
+    'HEAD /v2/acme/app/manifests/v1': (request) =>
+      request.headers.authorization === 'Bearer t'
+        ? manifestReply(manifest)
+        : { status: 401, headers: { 'www-authenticate': 'Bearer realm="/token"' } },
+  })
+}
+
+const tokensOf = (server: ScriptedServer) => server.asked().filter((asked) => asked.startsWith('GET /token')).length
 
 describe.each([
   ['back an hour', -hour],
@@ -88,26 +102,17 @@ describe.each([
   })
 
   it('a token lasts as long as before', async () => {
-    const manifest = manifestOf()
-    const path = '/v2/acme/app/manifests/v1'
-    await using server = await scriptedServer({
-      'GET /token': { body: JSON.stringify({ token: 't', expires_in: 300 }) },
-      [`HEAD ${path}`]: (request) =>
-        request.headers.authorization === 'Bearer t'
-          ? manifestReply(manifest)
-          : { status: 401, headers: { 'www-authenticate': 'Bearer realm="/token"' } },
-    })
+    await using server = await registryWithTokens()
     await using t = testClient()
     const repository = t.client.repository(`${server.host}/acme/app`)
-    const tokens = () => server.asked().filter((asked) => asked.startsWith('GET /token')).length
     await repository.head('v1')
     t.clock.jump(ms)
     await t.clock.advance(290_000)
     await repository.head('v1')
-    expect(tokens()).toBe(1)
+    expect(tokensOf(server)).toBe(1)
     await t.clock.advance(10_000)
     await repository.head('v1')
-    expect(tokens()).toBe(2)
+    expect(tokensOf(server)).toBe(2)
   })
 
   it('a registry is left alone as long as before, by the circuit and by what it asked for', () => {
@@ -338,6 +343,55 @@ describe('the process stands still for a day', () => {
     await rig.clock.advance(10_000)
     await until(() => rig.looked.length === 3)
     await rig.close()
+  })
+
+  it('and tries again at once what had failed, and goes on from there', async () => {
+    const rig = await openRig()
+    const store = new ScriptedStore()
+    const place = new ScriptedPlace()
+    await store.push('one')
+    store.failures = [down(), down()]
+    place.failures = [down(), down()]
+    await rig.reconciler.configure([specOf(store, { schedule: off, places: [place.spec()] })])
+    await rig.clock.advance(0)
+    await until(() => rig.looked.length === 1)
+    rig.clock.stall(day)
+    await rig.clock.advance(0)
+    await until(() => rig.looked.length === 2)
+    // Once more after the longer wait, not after as many as would have fitted into a day.
+    await rig.clock.advance(1_999)
+    expect(rig.looked).toHaveLength(2)
+    await rig.clock.advance(1)
+    await until(() => rig.deployed.length === 1)
+    rig.clock.stall(day)
+    await rig.clock.advance(0)
+    await until(() => rig.deployed.length === 2)
+    await rig.clock.advance(1_000)
+    await until(() => rig.deployed.at(-1)?.error === null)
+    expect(rig.deployed).toHaveLength(3)
+    await rig.close()
+  })
+
+  it('and asks for another token, since the one it has is over', async () => {
+    await using server = await registryWithTokens()
+    await using t = testClient()
+    const repository = t.client.repository(`${server.host}/acme/app`)
+    await repository.head('v1')
+    t.clock.stall(day)
+    await repository.head('v1')
+    expect(tokensOf(server)).toBe(2)
+    // It was not tried once more first.
+    expect(server.asked().filter((asked) => asked.startsWith('HEAD'))).toHaveLength(3)
+  })
+
+  it('and may ask a registry again that wanted to be left alone', () => {
+    const clock = new FakeClock()
+    const state = new HostState({ host: 'test', clock, limits: defaultLimits })
+    for (let failure = 0; failure < defaultLimits.circuitFailures; failure++) state.failed()
+    state.pause(hour)
+    clock.stall(day)
+    expect(state.pauseMs()).toBe(0)
+    expect(() => state.checkCircuit('look')).not.toThrow()
   })
 
   it('and answers who waited, once', async () => {

@@ -34,6 +34,7 @@ export async function checkAll(world: World, left: readonly string[], seen: Set<
   for (const bundle of world.bundles.filter(({ isLocal }) => isLocal)) await checkPlacedFile(world, bundle)
   checkTold(world.hook)
   await checkFolder(world, seen)
+  await checkVerified(client)
 }
 
 /** What was acknowledged is there, byte for byte, and what was cut short is as before or done. */
@@ -165,6 +166,19 @@ interface Manifest {
   manifests?: { digest: Digest }[]
 }
 
+/** What longshore itself says of that, beside all else that it does. */
+async function checkVerified(client: Client): Promise<void> {
+  const path = '/api/v1/verify-content'
+  const answer = await client.send('verify-content', {
+    method: 'POST',
+    path,
+    headers: { 'content-type': 'application/json' },
+    body: Buffer.from('{}'),
+  })
+  const { blobs, found } = JSON.parse(answer.bytes.toString()) as { blobs: number; found: number }
+  if (blobs === 0 || found > 0) throw new Error(`verify-content: ${answer.bytes.toString()}`)
+}
+
 const keyOf = ({ repository, digest }: Pick<Row, 'repository' | 'digest'>) => `${repository} ${digest}`
 const blobPath = ({ folder }: World, digest: Digest) => join(folder, 'data/blobs/sha256', digest.slice(7))
 
@@ -174,7 +188,7 @@ async function hashOf(path: string): Promise<string> {
   return `sha256:${hash.digest('hex')}`
 }
 
-/** After it was stopped as one should: longshore's own check finds nothing, and every layout shows what the catalog holds. */
+/** After it was stopped as one should: longshore's own check finds nothing then either, and every layout shows what the catalog holds. */
 export async function checkStopped(world: World): Promise<void> {
   await world.server.stop()
   const verified = await longshore(['verify-content', '-c', world.server.configFile])

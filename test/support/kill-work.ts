@@ -14,7 +14,7 @@ export interface Worker {
   step(): string
   /** Requests that were begun. */
   requests(): number
-  /** One of them has had no answer yet. */
+  /** One of them, and not what only prepares for it, has had no answer yet. */
   isUnderWay(): boolean
   /** Once. Throws when a request fails, which is right only after the kill. */
   run(): Promise<void>
@@ -263,6 +263,9 @@ export const kinds = Object.keys(steps) as Kind[]
 /** These change one thing that is there once. */
 const alone = new Set<Kind>(['fetch', 'deploy', 'reload', 'collect'])
 
+/** Of others each request is what they are about; with these, some are pushes that go before. */
+const ownSteps: Partial<Record<Kind, RegExp>> = { deploy: /^deployment of/, reload: /^SIGHUP/ }
+
 /** The most requests after whose beginning a server is killed: about two rounds of the same. */
 export const mostRequests: Record<Kind, number> = {
   ...{ single: 8, chunked: 12, mount: 8, manifests: 16, delete: 16, fetch: 3, deploy: 20, reload: 8, collect: 1 },
@@ -278,7 +281,7 @@ export function createWorker(world: World, kind: Kind, number: number): Worker {
     kind,
     step: () => client.step,
     requests: () => client.requests,
-    isUnderWay: () => client.isUnderWay,
+    isUnderWay: () => client.isUnderWay && (ownSteps[kind]?.test(client.step) ?? true),
     async run() {
       await steps[kind]({ world, client, repository: `kill/${kind}-${number}` })
     },

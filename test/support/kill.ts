@@ -26,8 +26,10 @@ export interface KillReport {
   leftovers: number
 }
 
-/** From the request after whose beginning it is killed to the kill. */
+/** From when a request is under way, after whose beginning it is killed, to the kill. */
 const longestMs = 40
+/** It may be over by then: so often another one is waited for. */
+const mostTries = 20
 /** The longest that a start may go on before it is killed. */
 const longestStartMs = 700
 /** However slow the machine is: then it is killed in the middle of whatever it does. */
@@ -110,8 +112,7 @@ async function killIn(world: World, kind: Kind | 'start'): Promise<Killed> {
   const isTime = kind === 'collect' ? timeInCollection(world) : timeInWork(world, workers[0]!)
   // What fails before the kill ends the wait.
   await Promise.race([work, until(isTime)])
-  await Promise.race([work, sleep(random() * longestMs)])
-  await Promise.race([work, until(() => workers[0]!.isUnderWay())])
+  await Promise.race([work, untilInMidst(world, workers[0]!)])
   const inFlight = workers.map((worker) => `${worker.kind}: ${worker.step()}`)
   const isInMidst = workers[0]!.isUnderWay()
   kill.done = true
@@ -136,6 +137,16 @@ function timeInCollection({ random, folder }: World): () => boolean {
     const now = new Set(readdirSync(blobs))
     return before.filter((name) => !now.has(name)).length >= gone
   }
+}
+
+/** Somewhere in it, not only at its beginning. */
+async function untilInMidst({ random }: World, worker: Worker): Promise<void> {
+  for (let tries = 0; tries < mostTries; tries++) {
+    await until(() => worker.isUnderWay())
+    await sleep(random() * longestMs)
+    if (worker.isUnderWay()) return
+  }
+  await until(() => worker.isUnderWay())
 }
 
 async function until(isTime: () => boolean): Promise<void> {
