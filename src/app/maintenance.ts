@@ -68,8 +68,14 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
   }
 
   async function arm(): Promise<void> {
-    const at = await nextAt()
-    if (at !== null && !stop.signal.aborted) wait(at)
+    try {
+      const at = await nextAt()
+      if (at !== null && !stop.signal.aborted) wait(at)
+    } catch (error) {
+      if (stop.signal.aborted) return
+      logger.error({ err: error }, 'the next collection could not be scheduled; it is tried again')
+      cancelTimer = clock.after(soonMs.min, () => void arm())
+    }
   }
 
   /** `off` means never by itself; what was missed while nobody was here is made up for soon. */
@@ -100,10 +106,10 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
       const code = error instanceof LongshoreError ? error.code : 'internal'
       logger.error({ err: error, code }, 'collecting what nobody needs failed; it is tried again')
     }
-    await arm().catch((error: unknown) => logger.error({ err: error }, 'the next collection could not be scheduled'))
+    await arm()
   }
 
-  void arm().catch((error: unknown) => logger.error({ err: error }, 'the collection could not be scheduled'))
+  void arm()
 
   return {
     collect: ({ dryRun, signal }) => inTurn((either) => run(dryRun, either), signal),

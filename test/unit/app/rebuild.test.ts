@@ -11,7 +11,7 @@ import { FakeClock } from '../../support/clock.ts'
 import { tempDir } from '../../support/temp.ts'
 import { load } from '../config/load-text.ts'
 import { draft } from '../state/open.ts'
-import { push } from '../registry/open.ts'
+import { descriptor, index, push } from '../registry/open.ts'
 
 const clock = new FakeClock()
 let config: Config
@@ -88,6 +88,33 @@ describe('rebuilding the state', () => {
     await open(true)
     expect(await storage.state.bundles.current()).toEqual([])
     expect((await storage.state.decisions.all()).holds).toHaveLength(2)
+  })
+
+  it('leaves alone what is no release that could be served, and finds the others', async () => {
+    const repository = (name: string) => storage.registry.repository(`bundles/${name}`)
+    const untagged = await push(repository('a-signature-only'), 'x')
+    await push(repository('no-bundle'), 'y', ['latest'], { layers: [descriptor('y', 'application/wasm')] })
+    const member = await push(repository('an-index'), 'z')
+    await repository('an-index').putManifest(index(member), ['latest'])
+    await release('authz', 'v1')
+    await lose()
+    await open(true)
+    const { bundles, catalog, decisions } = storage.state
+    expect((await bundles.current()).map(({ bundle }) => bundle)).toEqual(['authz'])
+    expect((await catalog.manifest('bundles/a-signature-only', untagged.digest))?.digest).toBe(untagged.digest)
+    const held = (await decisions.all()).holds.map(({ bundle }) => bundle)
+    expect(held).toEqual(['a-signature-only', 'an-index', 'authz', 'new', 'no-bundle'])
+  })
+
+  it.each([
+    ['is no list', '{"schemaVersion":2,"manifests":{}}'],
+    ['has an entry without a digest', '{"schemaVersion":2,"manifests":[{"mediaType":"a/b"}]}'],
+    ['has an entry that is none', '{"schemaVersion":2,"manifests":[null]}'],
+  ])('refuses a layout whose index %s: taken for less, it would lose what it names', async (_what, text) => {
+    await lose()
+    mkdirSync(join(path, 'repositories/broken'), { recursive: true })
+    writeFileSync(join(path, 'repositories/broken/index.json'), text)
+    await expect(open(true)).rejects.toMatchObject({ code: 'corrupt', message: expect.stringMatching(/broken.index/) })
   })
 
   it('is not done where there is a state', async () => {
