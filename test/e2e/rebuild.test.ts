@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { longshore, startLongshore, type Longshore } from '../support/longshore.ts'
@@ -79,4 +79,29 @@ it('serve --rebuild-state serves the newest from the folder alone, and deploys n
   const refused = await longshore(['serve', '--rebuild-state', '-c', again.configFile])
   expect(refused.code).toBe(2)
   expect(refused.stderr).toMatch(/cannot rebuild the state in .*: there is one/)
+})
+
+it('a state whose log was damaged is refused after a kill, not taken for the older one that SQLite would see', async () => {
+  const server = await start({ config: { content: { path: './data' } } })
+  const push = (name: string) => longshore(['push', policy(name), `${server.host}/policies/${name}:latest`])
+  for (const name of ['one', 'two', 'three', 'four']) expect(await push(name)).toMatchObject({ code: 0 })
+  const data = join(server.folder, 'data')
+  await waitFor('the last index', () => existsSync(join(data, 'repositories/policies/four/index.json')))
+  await server.process.kill()
+  const log = join(data, 'state.db-wal')
+  const bytes = readFileSync(log)
+  const salts = bytes.subarray(16, 24)
+  bytes[(bytes.lastIndexOf(salts) + 32) >> 1]! ^= 1
+  writeFileSync(log, bytes)
+
+  for (const command of ['serve', 'gc']) {
+    const refused = await longshore([command, '-c', server.configFile])
+    expect(refused.code).toBe(1)
+    expect(refused.stderr).toMatch(/state\.db-wal is damaged before at least \d+ changes[^]*--rebuild-state/)
+  }
+  expect(readFileSync(log).equals(bytes)).toBe(true)
+
+  for (const name of readdirSync(data)) if (name.startsWith('state.db')) rmSync(join(data, name))
+  const again = await start({ folder: server.folder, args: ['--rebuild-state'] })
+  expect((await again.fetch('/v2/policies/four/manifests/latest', { method: 'HEAD' })).status).toBe(200)
 })

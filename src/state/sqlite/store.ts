@@ -7,6 +7,7 @@ import { openDatabase, type OpenDatabase } from './database.ts'
 import { sqliteError, waysOut } from './errors.ts'
 import { takeLock } from './lock.ts'
 import type { WorkerStart } from './messages.ts'
+import { refuseDamagedLog } from './log.ts'
 import { watchFiles } from './moved.ts'
 import { giveUpSpare, keepSpare, reserveLog } from './reserve.ts'
 import { snapshotTo } from './snapshot.ts'
@@ -39,6 +40,7 @@ async function open({ path, contentId, mustExist = false }: WorkerStart): Promis
   const file = join(path, 'state.db')
   let opened: OpenDatabase | undefined
   try {
+    refuseDamagedLog(file)
     opened = openDatabase(file)
     const { raw, kysely } = opened
     if (mustExist) refuseEmpty(raw, file)
