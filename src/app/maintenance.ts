@@ -41,7 +41,7 @@ const longestTimerMs = 3_600_000
 
 /** Collects as the config's schedule says, and when it is asked to. */
 export function createMaintenance(options: MaintenanceOptions): Maintenance {
-  const { clock, random, logger, metrics, state } = options
+  const { clock, logger, metrics, state } = options
   const turn = new Limit(1)
   const stop = new AbortController()
   let cancelTimer: (() => void) | undefined
@@ -69,22 +69,13 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
 
   async function arm(): Promise<void> {
     try {
-      const at = await nextAt()
+      const at = await nextCollectionAt(options)
       if (at !== null && !stop.signal.aborted) wait(at)
     } catch (error) {
       if (stop.signal.aborted) return
       logger.error({ err: error }, 'the next collection could not be scheduled; it is tried again')
       cancelTimer = clock.after(soonMs.min, () => void arm())
     }
-  }
-
-  /** `off` means never by itself; what was missed while nobody was here is made up for soon. */
-  async function nextAt(): Promise<number | null> {
-    const { schedule } = options.config().content.gc
-    const last = Number((await state.facts.get(lastFact)) ?? 0)
-    const next = nextLookAt(schedule, last === 0 ? clock.now() : Math.min(last, clock.now()), random)
-    const soon = clock.now() + soonMs.min + Math.round(random() * soonMs.spread)
-    return next === null ? null : last === 0 && schedule.kind === 'interval' ? soon : Math.max(next, soon)
   }
 
   /** Until then by the clock; set back, it does not take longer for that. */
@@ -122,6 +113,15 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
       await turn.do(() => Promise.resolve())
     },
   }
+}
+
+/** `off` means never by itself; what was missed while nobody was here is made up for soon. */
+async function nextCollectionAt({ config, clock, random, state }: MaintenanceOptions): Promise<number | null> {
+  const { schedule } = config().content.gc
+  const last = Number((await state.facts.get(lastFact)) ?? 0)
+  const next = nextLookAt(schedule, last === 0 ? clock.now() : Math.min(last, clock.now()), random)
+  const soon = clock.now() + soonMs.min + Math.round(random() * soonMs.spread)
+  return next === null ? null : last === 0 && schedule.kind === 'interval' ? soon : Math.max(next, soon)
 }
 
 /** Tells how far it is. */
