@@ -13,8 +13,13 @@ export class Budget {
 
   /** Throws StorageError `quota_exceeded`, and then nothing is taken. */
   take(bytes: number): void {
-    if (this.#usedBytes + bytes > this.#maxBytes) throw this.#exceeded()
+    this.check(bytes)
     this.#usedBytes += bytes
+  }
+
+  /** Throws as `take` would now. */
+  check(bytes: number): void {
+    if (this.#usedBytes + bytes > this.#maxBytes) throw this.#exceeded()
   }
 
   giveBack(bytes: number): void {

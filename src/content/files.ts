@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { link, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, open, readdir, readFile, rename, rm, statfs, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { makeFolders } from '../lib/folders.ts'
 import { writeAll } from '../lib/write-all.ts'
@@ -22,6 +22,8 @@ export interface FileSteps {
   rename(from: string, to: string): Promise<void>
   syncFolder(path: string): Promise<void>
   remove(path: string): Promise<void>
+  /** At most so many bytes can be written in this folder. */
+  freeBytes(path: string): Promise<number>
 }
 
 export const fileSteps: FileSteps = {
@@ -29,6 +31,14 @@ export const fileSteps: FileSteps = {
   rename: (from, to) => rename(from, to),
   syncFolder,
   remove: (path) => rm(path, { force: true }),
+  freeBytes,
+}
+
+/** With what is kept back for root: who may not have that finds out when writing. */
+async function freeBytes(path: string): Promise<number> {
+  const { blocks, bfree, bsize } = await statfs(path)
+  // Some file systems of a network do not say.
+  return blocks === 0 ? Infinity : bfree * bsize
 }
 
 async function createFile(path: string): Promise<NewFile> {

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { systemClock, type Clock } from '../lib/clock.ts'
-import { IntegrityError } from '../lib/errors.ts'
+import { IntegrityError, StorageError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
+import { formatSize } from '../lib/units.ts'
 import { algorithmOf, type Algorithm, type Digest } from '../oci/digest.ts'
 import { Budget } from './budget.ts'
 import { BlobFolder } from './blobs.ts'
@@ -11,6 +12,9 @@ import { onDisk } from './errors.ts'
 import { emptyFolder, fileSteps, makeFolder, type FileSteps } from './files.ts'
 import { hashFile } from './reader.ts'
 import { HashingFile } from './writer.ts'
+
+/** For less it is not worth asking. */
+const checkedFromBytes = 1024 ** 2
 
 export interface FolderOptions {
   /** Made when it is not there. */
@@ -71,6 +75,16 @@ function createIngest(
   const begin = (algorithm: Algorithm, what: string) =>
     HashingFile.create(join(folder, randomUUID()), { steps, algorithm, what, budget: blobs.budget })
 
+  /** Before it is asked for: what does not fit would be fetched until the disk is full, and again at the next look. */
+  async function refuseWithoutRoom({ size = 0, digest }: IngestOptions): Promise<void> {
+    if (size < checkedFromBytes) return
+    blobs.budget?.check(size)
+    const attempt = { what: 'looking how much room there is', path: folder }
+    if (size <= (await onDisk(attempt, () => steps.freeBytes(folder)))) return
+    const message = `there is no room for the ${formatSize(size)} of ${digest ?? 'a blob'} on the disk that holds ${folder}`
+    throw new StorageError('disk_full', message, { hint: 'Free space there, or use a larger disk.' })
+  }
+
   async function discard(file: HashingFile): Promise<void> {
     file.goes()
     await file.close().catch(() => undefined)
@@ -81,6 +95,7 @@ function createIngest(
 
   return {
     async ingest(source, options = {}) {
+      await refuseWithoutRoom(options)
       const algorithm = options.digest === undefined ? (options.algorithm ?? 'sha256') : algorithmOf(options.digest)
       const file = await begin(algorithm, options.digest === undefined ? 'a blob' : `blob ${options.digest}`)
       try {

@@ -1,5 +1,6 @@
 import type { BlobInfo, ByteRange, IngestOptions } from '../content/content.ts'
 import type { Digest } from '../oci/digest.ts'
+import { quotaExceeded } from '../state/quota.ts'
 import { leftOf, withinQuota } from './quota.ts'
 import { discardIfDamaged, notFound, type Shared } from './shared.ts'
 import type { LocalRepository } from './types.ts'
@@ -97,7 +98,7 @@ export async function ingest(
   const { content, catalog, clock, activity, quotaOf } = shared
   const end = activity.begin(name)
   try {
-    const allowed = await withinQuotaOf(name, shared, source, options.digest)
+    const allowed = await withinQuotaOf(name, shared, source, options)
     const record = (blob: BlobInfo) => catalog.addBlob(name, blob, clock.now(), quotaOf(name))
     return await content.ingest(allowed, { ...options, record })
   } finally {
@@ -110,10 +111,13 @@ async function withinQuotaOf(
   name: string,
   { catalog, quotaOf }: Shared,
   source: AsyncIterable<Uint8Array>,
-  digest: Digest | undefined,
+  { digest, size = 0 }: IngestOptions,
 ): Promise<AsyncIterable<Uint8Array>> {
   const maxBytes = quotaOf(name)
   if (maxBytes === undefined) return source
   if (digest !== undefined && (await catalog.blob(name, digest)) !== undefined) return source
-  return withinQuota(source, await leftOf(catalog, name, maxBytes), { repository: name, maxBytes })
+  const left = await leftOf(catalog, name, maxBytes)
+  // Not even asked for.
+  if (size > left) throw quotaExceeded(name, maxBytes, maxBytes - left + size)
+  return withinQuota(source, left, { repository: name, maxBytes })
 }

@@ -6,6 +6,7 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { digestOf } from '../../src/oci/digest.ts'
+import { startCountingProxy } from '../support/counting-proxy.ts'
 import { createClient, policyArtifact } from '../support/kill-client.ts'
 import { pushArtifact } from '../support/kill-world.ts'
 import { longshore, startLongshore, type Longshore } from '../support/longshore.ts'
@@ -101,6 +102,26 @@ describe.runIf(mayMount)('a server whose disk is full', () => {
     await waitFor('what could not be fetched', async () => (await served()) !== before)
     rmSync(join(data, 'filler'))
     expect((await longshore(['verify-content', '-c', server.configFile])).code).toBe(0)
+  })
+
+  it('does not download what has no room, look after look', async () => {
+    const proxy = await startCountingProxy(upstream)
+    const big = policyArtifact('big', 'one', randomBytes(20 * 1024 ** 2))
+    await pushArtifact(createClient(upstream.url), 'acme/big', big, ['latest'])
+    const store = { type: 'oci', repository: `${proxy.host}/acme/big` }
+    server.writeConfig({ ...config, bundles: { ...(config.bundles as object), big: { store, schedule: 'off' } } })
+    expect((await server.reload()).status).toBe(200)
+    for (let times = 0; times < 2; times++) {
+      expect(await server.look('big')).toMatchObject({
+        outcome: 'failed',
+        code: 'disk_full',
+        message: expect.stringMatching(/^there is no room for the 20\.\d MiB of sha256:/) as string,
+      })
+    }
+    expect(proxy.passed.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThan(100_000)
+    server.writeConfig(config)
+    await server.reload()
+    await proxy.stop()
   })
 
   it.each([

@@ -86,6 +86,7 @@ function watched(fail: Partial<Record<string, string>> = {}) {
     rename: (a, b) => step('rename').then(() => fileSteps.rename(a, b)),
     syncFolder: (folder) => step('sync folder').then(() => fileSteps.syncFolder(folder)),
     remove: (file) => step('remove').then(() => fileSteps.remove(file)),
+    freeBytes: (folder) => fileSteps.freeBytes(folder),
   }
   return { log, steps, fail }
 }
@@ -237,6 +238,29 @@ describe('faults', () => {
     expect(error.message).toContain(`blob ${digestOf('x')}`)
     expect(error.message).toContain(join(path, 'ingest'))
     if (hint !== undefined) expect(error.hint).toMatch(hint)
+  })
+
+  it('are told before anything is asked for where what is announced has no room', async () => {
+    const { steps, log } = watched()
+    const size = 2 * 1024 ** 2
+    let free = size - 1
+    content = await open({ ...steps, freeBytes: async () => free })
+    log.length = 0
+    const bytes = randomBytes(size)
+    const digest = digestOf(bytes)
+    let asked = 0
+    async function* source() {
+      asked++
+      yield await Promise.resolve(bytes)
+    }
+    await expect(content.ingest(source(), { digest, size })).rejects.toMatchObject({
+      name: 'StorageError',
+      code: 'disk_full',
+      message: `there is no room for the 2 MiB of ${digest} on the disk that holds ${join(path, 'ingest')}`,
+    })
+    expect([asked, log]).toEqual([0, []])
+    free = size
+    expect(await content.ingest(source(), { digest, size })).toEqual({ digest, size })
   })
 
   it.each(['create', 'write'])('are no news when the same comes again: %s', async (step) => {

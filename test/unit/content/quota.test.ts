@@ -40,6 +40,17 @@ describe('a quota', () => {
     await expectLeft(3)
   })
 
+  it('refuses what is announced to be too much before it is asked for', async () => {
+    content = await open({ quotaBytes: 1024 ** 2 })
+    let asked = false
+    async function* source(): AsyncIterable<Uint8Array> {
+      asked = true
+      yield await Promise.resolve(Buffer.alloc(1))
+    }
+    await expect(content.ingest(source(), { size: 1024 ** 2 + 1 })).rejects.toMatchObject(exceeded)
+    expect(asked).toBe(false)
+  })
+
   it('counts what is there at the start', async () => {
     await content.ingest(from('1234567'))
     content = await open()

@@ -37,6 +37,20 @@ describe("a repository's quota", () => {
     expect(await usage()).toBe(600)
   })
 
+  it('refuses what is announced to be too much before it is asked for', async () => {
+    let asked = false
+    async function* source(): AsyncIterable<Uint8Array> {
+      asked = true
+      yield await Promise.resolve(Buffer.alloc(1))
+    }
+    const descriptor = { mediaType: 'text/plain', digest: digestOf('y'), size: 1001 }
+    await expect(opened.registry.repository('a').putBlob(descriptor, source)).rejects.toMatchObject({
+      ...exceeded,
+      message: 'repository a may have 1000 B, and would have 1001 B',
+    })
+    expect(asked).toBe(false)
+  })
+
   it('is asked again when it is written: two uploads at once do not both fit', async () => {
     const repository = opened.registry.repository('a')
     const both = await Promise.allSettled(['1', '2'].map((end) => repository.ingestBlob(from(big + end), {})))
