@@ -9,7 +9,7 @@ import type { Release } from '../model/release.ts'
 import type { State } from '../state/state.ts'
 import { AttemptLog } from './attempt-log.ts'
 import type { Decisions } from './decisions.ts'
-import { pauseMs } from './place-retry.ts'
+import { pauseMs, storagePauseMs } from './place-retry.ts'
 import { tookTooLong } from './place-words.ts'
 
 export interface DepartureContext {
@@ -69,7 +69,8 @@ export class Departure {
     this.#cancelTimer?.()
     if (this.#stop.signal.aborted) return
     this.#flight.ask().catch((error: unknown) => {
-      this.#logger.error({ err: error }, 'what was taken away could not be recorded')
+      this.#logger.error({ err: error }, 'what was taken away could not be recorded; it is tried again')
+      this.#wakeIn(storagePauseMs)
     })
   }
 
@@ -130,10 +131,11 @@ export class Departure {
   }
 
   #wakeAt(at: number): void {
+    this.#wakeIn(Math.min(Math.max(0, at - this.#context.clock.now()), retry.maxIntervalMs))
+  }
+
+  #wakeIn(ms: number): void {
     this.#cancelTimer?.()
-    if (this.#stop.signal.aborted) return
-    const { clock } = this.#context
-    const waitMs = Math.min(Math.max(0, at - clock.now()), retry.maxIntervalMs)
-    this.#cancelTimer = clock.after(waitMs, () => this.wake())
+    if (!this.#stop.signal.aborted) this.#cancelTimer = this.#context.clock.after(ms, () => this.wake())
   }
 }

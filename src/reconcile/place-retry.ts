@@ -4,6 +4,9 @@ import type { Retry } from './types.ts'
 
 const firstWaitMs = 1000
 
+/** Where our own storage failed, a full disk for one: then it is not written down when the next attempt is. */
+export const storagePauseMs = 30_000
+
 /** Whether a release that was tried so often has had all its attempts. */
 export function isLast(attempts: number, { maxAttempts }: Retry): boolean {
   return attempts >= (maxAttempts ?? Infinity)

@@ -17,7 +17,7 @@ import { AttemptLog } from './attempt-log.ts'
 import { settleMove, type Move } from './move.ts'
 import { Attempt, type Site } from './place-attempt.ts'
 import { planOf } from './place-plan.ts'
-import { isLast, isLeftAlone, pauseMs } from './place-retry.ts'
+import { isLast, isLeftAlone, pauseMs, storagePauseMs } from './place-retry.ts'
 import { anew, desiring, failed, found, isWhole, withFacts } from './place-row.ts'
 import { deployOf } from './place-what.ts'
 import { tookTooLong } from './place-words.ts'
@@ -163,8 +163,9 @@ export class Place {
     this.#cancelTimer?.()
     if (this.#stop.signal.aborted) return
     this.#flight.ask().catch((error: unknown) => {
-      // Only our own storage can fail here; the next release or start goes on from what it holds.
-      this.#logger.error({ err: error }, 'a deployment could not be recorded')
+      // Only our own storage can fail here.
+      this.#logger.error({ err: error }, 'a deployment could not be recorded; it is tried again')
+      this.#wakeIn(storagePauseMs)
     })
   }
 
@@ -288,11 +289,14 @@ export class Place {
   }
 
   #wakeAt(at: number): void {
-    this.#cancelTimer?.()
-    if (this.#stop.signal.aborted || this.row.state !== 'failed') return
+    if (this.row.state !== 'failed') return
     const { clock } = this.#context
     // Never longer than any wait is: somebody may have set the clock since that time was written down.
-    const waitMs = Math.min(Math.max(0, at - clock.now()), this.#spec.retry.maxIntervalMs)
-    this.#cancelTimer = clock.after(waitMs, () => this.wake())
+    this.#wakeIn(Math.min(Math.max(0, at - clock.now()), this.#spec.retry.maxIntervalMs))
+  }
+
+  #wakeIn(ms: number): void {
+    this.#cancelTimer?.()
+    if (!this.#stop.signal.aborted) this.#cancelTimer = this.#context.clock.after(ms, () => this.wake())
   }
 }

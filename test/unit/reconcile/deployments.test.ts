@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { RemoteError } from '../../../src/lib/errors.ts'
+import { RemoteError, StorageError } from '../../../src/lib/errors.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { waitingFactor } from '../../../src/reconcile/deployments.ts'
 import { down, openRig, ScriptedPlace, ScriptedStore, specOf, until, type Rig } from './rig.ts'
@@ -71,6 +71,33 @@ describe('deploying', () => {
     await settled(prod, 1)
     expect(prod.puts).toEqual([])
     expect(await rows()).toMatchObject([{ deployed: 1, state: 'done', attempts: 0, observed: raw.digest }])
+  })
+
+  it.each([
+    ['before anything is put there', 0],
+    ['when it is there', 1],
+  ])('goes on by itself after the state took nothing for a while, %s', async (_when, taken) => {
+    await rig.reconciler.configure([spec()])
+    const { deployments } = rig.state
+    const save = deployments.save.bind(deployments)
+    let left = taken
+    let refused = 0
+    deployments.save = (...row) => {
+      if (left-- > 0) return save(...row)
+      refused++
+      return Promise.reject(new StorageError('disk_full', 'there is no space left'))
+    }
+    await release('one')
+    // Once itself, and once that it failed.
+    await until(() => refused === 2)
+    expect(prod.puts).toHaveLength(taken)
+    await rig.clock.advance(30_000)
+    await until(() => refused === 4)
+    deployments.save = save
+    await rig.clock.advance(30_000)
+    await settled(prod, 1)
+    expect(prod.puts).toHaveLength(1)
+    expect(await rows()).toMatchObject([{ deployed: 1, state: 'done' }])
   })
 
   it('tries again with growing pauses and the same key, until it is there', async () => {

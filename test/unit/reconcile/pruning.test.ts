@@ -68,6 +68,23 @@ describe('what stays at a place that left the config', () => {
     expect(await rig.state.placements.puts('authz', 'zones')).toEqual([])
   })
 
+  it('is taken away also where the state took nothing for a while', async () => {
+    await twoReleases()
+    const { placements } = rig.state
+    const save = placements.saveLeft.bind(placements)
+    let refused = 0
+    placements.saveLeft = () => {
+      refused++
+      return Promise.reject(new StorageError('disk_full', 'there is no space left'))
+    }
+    await configure([prod])
+    await until(() => refused === 2)
+    placements.saveLeft = save
+    await rig.clock.advance(30_000)
+    await until(() => left().length === 0)
+    expect(zones).toMatchObject({ removals: [[1, 2]], holds: null })
+  })
+
   it('is taken away of a bundle that left', async () => {
     await twoReleases()
     await rig.reconciler.configure([], new Map([['zones', zones]]))
