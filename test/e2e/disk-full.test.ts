@@ -9,12 +9,15 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { createRegistry } from '../../src/registry/registry.ts'
+import type { RawManifest } from '../../src/oci/target.ts'
 import type { Registry } from '../../src/registry/types.ts'
 import type { State } from '../../src/state/state.ts'
 import { createSqliteState } from '../../src/state/sqlite/client.ts'
 import { tempDir } from '../support/temp.ts'
+import { image, push } from '../unit/registry/open.ts'
+import { draft } from '../unit/state/open.ts'
 
-// A real disk of 8 MiB that runs full. Mounting needs root, as in CI's container; elsewhere faults are injected by the
+// A real disk of 16 MiB that runs full. Mounting needs root, as in CI's container; elsewhere faults are injected by the
 // tests of content.
 
 const mayMount = canMount()
@@ -32,7 +35,7 @@ function canMount(): boolean {
 }
 
 function mount(folder: string): void {
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', folder], { stdio: 'ignore' })
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', folder], { stdio: 'ignore' })
 }
 
 function unmount(folder: string): void {
@@ -71,6 +74,20 @@ describe.runIf(mayMount)('on a disk that is full', () => {
       for (;;) writeFileSync(join(folder, 'filler'), piece, { flag: 'a' })
     } catch {
       if (leftBytes > 0) execFileSync('truncate', ['-s', `-${leftBytes}`, join(folder, 'filler')])
+    }
+  }
+
+  /** Until the state, which has room of its own for a while, takes not even a little more. */
+  async function exhaust(): Promise<void> {
+    fill(0)
+    for (const size of [100_000, 1]) {
+      for (let at = 0; ; at++) {
+        const isTaken = await state.facts.set(`${size}-${at}`, 'x'.repeat(size)).then(
+          () => true,
+          () => false,
+        )
+        if (!isTaken) break
+      }
     }
   }
 
@@ -134,6 +151,42 @@ describe.runIf(mayMount)('on a disk that is full', () => {
     state = await createSqliteState({ path: folder, contentId: 'content', logger: silentLogger })
     expect(await state.facts.get('after')).toBe('free')
     expect(await state.facts.get('before')).toBe('full')
+  })
+
+  it('shows nothing of a manifest or a release whose commit finds no room, and takes it when there is room again', async () => {
+    // Its bytes have a disk of their own, with room.
+    const elsewhere = tempDir('content')
+    const roomy = await createFolderContent({ path: elsewhere, logger: silentLogger })
+    const { catalog } = state
+    const parts = { content: roomy, catalog, clock: systemClock, logger: silentLogger, folder: elsewhere }
+    const beside = createRegistry(parts)
+    const repository = beside.repository('bundles/authz')
+    const before = await push(repository, 'one', ['latest'])
+    const release = (raw: RawManifest, text: string) =>
+      state.bundles.append(draft(text, { manifestDigest: raw.digest, sourceDigest: raw.digest }), {
+        ...{ tags: ['latest', text], places: ['prod'], keep: 9, at: 1 },
+        memo: { bundle: 'authz', fingerprint: text, recipe: 'r' },
+      })
+    await release(before, 'one')
+    const raw = image('two')
+    for (const blob of ['{}', 'two']) await repository.ingestBlob(from(Buffer.from(blob)), {})
+    await exhaust()
+
+    const full = { name: 'StorageError', code: 'disk_full' }
+    await expect(repository.putManifest(raw, ['latest'])).rejects.toMatchObject(full)
+    expect(await repository.head(raw.digest)).toBeUndefined()
+    expect((await repository.head('latest'))?.digest).toBe(before.digest)
+    await expect(release(before, 'again')).rejects.toMatchObject(full)
+    expect(await state.bundles.current()).toMatchObject([{ number: 1, version: 'one' }])
+    expect(await repository.head('again')).toBeUndefined()
+    expect(await state.deployments.list('authz')).toMatchObject([{ desired: 1 }])
+
+    free()
+    await repository.putManifest(raw, ['latest'])
+    expect(await release(raw, 'two')).toMatchObject({ number: 2 })
+    expect((await repository.head('latest'))?.digest).toBe(raw.digest)
+    await beside.close()
+    await roomy.close()
   })
 
   it('is refused at start when it takes no writes', async () => {
