@@ -1,7 +1,7 @@
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { IntegrityError } from '../../../src/lib/errors.ts'
+import { IntegrityError, StorageError } from '../../../src/lib/errors.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { imageOf, indexOf } from '../../support/repository.ts'
 import { waitFor } from '../../support/wait.ts'
@@ -222,6 +222,27 @@ describe('a look', () => {
     expect(await look()).toMatchObject(failed)
     expect(await rig.state.bundles.memo('authz', raw.digest, 'r1')).toBeUndefined()
     expect(await look()).toMatchObject({ outcome: 'released' })
+  })
+
+  it('that cannot be committed, the disk being full, changes nothing; the next one releases it', async () => {
+    await store.push('one')
+    await rig.reconciler.configure([specOf(store)])
+    await look()
+    const raw = await store.push('two')
+    const { bundles } = rig.state
+    const append = bundles.append.bind(bundles)
+    bundles.append = () => Promise.reject(new StorageError('disk_full', 'there is no space left'))
+    expect(await look()).toMatchObject({ outcome: 'failed', code: 'disk_full', failures: 1 })
+    expect(rig.released).toHaveLength(1)
+    expect(rig.reconciler.status('authz')[0]!.current).toMatchObject({ number: 1 })
+    expect((await rig.registry.repository('bundles/authz').head('latest'))?.digest).not.toBe(raw.digest)
+    bundles.append = append
+    expect(await look()).toMatchObject({ outcome: 'released', failures: 0 })
+    expect(await history()).toEqual([
+      [2, 'latest'],
+      [1, 'latest'],
+    ])
+    expect((await rig.registry.repository('bundles/authz').head('latest'))?.digest).toBe(raw.digest)
   })
 
   it('survives a listener that throws', async () => {

@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -50,6 +59,13 @@ function setVersion(file: string, version: number): void {
   const database = new DatabaseSync(file)
   database.exec(`update schema_version set version = ${version}`)
   database.close()
+}
+
+/** All but the first page, which says that it is a database. */
+function damagePages(file: string): void {
+  const bytes = readFileSync(file)
+  bytes.fill(0xa5, 4_096 + 100)
+  writeFileSync(file, bytes)
 }
 
 async function findings({ content, state, registry }: Omit<typeof source, 'close'>): Promise<string[]> {
@@ -209,6 +225,7 @@ describe('restoring', () => {
   it.each([
     ['cut short', (file: string) => truncateSync(file, 20_000), 'corrupt', /state\.db, is damaged/],
     ['cut to nothing', (file: string) => truncateSync(file), 'corrupt', /state\.db, is damaged/],
+    ['damaged in its middle', damagePages, 'corrupt', /state\.db, is damaged/],
     ['no database', (file: string) => writeFileSync(file, 'x'.repeat(9_000)), 'corrupt', /state\.db, is damaged/],
     ['gone', (file: string) => rmSync(file), 'io', /cannot be opened/],
     ['newer', (file: string) => setVersion(file, 99), 'foreign', /schema version 99/],
