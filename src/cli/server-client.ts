@@ -164,6 +164,16 @@ export class ServerClient {
     return this.#call<{ running: boolean; bytes: number }>('GET', '/api/v1/verify-content', 'ask how far it is')
   }
 
+  /** What needs somebody to mend it, though all are served. None of a server that does not say. */
+  async warnings(): Promise<string[]> {
+    const what = 'ask how it is'
+    const settings = { sent: {}, headersTimeout: answerTimeoutMs }
+    // Whether it is ready is another question.
+    const { text } = await this.#send('GET', '/health/ready', what, settings, { accept: 'application/json' })
+    const warnings = parse(text)?.warnings
+    return Array.isArray(warnings) ? warnings.map((one) => oneLine(String(one), 500)) : []
+  }
+
   close(): Promise<void> {
     return this.#agent.destroy()
   }

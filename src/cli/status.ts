@@ -10,8 +10,12 @@ export const addStatus: AddCommand = (program, context) => {
     .description('What each bundle serves, since when, how the last look went, and where it is deployed.')
     .action((options: ServerOptions) =>
       withServer(context, options, async (server) => {
-        const [bundles, left] = await Promise.all([server.bundles(), server.left()])
-        context.output.result({ bundles, left }, describeStatus(bundles, context.clock.now(), context.output, left))
+        const [bundles, left, warnings] = await Promise.all([server.bundles(), server.left(), server.warnings()])
+        for (const warning of warnings) context.output.warn(warning)
+        context.output.result(
+          { bundles, left, warnings },
+          describeStatus(bundles, context.clock.now(), context.output, left),
+        )
       }),
     )
   addExamples(addServerOptions(command), 'status', 'status --server https://policy.example.com --json')

@@ -32,6 +32,9 @@ it('is warned of while what is in memory is served, and all goes on when it is b
   })
   await server.logged({ level: 50, path: data })
   expect(await server.metric('longshore_content_folder_lost')).toBe(1)
+  const status = await longshore(['status', '--json', '-c', server.configFile])
+  expect(status.stderr).toMatch(/^warning: the content folder is lost/)
+  expect(JSON.parse(status.stdout)).toMatchObject({ bundles: [{ health: 'ok' }], warnings: [expect.any(String)] })
   expect(await served()).toBe(before)
   expect((await push()).code).not.toBe(0)
 
