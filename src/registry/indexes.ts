@@ -182,14 +182,23 @@ async function removeLayout({ folder, mayWrite }: Parts, repository: string): Pr
   await onDisk({ what: `removing the index of ${repository}`, path: layout }, async () => {
     for (const name of ['index.json', 'oci-layout', 'blobs']) await rm(join(layout, name), { force: true })
     const top = join(folder, 'repositories')
-    for (let at = layout; at !== top; at = dirname(at)) {
-      try {
-        await rmdir(at)
-      } catch (error) {
-        if (codeOf(error) === 'ENOENT') continue
-        if (codeOf(error) === 'ENOTEMPTY' || codeOf(error) === 'EEXIST') return
-        throw error
-      }
-    }
+    let at = layout
+    while (at !== top && (await removeEmpty(at))) at = dirname(at)
+    // Else it might be back after a loss of power, and a rebuilt catalog would take it for what there is.
+    await syncFolder(at).catch((error: unknown) => {
+      // Nothing ever had an index.
+      if (codeOf(error) !== 'ENOENT') throw error
+    })
   })
+}
+
+/** False where something else is in it. */
+async function removeEmpty(folder: string): Promise<boolean> {
+  try {
+    await rmdir(folder)
+  } catch (error) {
+    if (codeOf(error) === 'ENOTEMPTY' || codeOf(error) === 'EEXIST') return false
+    if (codeOf(error) !== 'ENOENT') throw error
+  }
+  return true
 }

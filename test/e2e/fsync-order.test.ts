@@ -62,6 +62,8 @@ needs('strace')('before something is acknowledged', () => {
     await waitFor('the index to be written and noted', () => isIndexed(`${folder}/data`))
     await send(201, 'POST', `/v2/acme/other/blobs/uploads/?mount=${singleDigest}&from=acme/widgets`)
     await send(202, 'DELETE', '/v2/acme/widgets/manifests/v1')
+    await waitFor('the index to be written and noted', () => isIndexed(`${folder}/data`))
+    await send(202, 'DELETE', `/v2/acme/widgets/manifests/${manifestDigest}`)
   }
 
   const answers = () => ({
@@ -111,6 +113,16 @@ needs('strace')('before something is acknowledged', () => {
       const isNamed = (call: TracedCall) => isSync(call) && isOn(call, parent) && call.start > made.end
       expect(calls.find(isNamed)?.end, `the fsync of ${parent}`).toBeLessThan(renames[0]!.start)
     }
+  })
+
+  test('an index that is taken away is gone from the disk before the catalog says so', () => {
+    const repositories = `${folder}/data/repositories`
+    const removed = durable.one('the rmdir of acme', ({ name, args }) => {
+      return (name === 'rmdir' || name === 'unlinkat') && args.includes(`"${repositories}/acme"`)
+    })
+    const synced = calls.find((call) => isSync(call) && isOn(call, repositories) && call.start > removed.end)
+    const noted = calls.find((call) => isWrite(call) && isOn(call, durable.wal) && call.start > removed.end)
+    expect(synced?.end).toBeLessThan(noted!.start)
   })
 
   test('the database and its log have durable names', () => {

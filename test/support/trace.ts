@@ -25,7 +25,7 @@ export interface Trace {
 const traced = [
   'write,writev,pwrite64,pwritev,sendto,sendmsg,ftruncate',
   'fsync,fdatasync,sync_file_range',
-  'mkdir,mkdirat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat',
+  'mkdir,mkdirat,rmdir,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat',
 ].join(',')
 
 /** Watches a command and all of its threads with strace. */

@@ -131,6 +131,13 @@ describe('a repository on disk', () => {
     expect(await opened.content.verify(digest)).toBe(true)
   })
 
+  it('has none where its only manifest went before there was one, which is no failure', async () => {
+    const repository = opened.registry.repository('team/policies')
+    await repository.removeManifest((await push(repository, 'x')).digest)
+    await settle()
+    expect(existsSync(join(opened.folder, 'repositories'))).toBe(false)
+  })
+
   it('goes away while one below it stays', async () => {
     const [inner, outer] = [opened.registry.repository('a/b'), opened.registry.repository('a')]
     const { digest } = await push(outer, 'x', ['v1'])
