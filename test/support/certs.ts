@@ -10,11 +10,16 @@ export interface Certificates {
   client: { cert: string; key: string }
 }
 
-/** A CA of its own, a server certificate for 127.0.0.1, ::1 and localhost, and a client certificate with CN=client. */
+/** A CA of its own, a server certificate for 127.0.0.1, ::1, localhost and reg.test, and a client certificate with CN=client. */
 export async function createCertificates(dir = tempDir('certs')): Promise<Certificates> {
   const ca = await createCa(dir)
   const [server, client] = await Promise.all([
-    issue(dir, ca, 'server', 'extendedKeyUsage=serverAuth\nsubjectAltName=IP:127.0.0.1,IP:::1,DNS:localhost\n'),
+    issue(
+      dir,
+      ca,
+      'server',
+      'extendedKeyUsage=serverAuth\nsubjectAltName=IP:127.0.0.1,IP:::1,DNS:localhost,DNS:reg.test\n',
+    ),
     issue(dir, ca, 'client', 'extendedKeyUsage=clientAuth\n'),
   ])
   return { ca: ca.cert, server, client }

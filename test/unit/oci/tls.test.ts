@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer as createPlainServer, type Server as PlainServer } from 'node:http'
 import { createServer, type Server, type ServerOptions } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo } from 'node:net'
 import tls, { type TLSSocket } from 'node:tls'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { Dispatchers } from '../../../src/oci/dispatchers.ts'
@@ -64,6 +64,27 @@ describe('HTTPS', () => {
       hint: expect.stringContaining('set ca') as string,
     })
     expect(clients).toEqual([])
+  })
+
+  it('goes through the tunnel of a proxy, and blames that for nothing that is behind it', async () => {
+    const { host } = await httpsServer()
+    const proxy = createPlainServer().on('connect', (_request, client) => {
+      const [name, port] = host.split(':')
+      const registry = connect(Number(port), name, () => {
+        client.write('HTTP/1.1 200 OK\r\n\r\n')
+        registry.pipe(client).pipe(registry)
+      })
+    })
+    proxy.listen(0, '127.0.0.1')
+    await once(proxy, 'listening')
+    servers.push(proxy)
+    const httpsProxy = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+    await using trusting = testClient({ proxy: { httpsProxy }, registries: { 'reg.test': { ca } } })
+    expect(await bytesOf(trusting.client.repository('reg.test/acme/app').blob(blobOf(blob)))).toEqual(blob)
+    await using strict = testClient({ proxy: { httpsProxy }, limits: { tries: 1 } })
+    expect(await failureOf(strict.client.ping('reg.test'))).toMatchObject({
+      message: expect.stringMatching(/: no secure connection to reg\.test: nobody whom we trust/) as string,
+    })
   })
 
   it('says so where the other side speaks none', async () => {
