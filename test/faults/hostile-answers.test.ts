@@ -37,6 +37,7 @@ function documents(
   }))
 }
 
+const indexOf = (member: object) => ({ schemaVersion: 2, mediaType: ociIndex, manifests: [{ ...other, ...member }] })
 const nested = (depth: number) => `${'[['.repeat(depth / 2)}${']]'.repeat(depth / 2)}`
 const manifests: Row[] = [
   ...documents([
@@ -63,6 +64,10 @@ const manifests: Row[] = [
     ['a layer that is null', { ...image, layers: [null] }, 'not a descriptor'],
     ['no config', { ...image, config: undefined }, 'not a descriptor'],
     ['a media type with a line break', { ...image, layers: [{ ...other, mediaType: 'a/b\r\nx: y' }] }, 'media type'],
+    ['annotations that are a text', { ...image, annotations: 'abc' }, 'annotations that are not an object'],
+    ['annotations that are a list', { ...image, annotations: ['a'] }, 'annotations that are not an object'],
+    ['a platform that is a text', indexOf({ platform: 'linux/amd64' }), 'a platform that is not an object'],
+    ['a system that is a number', indexOf({ platform: { os: 5, architecture: 'x' } }), 'os is not a string'],
     ['annotations that are no strings', { ...image, annotations: { a: { b: 1 } } }, 'not a string'],
   ]),
   {

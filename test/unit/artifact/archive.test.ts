@@ -128,6 +128,14 @@ describe('links and devices', () => {
     expect(refused.message).toContain(what)
   })
 
+  it('a name that no path may have, for its length', async () => {
+    const bytes = tarGz(file('a'), pax({ path: 'x'.repeat(5_000) }), file('b'))
+    const refused = await refusal(read(bytes))
+    expect(refused).toMatchObject({ code: 'unsafe_path' })
+    expect(refused.message).toContain('more than 4096 bytes')
+    expect(refused.message.length).toBeLessThan(500)
+  })
+
   it('GHSA-fxhp-mv3v-67qp: a hard link whose relative target is resolved elsewhere', async () => {
     const link = entry({ name: 'a/link', type: '1', edit: (header) => header.write('../../.ssh/id_rsa', 157) })
     expect(await refusal(read(tarGz(link)))).toMatchObject({ code: 'unsafe_path', file: 'a/link' })
