@@ -9,7 +9,7 @@ import { bigBytes, orasPush } from './big.ts'
 import { median, mebibyte, probe, seconds, time, writeRandom } from './measure.ts'
 import { pushImage, pushSmall } from './push.ts'
 
-const rounds = 5
+const rounds = 15
 const goalP99Ms = 20
 
 /** 1 GiB into the built-in registry and out of it, by the same client as into and out of olareg; and who else asks meanwhile. */
