@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { component, needs } from '../support/components.ts'
 import { exec, execOk, type ExecResult } from '../support/exec.ts'
+import { isAnswering } from '../support/http.ts'
 import { longshore, programPath } from '../support/longshore.ts'
 import { policyFiles, writeFiles } from '../support/policy.ts'
 import { freePort } from '../support/ports.ts'
@@ -55,6 +56,19 @@ describe('with nothing configured', () => {
     }
     await server.stop({ signal: 'SIGINT' })
     expect(await server.exited).toEqual({ code: 0, signal: null })
+  })
+
+  test('npm, told to end, ends what it started', async () => {
+    const port = await freePort()
+    const listen = `127.0.0.1:${port}`
+    const config = { content: { path: './data' }, server: { listen } }
+    const folder = writeFiles({ 'longshore.json': JSON.stringify(config) })
+    const npm = await startProcess({
+      ...{ command: 'npm', args: ['start', '--', '--config', join(folder, 'longshore.json')], cwd: root, env },
+      ready: async () => (await fetch(`http://${listen}/health/ready`)).ok,
+    })
+    await npm.stop({ timeoutMs: 30_000 })
+    await waitFor('nobody to listen', async () => !(await isAnswering(port)))
   })
 
   test('started again, it goes on from what it has', async () => {
