@@ -48,6 +48,8 @@ export class Watch {
   readonly #flight: OneMore<Look | undefined>
   readonly #alarm: Alarm
   #settled: Look | null
+  /** Whether the state has the last look that was news. */
+  #isSaved = true
   #memo: Memo | undefined
   #trigger = 'schedule'
   #stop = new AbortController()
@@ -236,7 +238,7 @@ export class Watch {
     this.look = look
     const isFollowedAnew = this.#settle(look, followed)
     if (next !== null) this.#ringAt(next, 'schedule')
-    if (isNews || isFollowedAnew) await this.#save(look, followed)
+    if (isNews || isFollowedAnew || !this.#isSaved) await this.#save(look, followed)
     sayLook(this.#logger, look, { current: this.current, isNews, error })
     this.#context.looked(look, { bytes: finding?.bytes ?? 0, error })
     return look
@@ -255,9 +257,13 @@ export class Watch {
 
   async #save(look: Look, followed: string): Promise<void> {
     const { bundles } = this.#context.state
-    await bundles.saveLook(look, isSettled(look) ? followed : undefined).catch((failed: unknown) => {
-      this.#logger.error({ err: failed }, 'the outcome of a look could not be saved')
-    })
+    try {
+      await bundles.saveLook(look, isSettled(look) ? followed : undefined)
+      this.#isSaved = true
+    } catch (failed) {
+      this.#isSaved = false
+      this.#logger.error({ err: failed }, 'the outcome of a look could not be saved; the next one is')
+    }
   }
 }
 

@@ -46,6 +46,36 @@ describe('a look', () => {
     expect(await repository.hasBlob({ mediaType: '', digest: digestOf('policy'), size: 6 })).toBe(true)
   })
 
+  it('is written down by the next one, where the state could not be written, and then no more', async () => {
+    const disk = { isFull: false }
+    await rig.close()
+    rig = await openRig({
+      wrap: (state) => ({
+        ...state,
+        bundles: {
+          ...state.bundles,
+          saveLook: (...args) =>
+            disk.isFull ? Promise.reject(new StorageError('disk_full', 'no room')) : state.bundles.saveLook(...args),
+        },
+      }),
+    })
+    const saved = async () => (await rig.state.bundles.look('authz'))?.outcome
+    await store.push('policy')
+    await rig.reconciler.configure([specOf(store)])
+    await look()
+    expect(await saved()).toBe('released')
+    store.failures = Array.from({ length: 9 }, down)
+    disk.isFull = true
+    await look()
+    expect(await saved()).toBe('released')
+    disk.isFull = false
+    await look()
+    expect(await saved()).toBe('failed')
+    rig.writes.length = 0
+    await look()
+    expect(rig.writes).toEqual([])
+  })
+
   it('is one question to the store and no write when there is nothing new', async () => {
     await store.push('policy')
     await rig.reconciler.configure([specOf(store)])
