@@ -238,7 +238,7 @@ export class Watch {
     this.look = look
     const isFollowedAnew = this.#settle(look, followed)
     if (next !== null) this.#ringAt(next, 'schedule')
-    if (isNews || isFollowedAnew || !this.#isSaved) await this.#save(look, followed)
+    if (isNews || isFollowedAnew || !this.#isSaved) await this.#save(look)
     sayLook(this.#logger, look, { current: this.current, isNews, error })
     this.#context.looked(look, { bytes: finding?.bytes ?? 0, error })
     return look
@@ -255,10 +255,11 @@ export class Watch {
     return isAnew
   }
 
-  async #save(look: Look, followed: string): Promise<void> {
+  async #save(look: Look): Promise<void> {
     const { bundles } = this.#context.state
     try {
-      await bundles.saveLook(look, isSettled(look) ? followed : undefined)
+      // A change of what is followed, too, that could not be saved with an earlier look.
+      await bundles.saveLook(look, this.#followed ?? undefined)
       this.#isSaved = true
     } catch (failed) {
       this.#isSaved = false

@@ -64,13 +64,17 @@ describe('a look', () => {
     await rig.reconciler.configure([specOf(store)])
     await look()
     expect(await saved()).toBe('released')
-    store.failures = Array.from({ length: 9 }, down)
+    await store.push('policy', 'other')
     disk.isFull = true
+    await rig.reconciler.configure([specOf(store, { follow: { tag: 'other' } })])
+    await look()
+    store.failures = Array.from({ length: 9 }, down)
     await look()
     expect(await saved()).toBe('released')
     disk.isFull = false
     await look()
     expect(await saved()).toBe('failed')
+    expect(JSON.stringify(await rig.state.bundles.followed())).toContain('other')
     rig.writes.length = 0
     await look()
     expect(rig.writes).toEqual([])
